@@ -1,0 +1,42 @@
+// count.wgsl: the adaptive batch sizes of the last step, summed over the parameters of each neuron, for
+// the metrics. The counts themselves are those of reduce.wgsl.
+//
+// One invocation owns one neuron (weights and bias) of one replica. Outputs are written; rows that are no
+// neuron get 0.
+
+@group(0) @binding(2) var<storage, read> input_masks: array<u32>;               // (T, R, K, B / 32)
+@group(0) @binding(3) var<storage, read> activation_masks: array<u32>;          // (R, N, B / 32)
+@group(0) @binding(4) var<storage, read> delta_masks: array<u32>;               // (R, N, B / 32)
+@group(0) @binding(5) var<storage, read_write> count_sums: array<u32>;          // (R, N)
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn count(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = flat_index(id, groups);
+    let replica = index / network.row_count;
+    if replica >= network.replica_count {
+        return;
+    }
+    let row = index % network.row_count;
+    let words = batch.quads / 8u;
+    var sum = 0u;
+    for (var l = 0u; l < network.layer_count; l++) {
+        let layer = network.layers[l];
+        if row >= layer.output_row && row < layer.output_row + layer.outputs {
+            let delta = mask_start(replica, row);
+            let data = input_start(replica, 0u) / 8u;
+            let hidden = mask_start(replica, layer.input_row);
+            for (var k = 0u; k <= layer.inputs; k++) {
+                for (var word = 0u; word < words; word++) {
+                    var mask = delta_masks[delta + word];
+                    if layer.reads_data != 0u {
+                        mask &= input_masks[data + k * words + word];
+                    } else {
+                        mask &= activation_masks[hidden + k * words + word];
+                    }
+                    sum += countOneBits(mask);
+                }
+            }
+        }
+    }
+    count_sums[index] = sum;
+}

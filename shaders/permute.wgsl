@@ -1,0 +1,68 @@
+// permute.wgsl: which sample of the data set stands at each place of the next batches, and its label.
+//
+// Every epoch has its own permutation per replica: a Feistel network keyed by (seed, epoch) permutes the
+// smallest power of two that holds the data set, and walks on until it lands inside (cycle walking).
+// It is a bijection by construction and needs no state and no index upload.
+//
+// One invocation owns one place (step, replica, sample). Outputs are written; places past the end of the
+// batch or of the epoch get the index after the last sample, where the data set has a row of zeros, and label 0.
+
+@group(0) @binding(2) var<storage, read> replicas: array<Replica>;            // (R)
+@group(0) @binding(3) var<storage, read> dataset_labels: array<u32>;          // (samples)
+@group(0) @binding(4) var<storage, read_write> sample_indices: array<u32>;    // (T, R, B)
+@group(0) @binding(5) var<storage, read_write> labels: array<u32>;            // (T, R, B)
+
+const FEISTEL_ROUNDS = 8u;
+
+// The finalizer of MurmurHash3 (Appleby): every input bit reaches every output bit.
+fn mix(value: u32) -> u32 {
+    var x = value;
+    x = (x ^ (x >> 16u)) * 0x85ebca6bu;
+    x = (x ^ (x >> 13u)) * 0xc2b2ae35u;
+    return x ^ (x >> 16u);
+}
+
+fn permuted(position: u32, count: u32, key: u32) -> u32 {
+    let bits = 32u - countLeadingZeros(max(count - 1u, 3u));
+    let low_bits = bits / 2u;
+    let low_mask = (1u << low_bits) - 1u;
+    let high_mask = (1u << (bits - low_bits)) - 1u;
+    var low = position & low_mask;
+    var high = position >> low_bits;
+    loop {
+        for (var round = 0u; round < FEISTEL_ROUNDS; round += 2u) {
+            low = (low ^ mix(high ^ mix(key + round))) & low_mask;
+            high = (high ^ mix(low ^ mix(key + round + 1u))) & high_mask;
+        }
+        if (high << low_bits | low) < count {
+            break;
+        }
+    }
+    return high << low_bits | low;
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn permute(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let index = flat_index(id, groups);
+    let stride = batch.quads * 4u;
+    let sample = index % stride;
+    let replica = index / stride % batch.input_replicas;
+    let step = index / stride / batch.input_replicas;
+    if step >= batch.steps {
+        return;
+    }
+    let position = batch.position + step * batch.capacity + sample;
+    if sample >= batch.capacity || position >= batch.sample_count {
+        sample_indices[index] = batch.sample_count;
+        labels[index] = 0u;
+        return;
+    }
+    var source = position;
+    if batch.shuffled != 0u {
+        let settings = replicas[replica];
+        let key = mix(mix(mix(settings.seed_low) + settings.seed_high) + batch.epoch);
+        source = permuted(position, batch.sample_count, key);
+    }
+    sample_indices[index] = source;
+    labels[index] = dataset_labels[source];
+}

@@ -1,0 +1,110 @@
+//! A data set on the GPU, and the batches gathered from it.
+
+use crate::dataset::{Inputs, Samples};
+use crate::dispatch::Dispatch;
+use crate::gpu::Gpu;
+use crate::kernels::{Bound, InputFormat, Pipeline, Variant, GATHER, PERMUTE};
+use crate::network::Network;
+use crate::Result;
+
+impl From<&Inputs> for InputFormat {
+    fn from(inputs: &Inputs) -> Self {
+        match inputs {
+            Inputs::U8(_) => Self::U8,
+            Inputs::F32(_) => Self::F32,
+        }
+    }
+}
+
+impl InputFormat {
+    /// Bytes of a quad: four samples of one feature.
+    pub fn quad_bytes(self) -> u64 {
+        match self {
+            Self::U8 => 4,
+            Self::F32 => 16,
+        }
+    }
+}
+
+/// Samples, uploaded once.
+pub(crate) struct DeviceSamples {
+    inputs: wgpu::Buffer,
+    labels: wgpu::Buffer,
+    pub count: u32,
+}
+
+impl DeviceSamples {
+    pub fn new(gpu: &Gpu, name: &str, samples: &Samples) -> Result<Self> {
+        Ok(Self {
+            inputs: gpu.storage_from(&format!("the {name} inputs"), &samples.padded_bytes())?,
+            labels: gpu.storage_from(&format!("the {name} labels"), samples.labels())?,
+            count: samples.len() as u32,
+        })
+    }
+}
+
+/// Room for `slots` gathered batches of `input_replicas` replicas.
+pub(crate) struct Batches {
+    /// (T, R, B): places in the data set.
+    sample_indices: wgpu::Buffer,
+    /// (T, R, B)
+    pub labels: wgpu::Buffer,
+    /// (T, R, K, B)
+    pub inputs: wgpu::Buffer,
+    /// (T, R, K, B / 32)
+    pub input_masks: wgpu::Buffer,
+    pub slots: u32,
+    pub input_replicas: u32,
+    pub quads: u32,
+}
+
+/// Bytes of one gathered batch: inputs, which are the largest part.
+pub(crate) fn input_bytes(network: &Network, format: InputFormat, input_replicas: u32, quads: u32) -> u64 {
+    u64::from(input_replicas) * u64::from(network.input_rows) * u64::from(quads) * format.quad_bytes()
+}
+
+impl Batches {
+    pub fn new(gpu: &Gpu, network: &Network, format: InputFormat, slots: u32, input_replicas: u32, quads: u32) -> Result<Self> {
+        let places = u64::from(slots) * u64::from(input_replicas) * u64::from(quads) * 4;
+        let rows = u64::from(slots) * u64::from(input_replicas) * u64::from(network.input_rows);
+        Ok(Self {
+            sample_indices: gpu.storage("the sample indices", places * 4)?,
+            labels: gpu.storage("the labels", places * 4)?,
+            inputs: gpu.storage("the batches", u64::from(slots) * input_bytes(network, format, input_replicas, quads))?,
+            input_masks: gpu.storage("the input masks", rows * u64::from(quads / 8) * 4)?,
+            slots,
+            input_replicas,
+            quads,
+        })
+    }
+}
+
+/// Fills [`Batches`] from a data set.
+pub(crate) struct Gatherer {
+    pub permute: Bound,
+    pub gather: Bound,
+}
+
+impl Gatherer {
+    pub fn new(
+        gpu: &Gpu,
+        variant: Variant,
+        samples: &DeviceSamples,
+        batches: &Batches,
+        network: &wgpu::Buffer,
+        batch: &wgpu::Buffer,
+        replicas: &wgpu::Buffer,
+    ) -> Self {
+        let Batches { sample_indices, labels, inputs, input_masks, .. } = batches;
+        Self {
+            permute: Pipeline::new(gpu, &PERMUTE, variant).bind(gpu, network, batch, &[replicas, &samples.labels, sample_indices, labels]),
+            gather: Pipeline::new(gpu, &GATHER, variant).bind(gpu, network, batch, &[&samples.inputs, sample_indices, inputs, input_masks]),
+        }
+    }
+
+    /// Encodes the gathering of `steps` batches, described by the `Batch` at `offset`.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, offset: u32, dispatch: Dispatch<'_>, steps: u32, input_replicas: u32) {
+        self.permute.dispatch(pass, offset, dispatch.permute(steps, input_replicas));
+        self.gather.dispatch(pass, offset, dispatch.gather(steps, input_replicas));
+    }
+}

@@ -1,0 +1,192 @@
+//! Labelled samples for training and testing.
+
+mod circles;
+mod idx;
+mod spirals;
+
+pub use circles::Circles;
+pub use spirals::Spirals;
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::network::padded_rows;
+use crate::random::Random;
+use crate::{Error, Result};
+
+/// Inputs, sample by sample: (samples, features).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inputs {
+    /// 8-bit values, which stay 8-bit on the GPU; 255 stands for 1.0.
+    U8(Vec<u8>),
+    /// 32-bit floats, as they are.
+    F32(Vec<f32>),
+}
+
+/// Samples and their labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    features: usize,
+    inputs: Inputs,
+    labels: Vec<u32>,
+}
+
+/// A training set and a test set of the same kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// What it is called in messages and run folders.
+    pub name: String,
+    /// Labels are 0..classes.
+    pub classes: usize,
+    /// The samples that parameters are fitted to.
+    pub train: Samples,
+    /// The samples that are only evaluated.
+    pub test: Samples,
+}
+
+impl Samples {
+    /// Checks that the lengths fit and that every label is below `classes` and every input finite.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first sample that is wrong.
+    pub fn new(features: usize, inputs: Inputs, labels: Vec<u32>, classes: usize) -> Result<Self> {
+        let values = match &inputs {
+            Inputs::U8(values) => values.len(),
+            Inputs::F32(values) => values.len(),
+        };
+        if labels.is_empty() || features == 0 || values != features * labels.len() {
+            let problem = format!("{values} inputs do not make {} samples of {features} features", labels.len());
+            return Err(Error::setting("dataset", problem));
+        }
+        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
+            let problem = format!("sample {index} has label {}, but labels are 0 to {}", labels[index], classes - 1);
+            return Err(Error::setting("dataset", problem));
+        }
+        if let Inputs::F32(values) = &inputs {
+            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                let problem = format!("sample {} holds {}, which is no finite number", index / features, values[index]);
+                return Err(Error::setting("dataset", problem));
+            }
+        }
+        Ok(Self { features, inputs, labels })
+    }
+
+    /// How many samples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Never: a set holds at least one sample.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Inputs of a sample, n_0.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// (samples, features).
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+
+    /// (samples).
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+
+    /// One sample's inputs as the network sees them; 8-bit values are divided by 255.
+    pub fn sample(&self, index: usize) -> Vec<f32> {
+        let range = index * self.features..(index + 1) * self.features;
+        match &self.inputs {
+            Inputs::U8(values) => values[range].iter().map(|&value| f32::from(value) / 255.0).collect(),
+            Inputs::F32(values) => values[range].to_vec(),
+        }
+    }
+
+    /// The bytes that the GPU keeps: rows of K values, of which the one after the features is the 1 that
+    /// multiplies the bias. The row after the last sample is zero and stands for "no sample".
+    pub(crate) fn padded_bytes(&self) -> Vec<u8> {
+        let stride = padded_rows(self.features) as usize;
+        fn rows<T: bytemuck::Pod>(values: &[T], features: usize, stride: usize, one: T) -> Vec<u8> {
+            let mut padded = vec![T::zeroed(); (values.len() / features + 1) * stride];
+            for (row, sample) in padded.chunks_exact_mut(stride).zip(values.chunks_exact(features)) {
+                row[..features].copy_from_slice(sample);
+                row[features] = one;
+            }
+            bytemuck::allocation::pod_collect_to_vec(&padded)
+        }
+        match &self.inputs {
+            Inputs::U8(values) => rows(values, self.features, stride, 255),
+            Inputs::F32(values) => rows(values, self.features, stride, 1.0),
+        }
+    }
+
+    fn hash_into(&self, hash: &mut Sha256) {
+        match &self.inputs {
+            Inputs::U8(values) => hash.update(values),
+            Inputs::F32(values) => hash.update(bytemuck::cast_slice::<_, u8>(values)),
+        }
+        hash.update(bytemuck::cast_slice::<_, u8>(&self.labels));
+    }
+}
+
+impl Dataset {
+    /// Inputs of a sample, n_0.
+    pub fn features(&self) -> usize {
+        self.train.features
+    }
+
+    /// Units of the output layer: one sigmoid unit for two classes, a softmax for more.
+    pub fn output_units(&self) -> usize {
+        if self.classes == 2 {
+            1
+        } else {
+            self.classes
+        }
+    }
+
+    /// SHA-256 of all inputs and labels, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        self.train.hash_into(&mut hash);
+        self.test.hash_into(&mut hash);
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A folder of four IDX files, plain or .gz, as MNIST is published: train-images-idx3-ubyte,
+    /// train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte. Labels are 0..classes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file that is missing or wrong.
+    pub fn from_idx_folder(folder: &Path, classes: usize) -> Result<Self> {
+        idx::read_folder(folder, classes)
+    }
+
+    /// Splits two-dimensional points 7:3 into training and test set, after a shuffle.
+    fn from_points(name: &str, mut points: Vec<([f32; 2], u32)>, random: &mut Random) -> Result<Self> {
+        random.shuffle(&mut points);
+        let train_count = (points.len() * 7 + 5) / 10;
+        let samples = |part: &[([f32; 2], u32)]| {
+            let inputs = part.iter().flat_map(|(point, _)| *point).collect();
+            Samples::new(2, Inputs::F32(inputs), part.iter().map(|(_, label)| *label).collect(), 2)
+        };
+        let (train, test) = points.split_at(train_count);
+        Ok(Self { name: name.to_string(), classes: 2, train: samples(train)?, test: samples(test)? })
+    }
+}
+
+/// A made-up set needs enough points for both parts, and finite settings.
+fn check_points(samples: usize, settings: [(&'static str, f64); 2]) -> Result<()> {
+    if !(4..=10_000_000).contains(&samples) {
+        return Err(Error::setting("--samples", format!("{samples} points; 4 to 10,000,000 are possible")));
+    }
+    for (setting, value) in settings {
+        if !value.is_finite() || value < 0.0 {
+            return Err(Error::setting(setting, format!("{value} is not a finite number of at least 0")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! How many invocations each kernel takes, and how they become workgroups.
+
+use crate::network::{Layer, Network};
+use crate::{Error, Result};
+
+/// Workgroups that an axis of a dispatch may have: WebGPU's default, which every adapter allows.
+const MAX_WORKGROUPS: u64 = 65_535;
+
+/// Totals that `evaluate.wgsl` keeps for each replica.
+pub const EVALUATE_LANES: u64 = 64;
+
+/// `TILE_ROWS` of common.wgsl: neurons that one invocation owns.
+const TILE_ROWS: u32 = 16;
+
+fn tiles(neurons: u32) -> u64 {
+    u64::from(neurons.div_ceil(TILE_ROWS))
+}
+
+/// x and y of a dispatch of at least `invocations`.
+pub fn workgroups(invocations: u64, workgroup_size: u32) -> [u32; 2] {
+    let groups = invocations.div_ceil(u64::from(workgroup_size));
+    let y = groups.div_ceil(MAX_WORKGROUPS);
+    [groups.div_ceil(y.max(1)) as u32, y as u32]
+}
+
+/// Invocations of the kernels for R replicas and `quads` quads to a row.
+#[derive(Debug, Clone, Copy)]
+pub struct Dispatch<'a> {
+    /// Shape and number of the replicas.
+    pub network: &'a Network,
+    /// Quads of a batch row.
+    pub quads: u32,
+}
+
+impl Dispatch<'_> {
+    fn replicas(&self) -> u64 {
+        u64::from(self.network.replica_count)
+    }
+
+    /// A place in each of `steps` batches of `input_replicas` replicas.
+    pub fn permute(&self, steps: u32, input_replicas: u32) -> u64 {
+        u64::from(steps) * u64::from(input_replicas) * u64::from(self.quads) * 4
+    }
+
+    /// 16 features of 32 samples.
+    pub fn gather(&self, steps: u32, input_replicas: u32) -> u64 {
+        u64::from(steps) * u64::from(input_replicas) * u64::from(self.network.input_rows.div_ceil(16)) * u64::from(self.quads / 8)
+    }
+
+    /// A tile of the layer's outputs for a quad.
+    pub fn forward(&self, layer: &Layer) -> u64 {
+        self.replicas() * tiles(layer.outputs) * u64::from(self.quads)
+    }
+
+    /// A quad.
+    pub fn loss(&self) -> u64 {
+        self.replicas() * u64::from(self.quads)
+    }
+
+    /// A tile of the layer's inputs for a quad.
+    pub fn delta(&self, layer: &Layer) -> u64 {
+        self.replicas() * tiles(layer.inputs) * u64::from(self.quads)
+    }
+
+    /// A quad.
+    pub fn propagate(&self) -> u64 {
+        self.loss()
+    }
+
+    /// A tile of neurons by four inputs, over all layers; rows of tiles are padded to eight.
+    pub fn reduce(&self) -> u64 {
+        let invocations = |layer: &Layer| u64::from(layer.weight_stride.next_multiple_of(8)) * tiles(layer.outputs);
+        self.replicas() * self.network.layers().iter().map(invocations).sum::<u64>()
+    }
+
+    /// Four parameters.
+    pub fn update(&self) -> u64 {
+        self.replicas() * u64::from(self.network.parameter_vec4s)
+    }
+
+    /// A lane of totals.
+    pub fn evaluate(&self) -> u64 {
+        self.replicas() * EVALUATE_LANES
+    }
+
+    /// A row of the activations.
+    pub fn rows(&self) -> u64 {
+        self.replicas() * u64::from(self.network.row_count)
+    }
+
+    /// An error if a dispatch has more invocations than a 32-bit index can name.
+    pub fn check(&self, steps: u32, input_replicas: u32) -> Result<()> {
+        let layers = self.network.layers();
+        let widest = layers.iter().map(|layer| self.forward(layer).max(self.delta(layer))).max().unwrap_or(0);
+        let largest = [widest, self.permute(steps, input_replicas), self.gather(steps, input_replicas), self.reduce(), self.update()];
+        let needed = largest.into_iter().max().unwrap_or(0);
+        let available = u64::from(u32::MAX) - MAX_WORKGROUPS * 256;
+        if needed > available {
+            return Err(Error::Limit {
+                what: "the largest dispatch".into(),
+                limit: "the range of a 32-bit index",
+                needed,
+                available,
+                mend: "use fewer replicas or a smaller batch",
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workgroups_cover_their_invocations() {
+        for invocations in [1, 8, 9, 65_535 * 8, 65_535 * 8 + 1, 65_535 * 64 * 3 + 5, 4_000_000_000] {
+            for workgroup_size in [8, 64] {
+                let [x, y] = workgroups(invocations, workgroup_size);
+                assert!(u64::from(x) <= MAX_WORKGROUPS && u64::from(y) <= MAX_WORKGROUPS);
+                assert!(u64::from(x) * u64::from(y) * u64::from(workgroup_size) >= invocations);
+            }
+        }
+    }
+}

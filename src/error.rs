@@ -1,0 +1,114 @@
+//! What can go wrong, each in one line that says what, where and how to mend it.
+
+use std::path::{Path, PathBuf};
+
+/// The library's error. Its text is meant for the user as it is.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The machine has no adapter that wgpu can use.
+    #[error(
+        "no GPU adapter found: install your GPU's Vulkan driver, or software Vulkan \
+         (Debian, Ubuntu: apt-get install mesa-vulkan-drivers libvulkan1)"
+    )]
+    NoAdapter,
+
+    /// `--adapter` names none of the adapters.
+    #[error("no adapter is called '{wanted}'; there is: {available} (see `asgd devices`)")]
+    UnknownAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// The adapters' names, separated by commas.
+        available: String,
+    },
+
+    /// A buffer or dispatch is larger than the adapter allows.
+    #[error("{what} needs {needed}, but {limit} of this adapter is {available}; {mend}")]
+    Limit {
+        /// What was to be made.
+        what: String,
+        /// The limit's name in WebGPU.
+        limit: &'static str,
+        /// What it would take, in the limit's unit.
+        needed: u64,
+        /// What the adapter allows.
+        available: u64,
+        /// How to stay below.
+        mend: &'static str,
+    },
+
+    /// The adapter's memory is used up.
+    #[error("the adapter is out of memory ({0}); use fewer replicas or a smaller batch")]
+    OutOfMemory(String),
+
+    /// The device went away: a driver reset, a watchdog, an unplugged GPU.
+    #[error("the GPU was lost ({0}); run again, if need be with another --adapter")]
+    DeviceLost(String),
+
+    /// wgpu refused something that this program should not have asked for.
+    #[error("internal GPU error, please report it: {0}")]
+    Gpu(String),
+
+    /// A setting that makes no sense.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// The option's name.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+
+    /// A data file that is missing, damaged or of another kind.
+    #[error("{}: {problem}", path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
+
+    /// A model file that is missing, damaged or of another shape.
+    #[error("{}: {problem}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and how to mend it.
+        problem: String,
+    },
+
+    /// The operating system refused to read or write.
+    #[error("{}: cannot {action}: {reason}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// The system's reason.
+        reason: String,
+    },
+}
+
+/// `Result` with the library's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn setting(setting: &'static str, problem: impl Into<String>) -> Self {
+        Self::Setting { setting, problem: problem.into() }
+    }
+
+    pub(crate) fn data(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Data { path: path.as_ref().to_path_buf(), problem: problem.into() }
+    }
+
+    pub(crate) fn model(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Model { path: path.as_ref().to_path_buf(), problem: problem.into() }
+    }
+
+    pub(crate) fn io(path: impl AsRef<Path>, action: &'static str, reason: impl ToString) -> Self {
+        Self::Io { path: path.as_ref().to_path_buf(), action, reason: reason.to_string() }
+    }
+
+    /// Whether the command line was at fault (exit code 2) rather than the world (exit code 1).
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Setting { .. } | Self::UnknownAdapter { .. })
+    }
+}

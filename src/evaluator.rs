@@ -1,0 +1,178 @@
+//! Evaluation: loss, accuracy and dummy nodes over a whole data set, block by block.
+
+use wgpu::BufferUsages;
+
+use crate::batches::{Batches, DeviceSamples, Gatherer};
+use crate::dispatch::{Dispatch, EVALUATE_LANES};
+use crate::gpu::Gpu;
+use crate::kernels::{Bound, Pipeline, Variant, ACTIVITY, EVALUATE, FORWARD};
+use crate::network::{Batch, Network};
+use crate::pacing::Pacer;
+use crate::state::{activation_bytes, State};
+use crate::trainer::{write_batches, Split};
+use crate::Result;
+
+/// What one replica makes of a data set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy, in nats.
+    pub loss: f64,
+    /// Share of samples whose highest logit is their label's.
+    pub accuracy: f64,
+    /// Hidden nodes that no sample activates.
+    pub true_dummies: u32,
+    /// Hidden nodes that every sample activates.
+    pub pseudo_dummies: u32,
+}
+
+/// Everything that evaluation needs, made once.
+pub(crate) struct Evaluator {
+    batches: Batches,
+    batch_uniform: wgpu::Buffer,
+    train: (Gatherer, u32),
+    test: (Gatherer, u32),
+    forward: Bound,
+    evaluate: Bound,
+    activity: Bound,
+    loss_sums: wgpu::Buffer,
+    hits: wgpu::Buffer,
+    activity_bits: wgpu::Buffer,
+    pacer: Pacer,
+}
+
+/// Activations of a block may take this many bytes.
+const BLOCK_BYTES: u64 = 32 << 20;
+
+/// Blocks that a submission can hold.
+const MAX_BLOCKS: u64 = 64;
+
+impl Evaluator {
+    /// Quads of the smallest block. Blocks are multiples of it: evaluate.wgsl gives every 64th quad to the
+    /// same total, so sums do not depend on the block size.
+    pub const MIN_QUADS: u32 = EVALUATE_LANES as u32;
+
+    #[allow(clippy::too_many_arguments, reason = "each is a part that the trainer owns and evaluation borrows")]
+    pub fn new(
+        gpu: &Gpu,
+        network: &Network,
+        network_uniform: &wgpu::Buffer,
+        variant: Variant,
+        parameters: &wgpu::Buffer,
+        replicas: &wgpu::Buffer,
+        train: &DeviceSamples,
+        test: &DeviceSamples,
+    ) -> Result<Self> {
+        let most = train.count.max(test.count).div_ceil(4 * Self::MIN_QUADS).min(8);
+        let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_QUADS)) as u32;
+        let quads = Self::MIN_QUADS * fitting.clamp(1, most);
+
+        let batches = Batches::new(gpu, network, variant.inputs, 1, 1, quads)?;
+        let batch_uniform = gpu.buffer(
+            "the blocks",
+            MAX_BLOCKS * u64::from(network.layer_count) * 256,
+            BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+        )?;
+        let state = State::new(gpu, network, quads, false)?;
+        let dispatch = Dispatch { network, quads };
+        dispatch.check(1, 1)?;
+        let loss_sums = gpu.storage("the loss sums", dispatch.evaluate() * 4)?;
+        let hits = gpu.storage("the hits", dispatch.evaluate() * 4)?;
+        let activity_bits = gpu.storage("the activity", dispatch.rows() * 4)?;
+        let bind = |kernel, storage: &[&wgpu::Buffer]| {
+            Pipeline::new(gpu, kernel, variant).bind(gpu, network_uniform, &batch_uniform, storage)
+        };
+        let gatherer =
+            |samples| Gatherer::new(gpu, variant, samples, &batches, network_uniform, &batch_uniform, replicas);
+        Ok(Self {
+            train: (gatherer(train), train.count),
+            test: (gatherer(test), test.count),
+            forward: bind(&FORWARD, &[parameters, &batches.inputs, &state.activations, &state.activation_masks]),
+            evaluate: bind(&EVALUATE, &[&state.activations, &batches.labels, &loss_sums, &hits]),
+            activity: bind(&ACTIVITY, &[&state.activation_masks, &activity_bits]),
+            batches,
+            batch_uniform,
+            loss_sums,
+            hits,
+            activity_bits,
+            pacer: Pacer::new(MAX_BLOCKS),
+        })
+    }
+
+    /// Runs the whole of one part through all replicas.
+    pub fn evaluate(&mut self, gpu: &Gpu, network: &Network, split: Split) -> Result<Vec<Evaluation>> {
+        let (gatherer, sample_count) = match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        };
+        let quads = self.batches.quads;
+        let dispatch = Dispatch { network, quads };
+        let block = quads * 4;
+        let blocks = sample_count.div_ceil(block);
+        let mut next = 0;
+        while next < blocks {
+            let end = blocks.min(next + self.pacer.units() as u32);
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            if next == 0 {
+                for buffer in [&self.loss_sums, &self.hits, &self.activity_bits] {
+                    encoder.clear_buffer(buffer, 0, None);
+                }
+            }
+            let mut uniform = Vec::new();
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for index in next..end {
+                let position = index * block;
+                let batch = Batch {
+                    size: block.min(sample_count - position),
+                    capacity: block,
+                    quads,
+                    slot: 0,
+                    steps: 1,
+                    input_replicas: 1,
+                    position,
+                    epoch: 0,
+                    sample_count: *sample_count,
+                    shuffled: 0,
+                    layer: 0,
+                    pad: 0,
+                };
+                let first = uniform.len() as u32 * 256;
+                gatherer.encode(&mut pass, first, dispatch, 1, 1);
+                for (layer, shape) in network.layers().iter().enumerate() {
+                    self.forward.dispatch(&mut pass, first + layer as u32 * 256, dispatch.forward(shape));
+                    uniform.push(Batch { layer: layer as u32, ..batch });
+                }
+                self.evaluate.dispatch(&mut pass, first, dispatch.evaluate());
+                self.activity.dispatch(&mut pass, first, dispatch.rows());
+            }
+            drop(pass);
+            write_batches(gpu, &self.batch_uniform, &uniform)?;
+            self.pacer.submit(gpu, encoder.finish(), u64::from(end - next))?;
+            next = end;
+        }
+        self.pacer.finish(gpu)?;
+
+        let (lanes, rows) = (dispatch.evaluate() * 4, dispatch.rows() * 4);
+        let totals = gpu.read::<u32>(&[(&self.loss_sums, lanes), (&self.hits, lanes), (&self.activity_bits, rows)])?;
+        let hidden = &network.layers()[..network.layers().len() - 1];
+        let per_replica = totals[0]
+            .chunks_exact(EVALUATE_LANES as usize)
+            .zip(totals[1].chunks_exact(EVALUATE_LANES as usize))
+            .zip(totals[2].chunks_exact(network.row_count as usize));
+        Ok(per_replica
+            .map(|((losses, hits), activity)| {
+                let loss: f64 = losses.iter().map(|&bits| f64::from(f32::from_bits(bits))).sum();
+                let hits: u64 = hits.iter().copied().map(u64::from).sum();
+                let dummies = |bits: u32| {
+                    let nodes = hidden.iter().flat_map(|layer| &activity[layer.output_row as usize..][..layer.outputs as usize]);
+                    nodes.filter(|&&node| node == bits).count() as u32
+                };
+                Evaluation {
+                    loss: loss / f64::from(*sample_count),
+                    accuracy: hits as f64 / f64::from(*sample_count),
+                    true_dummies: dummies(2),
+                    pseudo_dummies: dummies(1),
+                }
+            })
+            .collect())
+    }
+}

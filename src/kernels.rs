@@ -1,0 +1,298 @@
+//! The kernels: which WGSL files make each of them, what they bind, and their pipelines.
+
+use wgpu::{BindingType, BufferBindingType, ShaderStages};
+
+use crate::dispatch::workgroups;
+use crate::gpu::Gpu;
+use crate::network::Batch;
+
+/// How samples are stored on the GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputFormat {
+    /// Four bytes a word.
+    U8,
+    /// 32-bit floats.
+    F32,
+}
+
+/// What the shaders are composed for; none of it changes the order of a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variant {
+    /// How samples are stored.
+    pub inputs: InputFormat,
+    /// Whether eight lanes make a subgroup, which then loads shared rows together.
+    pub subgroups_of_8: bool,
+    /// Invocations in a workgroup, a multiple of 8.
+    pub workgroup_size: u32,
+}
+
+impl Variant {
+    /// What suits an adapter.
+    pub fn choose(gpu: &Gpu, inputs: InputFormat) -> Self {
+        let workgroup_size = if gpu.is_software() { 8 } else { 64 };
+        Self { inputs, subgroups_of_8: gpu.has_subgroups_of_8(), workgroup_size }
+    }
+}
+
+/// A file of shaders/, or one that the variant chooses.
+#[derive(Clone, Copy)]
+enum Part {
+    File(&'static str),
+    Inputs,
+    Rows,
+}
+
+/// How a kernel uses a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A uniform buffer.
+    Uniform,
+    /// A uniform buffer of many [`Batch`]es with a dynamic offset.
+    Batch,
+    /// A storage buffer that is only read.
+    Read,
+    /// A storage buffer that is read and written.
+    Write,
+}
+
+/// One kernel: an entry point, the files it is made of, its bindings.
+pub struct Kernel {
+    /// Name of the entry point, and of the kernel in messages.
+    pub entry: &'static str,
+    parts: &'static [Part],
+    /// Binding numbers after 0 (`Network`) and 1 (`Batch`).
+    pub storage: &'static [(u32, Access)],
+}
+
+macro_rules! file {
+    ($name:literal) => {
+        Part::File(include_str!(concat!("../shaders/", $name, ".wgsl")))
+    };
+}
+
+const COMMON: Part = file!("common");
+const STATE: Part = file!("state");
+const COLUMNS: Part = file!("columns");
+const MASKS: Part = file!("masks");
+const REDUCE_FILE: Part = file!("reduce");
+const OPTIMIZER: Part = file!("optimizer");
+
+use Access::{Read, Write};
+
+/// Which sample stands where in the next batches.
+pub const PERMUTE: Kernel = Kernel {
+    entry: "permute",
+    parts: &[file!("permute"), COMMON],
+    storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
+};
+
+/// The next batches, transposed, with their masks.
+pub const GATHER: Kernel = Kernel {
+    entry: "gather",
+    parts: &[file!("gather"), Part::Inputs, COMMON],
+    storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
+};
+
+/// Activations of one layer.
+pub const FORWARD: Kernel = Kernel {
+    entry: "forward",
+    parts: &[file!("forward"), STATE, COLUMNS, MASKS, Part::Inputs, Part::Rows, COMMON],
+    storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
+};
+
+/// Deltas of the output layer.
+pub const LOSS: Kernel = Kernel {
+    entry: "loss",
+    parts: &[file!("loss"), STATE, MASKS, Part::Inputs, COMMON],
+    storage: &[(4, Write), (6, Write), (7, Write), (8, Read)],
+};
+
+/// Deltas of one hidden layer.
+pub const DELTA: Kernel = Kernel {
+    entry: "delta",
+    parts: &[file!("delta"), STATE, MASKS, Part::Inputs, Part::Rows, COMMON],
+    storage: &[(2, Read), (4, Write), (6, Write), (7, Write)],
+};
+
+/// Forward, loss and delta of all layers.
+pub const PROPAGATE: Kernel = Kernel {
+    entry: "propagate",
+    parts: &[
+        file!("propagate"),
+        file!("forward"),
+        file!("loss"),
+        file!("delta"),
+        STATE,
+        COLUMNS,
+        MASKS,
+        Part::Inputs,
+        Part::Rows,
+        COMMON,
+    ],
+    storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (6, Write), (7, Write), (8, Read)],
+};
+
+/// Gradient sums and counts, written out.
+pub const REDUCE: Kernel = Kernel {
+    entry: "reduce",
+    parts: &[REDUCE_FILE, file!("reduce_store"), COLUMNS, Part::Inputs, Part::Rows, COMMON],
+    storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
+};
+
+/// Parameters from gradient sums and counts.
+pub const UPDATE: Kernel = Kernel {
+    entry: "update",
+    parts: &[file!("update"), OPTIMIZER, COMMON],
+    storage: &[(2, Read), (3, Read), (4, Read), (5, Write)],
+};
+
+/// Gradient sums, counts and the update in one dispatch.
+pub const REDUCE_UPDATE: Kernel = Kernel {
+    entry: "reduce",
+    parts: &[REDUCE_FILE, file!("reduce_update"), OPTIMIZER, COLUMNS, Part::Inputs, Part::Rows, COMMON],
+    storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Read), (9, Write)],
+};
+
+/// Loss sums and hits.
+pub const EVALUATE: Kernel = Kernel {
+    entry: "evaluate",
+    parts: &[file!("evaluate"), COMMON],
+    storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
+};
+
+/// Which neurons a data set activates.
+pub const ACTIVITY: Kernel = Kernel {
+    entry: "observe",
+    parts: &[file!("activity"), COMMON],
+    storage: &[(2, Read), (3, Write)],
+};
+
+/// Adaptive batch sizes summed by neuron.
+pub const COUNT: Kernel = Kernel {
+    entry: "count",
+    parts: &[file!("count"), COMMON],
+    storage: &[(2, Read), (3, Read), (4, Read), (5, Write)],
+};
+
+/// All kernels.
+pub const ALL: [&Kernel; 12] = [
+    &PERMUTE, &GATHER, &FORWARD, &LOSS, &DELTA, &PROPAGATE, &REDUCE, &UPDATE, &REDUCE_UPDATE, &EVALUATE, &ACTIVITY, &COUNT,
+];
+
+impl Kernel {
+    /// The WGSL text exactly as it is compiled: the kernel first, so that line numbers in messages are its own.
+    pub fn source(&self, variant: Variant) -> String {
+        let Variant { inputs, subgroups_of_8, workgroup_size } = variant;
+        let mut source = String::new();
+        for part in self.parts {
+            source.push_str(match part {
+                Part::File(text) => text,
+                Part::Inputs => match inputs {
+                    InputFormat::U8 => include_str!("../shaders/inputs_u8.wgsl"),
+                    InputFormat::F32 => include_str!("../shaders/inputs_f32.wgsl"),
+                },
+                Part::Rows if subgroups_of_8 => include_str!("../shaders/rows_subgroup8.wgsl"),
+                Part::Rows => include_str!("../shaders/rows_plain.wgsl"),
+            });
+        }
+        source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\n"));
+        source
+    }
+
+    /// All bindings in the order of their numbers.
+    pub fn bindings(&self) -> impl Iterator<Item = (u32, Access)> + '_ {
+        [(0, Access::Uniform), (1, Access::Batch)].into_iter().chain(self.storage.iter().copied())
+    }
+}
+
+/// A compiled kernel.
+pub struct Pipeline {
+    pipeline: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+    kernel: &'static Kernel,
+    workgroup_size: u32,
+}
+
+/// A kernel with its buffers, ready to be dispatched.
+pub struct Bound {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    workgroup_size: u32,
+}
+
+impl Pipeline {
+    /// Compiles a kernel. What the driver has against it shows at the device's next call.
+    pub fn new(gpu: &Gpu, kernel: &'static Kernel, variant: Variant) -> Self {
+        let entries: Vec<_> = kernel
+            .bindings()
+            .map(|(binding, access)| {
+                let (ty, has_dynamic_offset) = match access {
+                    Access::Uniform => (BufferBindingType::Uniform, false),
+                    Access::Batch => (BufferBindingType::Uniform, true),
+                    Access::Read => (BufferBindingType::Storage { read_only: true }, false),
+                    Access::Write => (BufferBindingType::Storage { read_only: false }, false),
+                };
+                let ty = BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
+                wgpu::BindGroupLayoutEntry { binding, visibility: ShaderStages::COMPUTE, ty, count: None }
+            })
+            .collect();
+        let label = Some(kernel.entry);
+        let device = &gpu.device;
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(kernel.source(variant).into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some(kernel.entry),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        Self { pipeline, layout, kernel, workgroup_size: variant.workgroup_size }
+    }
+
+    /// Binds `storage` in the order of the kernel's storage bindings.
+    pub fn bind(&self, gpu: &Gpu, network: &wgpu::Buffer, batches: &wgpu::Buffer, storage: &[&wgpu::Buffer]) -> Bound {
+        assert_eq!(storage.len(), self.kernel.storage.len(), "buffers of {}", self.kernel.entry);
+        let batch = wgpu::BufferBinding { buffer: batches, offset: 0, size: wgpu::BufferSize::new(size_of::<Batch>() as u64) };
+        let entries: Vec<_> = self
+            .kernel
+            .bindings()
+            .map(|(binding, access)| {
+                let resource = match access {
+                    Access::Uniform => network.as_entire_binding(),
+                    Access::Batch => wgpu::BindingResource::Buffer(batch.clone()),
+                    Access::Read | Access::Write => {
+                        let index = self.kernel.storage.iter().position(|&(number, _)| number == binding);
+                        storage[index.unwrap_or_default()].as_entire_binding()
+                    }
+                };
+                wgpu::BindGroupEntry { binding, resource }
+            })
+            .collect();
+        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(self.kernel.entry),
+            layout: &self.layout,
+            entries: &entries,
+        });
+        Bound { pipeline: self.pipeline.clone(), group, workgroup_size: self.workgroup_size }
+    }
+}
+
+impl Bound {
+    /// Encodes a dispatch of at least `invocations`, with the batch at `batch_offset` bytes.
+    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, batch_offset: u32, invocations: u64) {
+        let [x, y] = workgroups(invocations, self.workgroup_size);
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[batch_offset]);
+        pass.dispatch_workgroups(x, y, 1);
+    }
+}

@@ -1,0 +1,32 @@
+//! Trains many small fully connected ReLU networks side by side on any GPU, with SGD and with aSGD: stochastic
+//! gradient descent with an adaptive batch size for every parameter (Shi, Yang, Tang, Yang, *Mathematics* 2022,
+//! 10, 863, doi 10.3390/math10060863).
+//!
+//! [`Gpu`] opens an adapter, [`Dataset`] holds samples, [`NetworkSpec`] is a shape, [`Init`] makes a [`Model`] of
+//! R replicas, and [`Trainer`] trains it. The kernels are the files of `shaders/`.
+
+mod batches;
+pub mod dataset;
+pub mod dispatch;
+mod error;
+mod evaluator;
+pub mod files;
+pub mod gpu;
+mod init;
+pub mod kernels;
+mod model;
+pub mod network;
+mod pacing;
+mod random;
+pub mod reference;
+mod state;
+mod trainer;
+
+pub use dataset::Dataset;
+pub use error::{Error, Result};
+pub use evaluator::Evaluation;
+pub use gpu::Gpu;
+pub use init::Init;
+pub use model::{AdaptiveBatchSizes, Element, Model, PerParameter};
+pub use network::NetworkSpec;
+pub use trainer::{Optimizer, Order, ReplicaSettings, Split, StepForm, TrainSettings, Trainer};

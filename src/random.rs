@@ -1,0 +1,76 @@
+//! Random numbers for initial parameters and made-up data sets: SplitMix64 (Steele, Lea, Flood 2014).
+//!
+//! Written out rather than taken from a crate because a seed must mean the same numbers in every version.
+
+/// A stream of random numbers.
+pub(crate) struct Random {
+    state: u64,
+}
+
+impl Random {
+    /// The stream of `seed` for one purpose; streams of different purposes are independent.
+    pub fn new(seed: u64, purpose: u64) -> Self {
+        let mut random = Self { state: seed };
+        random.state = random.next_u64() ^ purpose;
+        random
+    }
+
+    pub fn next_u64(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in [0, 1).
+    pub fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Normal with mean 0 and standard deviation 1 (Box and Muller 1958).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    /// Fisher-Yates.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, (self.uniform() * (last + 1) as f64) as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// First outputs of SplitMix64 for seed 1234567, as published with the algorithm.
+    #[test]
+    fn matches_the_published_sequence() {
+        let mut random = Random { state: 1_234_567 };
+        let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        assert_eq!(expected.map(|_| random.next_u64()), expected);
+    }
+
+    #[test]
+    fn normal_has_mean_0_and_variance_1() {
+        let mut random = Random::new(7, 0);
+        let sample: Vec<f64> = (0..100_000).map(|_| random.normal()).collect();
+        let mean = sample.iter().sum::<f64>() / sample.len() as f64;
+        let variance = sample.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / sample.len() as f64;
+        // Five standard errors: 1 / sqrt(n) and sqrt(2 / n).
+        assert!(mean.abs() < 5.0 * 0.0032, "{mean}");
+        assert!((variance - 1.0).abs() < 5.0 * 0.0045, "{variance}");
+    }
+
+    #[test]
+    fn shuffle_keeps_every_item() {
+        let mut items: Vec<u32> = (0..1000).collect();
+        Random::new(3, 0).shuffle(&mut items);
+        assert_ne!(items, (0..1000).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..1000).collect::<Vec<_>>());
+    }
+}
