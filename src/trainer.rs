@@ -468,10 +468,7 @@ impl Trainer {
 
     fn run_once(&self, batch: Batch, kernel: &Bound, invocations: u64) -> Result<()> {
         write_batches(&self.gpu, &self.batch_uniform, &[batch])?;
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        kernel.dispatch(&mut encoder.begin_compute_pass(&Default::default()), 0, invocations);
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait(submission)
+        self.gpu.run(kernel, invocations)
     }
 }
 

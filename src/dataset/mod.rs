@@ -108,7 +108,7 @@ impl Samples {
 
     /// The bytes that the GPU keeps: rows of K values, of which the one after the features is the 1 that
     /// multiplies the bias. The row after the last sample is zero and stands for "no sample".
-    pub(crate) fn padded_bytes(&self) -> Vec<u8> {
+    pub fn padded_bytes(&self) -> Vec<u8> {
         let stride = padded_rows(self.features) as usize;
         fn rows<T: bytemuck::Pod>(values: &[T], features: usize, stride: usize, one: T) -> Vec<u8> {
             let mut padded = vec![T::zeroed(); (values.len() / features + 1) * stride];

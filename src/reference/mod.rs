@@ -1,0 +1,41 @@
+//! The CPU reference: a twin of every shader, of the same name. Plain loops in the same order, sums in f64,
+//! counts as integers compared product by product, so that a shader can be held against it.
+//!
+//! Arrays are of one replica, without padding: activations and deltas are (neurons, samples), weights
+//! (outputs, inputs).
+
+pub mod activity;
+pub mod count;
+pub mod delta;
+pub mod evaluate;
+pub mod forward;
+pub mod gather;
+pub mod loss;
+pub mod permute;
+pub mod reduce;
+pub mod step;
+pub mod update;
+
+/// A sum in f64, and the sum of its terms' magnitudes, which scales the error bound of the same sum in f32.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sum {
+    /// The sum.
+    pub value: f64,
+    /// The sum of the terms' absolute values.
+    pub magnitude: f64,
+}
+
+impl Sum {
+    /// Adds a term.
+    pub fn add(&mut self, term: f64) {
+        self.value += term;
+        self.magnitude += term.abs();
+    }
+}
+
+/// gamma_n = n u / (1 - n u) with u = 2^-24: the relative forward error that n roundings to f32 can pile up
+/// (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1).
+pub fn gamma(roundings: usize) -> f64 {
+    let nu = roundings as f64 * 2f64.powi(-24);
+    nu / (1.0 - nu)
+}

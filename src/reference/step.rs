@@ -1,0 +1,139 @@
+//! Whole steps and trainings, from the twins' formulas, in f64 throughout or rounded to f32 after every
+//! operation; the difference of the two tells how far rounding alone can carry a training.
+
+use super::evaluate::evaluate_sample;
+use super::loss::loss;
+use super::update::update;
+use crate::dataset::Samples;
+use crate::model::{AdaptiveBatchSizes, Model};
+use crate::network::NetworkSpec;
+use crate::trainer::ReplicaSettings;
+
+/// One network in training.
+#[derive(Debug, Clone)]
+pub struct Training {
+    spec: NetworkSpec,
+    settings: ReplicaSettings,
+    /// Each layer's rows of weights with the bias at their end.
+    pub parameters: Vec<Vec<f64>>,
+    /// Adaptive batch sizes of the last step, in the same order.
+    pub counts: Vec<Vec<u32>>,
+    /// The smallest |z| of a hidden node so far: how near a kink the training came.
+    pub smallest_z: f64,
+    round: fn(f64) -> f64,
+}
+
+/// Rounds to the nearest f32.
+pub fn to_f32(value: f64) -> f64 {
+    f64::from(value as f32)
+}
+
+impl Training {
+    /// Starts from replica `replica` of `model`; `round` is applied after every operation.
+    pub fn new(model: &Model, replica: usize, settings: ReplicaSettings, round: fn(f64) -> f64) -> Self {
+        let spec = model.spec().clone();
+        let parameters: Vec<Vec<f64>> = spec
+            .layers()
+            .enumerate()
+            .map(|(index, (inputs, _))| {
+                let rows = model.weight(index, replica).chunks(inputs).zip(model.bias(index, replica));
+                rows.flat_map(|(weights, bias)| weights.iter().chain([bias])).map(|&value| f64::from(value)).collect()
+            })
+            .collect();
+        let counts = parameters.iter().map(|layer| vec![0; layer.len()]).collect();
+        Self { spec, settings, parameters, counts, smallest_z: f64::INFINITY, round }
+    }
+
+    /// One step over the samples at `indices`.
+    pub fn step(&mut self, samples: &Samples, indices: &[u32]) {
+        let sums = self.reduce(samples, indices);
+        for ((parameters, sums), counts) in self.parameters.iter_mut().zip(&sums).zip(&self.counts) {
+            for ((theta, &sum), &count) in parameters.iter_mut().zip(sums).zip(counts) {
+                *theta = (self.round)(update(*theta, sum, count, indices.len(), &self.settings));
+            }
+        }
+    }
+
+    /// Gradient sums over the samples at `indices`, in the order of the parameters; the counts are kept.
+    pub fn reduce(&mut self, samples: &Samples, indices: &[u32]) -> Vec<Vec<f64>> {
+        let mut sums: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
+        for counts in &mut self.counts {
+            counts.fill(0);
+        }
+        for &index in indices {
+            self.add_sample(&samples.sample(index as usize), samples.labels()[index as usize], &mut sums);
+        }
+        sums
+    }
+
+    /// Summed cross-entropy of the samples at `indices`.
+    pub fn loss(&self, samples: &Samples, indices: &[u32]) -> f64 {
+        let loss = |&index: &u32| {
+            let activations = self.forward(&samples.sample(index as usize)).0;
+            evaluate_sample(&activations[activations.len() - 1], samples.labels()[index as usize]).0
+        };
+        indices.iter().map(loss).sum()
+    }
+
+    /// Activations of all layers, inputs first and logits last, and the smallest |z| of a hidden node.
+    fn forward(&self, input: &[f32]) -> (Vec<Vec<f64>>, f64) {
+        let round = self.round;
+        let mut smallest_z = f64::INFINITY;
+        let mut activations: Vec<Vec<f64>> = vec![input.iter().map(|&x| f64::from(x)).collect()];
+        for (layer, (inputs, _)) in self.spec.layers().enumerate() {
+            let below = &activations[layer];
+            let z = self.parameters[layer].chunks(inputs + 1).map(|row| {
+                let sum = row[..inputs].iter().zip(below).fold(0.0, |sum, (w, a)| round(sum + round(w * a)));
+                round(sum + row[inputs])
+            });
+            let z: Vec<f64> = z.collect();
+            if layer + 1 < self.parameters.len() {
+                smallest_z = z.iter().fold(smallest_z, |smallest, z| smallest.min(z.abs()));
+                activations.push(z.into_iter().map(|z| z.max(0.0)).collect());
+            } else {
+                activations.push(z);
+            }
+        }
+        (activations, smallest_z)
+    }
+
+    /// Adds one sample's gradients and counts (eqs. 3 to 7).
+    fn add_sample(&mut self, input: &[f32], label: u32, sums: &mut [Vec<f64>]) {
+        let round = self.round;
+        let shapes: Vec<_> = self.spec.layers().collect();
+        let (activations, smallest_z) = self.forward(input);
+        self.smallest_z = self.smallest_z.min(smallest_z);
+        let mut deltas: Vec<f64> = loss(&activations[shapes.len()], &[label]).into_iter().map(round).collect();
+        for (layer, &(inputs, _)) in shapes.iter().enumerate().rev() {
+            let below = &activations[layer];
+            let mut next = vec![0.0; inputs];
+            for (j, &delta) in deltas.iter().enumerate() {
+                let row = j * (inputs + 1);
+                for k in 0..=inputs {
+                    let a = below.get(k).copied().unwrap_or(1.0);
+                    let sum = &mut sums[layer][row + k];
+                    *sum = round(*sum + round(delta * a));
+                    self.counts[layer][row + k] += u32::from(delta != 0.0 && a != 0.0);
+                }
+                for (k, next) in next.iter_mut().enumerate() {
+                    *next = round(*next + round(self.parameters[layer][row + k] * delta));
+                }
+            }
+            deltas = next.into_iter().zip(below).map(|(delta, &a)| if a > 0.0 { delta } else { 0.0 }).collect();
+        }
+    }
+
+    /// Values of a model's replica in the order of [`Self::parameters`].
+    pub fn flatten(model: &Model, replica: usize) -> Vec<Vec<f64>> {
+        Self::new(model, replica, ReplicaSettings { seed: 0, optimizer: crate::Optimizer::Sgd, learning_rate: 1.0, epsilon: 0.0 }, to_f32).parameters
+    }
+
+    /// Adaptive batch sizes of a replica in the order of [`Self::counts`].
+    pub fn flatten_counts(counts: &AdaptiveBatchSizes, replica: usize) -> Vec<Vec<u32>> {
+        let layers = counts.spec().layers().enumerate().map(|(index, (inputs, _))| {
+            let rows = counts.weight(index, replica).chunks(inputs).zip(counts.bias(index, replica));
+            rows.flat_map(|(weights, bias)| weights.iter().chain([bias])).copied().collect()
+        });
+        layers.collect()
+    }
+}

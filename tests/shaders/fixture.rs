@@ -1,0 +1,363 @@
+//! Puts buffers of every kind together from plain arrays, runs one kernel on them, and holds what comes out
+//! against the reference.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
+
+use asgd::dataset::{Inputs, Samples};
+use asgd::dispatch::Dispatch;
+use asgd::kernels::{InputFormat, Kernel, Pipeline, Variant};
+use asgd::network::{Batch, Layer, Network};
+use asgd::reference::{gamma, gather, Sum};
+use asgd::{Gpu, Model, NetworkSpec};
+use wgpu::BufferUsages;
+
+/// What outputs and scratch hold before a kernel runs: as a float it is NaN, as an integer no possible count.
+pub const POISON: u32 = u32::MAX;
+
+/// The adapter of all tests. Without one the tests fail: they never pass by skipping.
+pub fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| Gpu::new(None).expect("the tests need an adapter"))
+}
+
+/// Every variant that this adapter can run.
+pub fn variants(inputs: InputFormat) -> Vec<Variant> {
+    let plain = Variant { inputs, subgroups_of_8: false, workgroup_size: 64 };
+    let chosen = Variant::choose(gpu(), inputs);
+    if chosen == plain {
+        vec![plain]
+    } else {
+        vec![plain, chosen]
+    }
+}
+
+/// Numbers that differ from place to place, and are the same in every run.
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    /// In [-1, 1).
+    pub fn signed(&mut self) -> f32 {
+        self.next() as f32 / (1u64 << 30) as f32 - 1.0
+    }
+
+    pub fn below(&mut self, end: u32) -> u32 {
+        (self.next() % u64::from(end)) as u32
+    }
+
+    /// 0 in `zeros` of ten cases, else in [-1, 1).
+    fn sparse(&mut self, zeros: u32) -> f32 {
+        if self.below(10) < zeros {
+            0.0
+        } else {
+            self.signed()
+        }
+    }
+}
+
+/// A shape to test.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub widths: Vec<usize>,
+    /// Samples in a full batch.
+    pub capacity: usize,
+    /// Samples really in this one.
+    pub size: usize,
+    pub replicas: usize,
+    pub inputs: InputFormat,
+}
+
+/// Sizes below, at and above the tiles (16 neurons, 4 inputs, 32 samples), odd sizes, batch 1, a short last
+/// batch, one neuron, no hidden layer, many layers, many replicas.
+pub fn cases() -> Vec<Case> {
+    let case = |widths: &[usize], capacity, size, replicas| {
+        let inputs = if widths[0] > 2 { InputFormat::U8 } else { InputFormat::F32 };
+        Case { widths: widths.to_vec(), capacity, size, replicas, inputs }
+    };
+    vec![
+        case(&[1, 1], 1, 1, 1),
+        case(&[2, 3, 2, 1], 7, 7, 3),
+        case(&[3, 2], 32, 32, 1),
+        case(&[4, 8, 3], 33, 33, 2),
+        case(&[5, 15, 16, 17, 2], 31, 31, 2),
+        case(&[7, 16, 3], 64, 64, 1),
+        case(&[63, 31, 33, 10], 64, 5, 3),
+        case(&[2, 10, 10, 10, 10, 10, 1], 128, 128, 4),
+        case(&[28, 1, 1, 4], 100, 77, 2),
+        case(&[784, 30, 20, 10], 64, 64, 2),
+        case(&[2, 40, 70, 3], 65, 65, 1),
+    ]
+}
+
+/// One neuron a layer and so many replicas that dispatches pass 65,535 workgroups.
+pub fn many_workgroups() -> Case {
+    Case { widths: vec![1, 1, 1], capacity: 2, size: 2, replicas: 66_000, inputs: InputFormat::F32 }
+}
+
+/// Random state of R networks in the middle of a step: nothing in it was computed by a kernel.
+pub struct Fixture {
+    pub case: Case,
+    pub network: Network,
+    pub quads: u32,
+    pub model: Model,
+    /// Slots of gathered batches; the last one is used.
+    pub slots: u32,
+    /// By slot and replica: (features, samples), and bytes where the format is U8.
+    pub inputs: Vec<Vec<f32>>,
+    input_bytes: Vec<Vec<u8>>,
+    /// By slot and replica.
+    pub labels: Vec<Vec<u32>>,
+    /// By replica and layer: (neurons, samples); zero in half of the cases.
+    pub activations: Vec<Vec<Vec<f32>>>,
+    /// By replica and layer: (neurons, samples); zero in a third of the cases.
+    pub deltas: Vec<Vec<Vec<f32>>>,
+}
+
+impl Fixture {
+    pub fn new(case: &Case) -> Self {
+        let spec = NetworkSpec::new(&case.widths).unwrap();
+        let network = Network::new(&spec, case.replicas);
+        let mut numbers = Numbers::new(case.widths.iter().sum::<usize>() as u64);
+        let mut model = Model::zeros(&spec, case.replicas);
+        for replica in 0..case.replicas {
+            for layer in 0..spec.layers().len() {
+                model.weight_mut(layer, replica).fill_with(|| numbers.signed());
+                model.bias_mut(layer, replica).fill_with(|| numbers.signed());
+            }
+        }
+        let slots = 2;
+        let batches = slots as usize * case.replicas;
+        let (features, classes) = (case.widths[0], (*case.widths.last().unwrap()).max(2) as u32);
+        let input_bytes: Vec<Vec<u8>> = (0..batches)
+            .map(|_| (0..features * case.size).map(|_| if numbers.below(10) < 6 { 0 } else { numbers.below(256) as u8 }).collect())
+            .collect();
+        let inputs = match case.inputs {
+            InputFormat::U8 => input_bytes.iter().map(|bytes| bytes.iter().map(|&b| f32::from(b) / 255.0).collect()).collect(),
+            InputFormat::F32 => (0..batches).map(|_| (0..features * case.size).map(|_| numbers.sparse(3)).collect()).collect(),
+        };
+        let labels = (0..batches).map(|_| (0..case.size).map(|_| numbers.below(classes)).collect()).collect();
+        let mut layers = |zeros: u32, positive: bool| -> Vec<Vec<Vec<f32>>> {
+            let value = |numbers: &mut Numbers| if positive { numbers.sparse(zeros).max(0.0) } else { numbers.sparse(zeros) };
+            let of_layer = |numbers: &mut Numbers, width: usize| (0..width * case.size).map(|_| value(numbers)).collect();
+            (0..case.replicas).map(|_| case.widths[1..].iter().map(|&width| of_layer(&mut numbers, width)).collect()).collect()
+        };
+        let activations = layers(1, true);
+        let deltas = layers(3, false);
+        let quads = (case.capacity as u32).next_multiple_of(32) / 4;
+        Self { case: case.clone(), network, quads, model, slots, inputs, input_bytes, labels, activations, deltas }
+    }
+
+    pub fn dispatch(&self) -> Dispatch<'_> {
+        Dispatch { network: &self.network, quads: self.quads }
+    }
+
+    /// The last slot's batch, for the kernels of layer `layer`.
+    pub fn batch(&self, layer: usize) -> Batch {
+        Batch {
+            size: self.case.size as u32,
+            capacity: self.case.capacity as u32,
+            quads: self.quads,
+            slot: self.slots - 1,
+            steps: 1,
+            input_replicas: self.case.replicas as u32,
+            position: 0,
+            epoch: 0,
+            sample_count: 1000,
+            shuffled: 0,
+            layer: layer as u32,
+            pad: 0,
+        }
+    }
+
+    /// Samples of a row, padding included.
+    pub fn stride(&self) -> usize {
+        self.quads as usize * 4
+    }
+
+    /// What replica `replica` reads: (features, samples).
+    pub fn inputs_of(&self, replica: usize) -> &[f32] {
+        &self.inputs[(self.slots as usize - 1) * self.case.replicas + replica]
+    }
+
+    pub fn labels_of(&self, replica: usize) -> &[u32] {
+        &self.labels[(self.slots as usize - 1) * self.case.replicas + replica]
+    }
+
+    /// a^(layer), the inputs for layer 0: (neurons, samples).
+    pub fn below(&self, replica: usize, layer: usize) -> &[f32] {
+        if layer == 0 {
+            self.inputs_of(replica)
+        } else {
+            &self.activations[replica][layer - 1]
+        }
+    }
+
+    /// (T, R, K, B) as the GPU keeps it.
+    pub fn packed_inputs(&self) -> Vec<u32> {
+        let (rows, features, size) = (self.network.input_rows as usize, self.case.widths[0], self.case.size);
+        let mut words = Vec::new();
+        for (bytes, values) in self.input_bytes.iter().zip(&self.inputs) {
+            for row in 0..rows {
+                match self.case.inputs {
+                    InputFormat::U8 => {
+                        let mut padded = vec![if row == features { 255u8 } else { 0 }; self.stride()];
+                        if row < features {
+                            padded[..size].copy_from_slice(&bytes[row * size..][..size]);
+                        }
+                        words.extend_from_slice(bytemuck::cast_slice(&padded));
+                    }
+                    InputFormat::F32 => {
+                        let values = (row < features).then(|| &values[row * size..][..size]);
+                        words.extend(padded_row(values, row == features, self.stride()).into_iter().map(f32::to_bits));
+                    }
+                }
+            }
+        }
+        words
+    }
+
+    /// (T, R, K, B / 32).
+    pub fn packed_input_masks(&self) -> Vec<u32> {
+        let (features, size) = (self.case.widths[0], self.case.size);
+        let mut words = Vec::new();
+        for values in &self.inputs {
+            for row in 0..self.network.input_rows as usize {
+                let values = (row < features).then(|| &values[row * size..][..size]);
+                words.extend(gather::mask(&padded_row(values, row == features, self.stride())));
+            }
+        }
+        words
+    }
+
+    /// (T, R, B).
+    pub fn packed_labels(&self) -> Vec<u32> {
+        self.labels.iter().flat_map(|labels| [labels.clone(), vec![0; self.stride() - labels.len()]].concat()).collect()
+    }
+
+    /// (R, N, B) of activations or deltas, with rows of ones as the engine makes them.
+    pub fn packed(&self, layers: &[Vec<Vec<f32>>]) -> Vec<f32> {
+        let mut packed = Vec::with_capacity(self.case.replicas * self.network.row_count as usize * self.stride());
+        for replica in layers {
+            for (shape, values) in self.network.layers().iter().zip(replica) {
+                let rows = (shape.outputs + 1).next_multiple_of(4);
+                for row in 0..rows {
+                    let values = (row < shape.outputs).then(|| &values[row as usize * self.case.size..][..self.case.size]);
+                    packed.extend(padded_row(values, row == shape.outputs, self.stride()));
+                }
+            }
+        }
+        packed
+    }
+
+    /// (R, N, B / 32) of the same.
+    pub fn packed_masks(&self, layers: &[Vec<Vec<f32>>]) -> Vec<u32> {
+        self.packed(layers).chunks(self.stride()).flat_map(gather::mask).collect()
+    }
+
+    /// (R, P).
+    pub fn packed_parameters(&self) -> Vec<u32> {
+        self.arena(|layer, neuron, column, replica| {
+            let inputs = self.case.widths[layer];
+            let (weight, bias) = (self.model.weight(layer, replica), self.model.bias(layer, replica));
+            let value = if column < inputs { weight[neuron * inputs + column] } else { bias[neuron] };
+            value.to_bits()
+        })
+    }
+
+    /// (R, P) of a value of (layer, neuron, column, replica); the column after the inputs is the bias.
+    pub fn arena(&self, value: impl Fn(usize, usize, usize, usize) -> u32) -> Vec<u32> {
+        let mut arena = Vec::new();
+        for replica in 0..self.case.replicas {
+            for (index, layer) in self.network.layers().iter().enumerate() {
+                for neuron in 0..layer.outputs as usize {
+                    for column in 0..layer.weight_stride as usize * 4 {
+                        let padding = column > layer.inputs as usize;
+                        arena.push(if padding { 0 } else { value(index, neuron, column, replica) });
+                    }
+                }
+            }
+        }
+        arena
+    }
+
+    /// Where row `neuron` of a layer starts in (R, N, stride).
+    pub fn row(&self, replica: usize, layer: &Layer, neuron: usize, stride: usize) -> usize {
+        (replica * self.network.row_count as usize + layer.output_row as usize + neuron) * stride
+    }
+
+    /// Which rows of (R, N) are no neurons: rows of ones and zeros, which no kernel may touch.
+    pub fn padding_rows(&self) -> Vec<usize> {
+        let rows = self.network.row_count as usize;
+        let is_neuron = |row: usize| {
+            self.network.layers().iter().any(|l| (l.output_row as usize..(l.output_row + l.outputs) as usize).contains(&(row % rows)))
+        };
+        (0..rows * self.case.replicas).filter(|&row| !is_neuron(row)).collect()
+    }
+
+    /// Runs a kernel with `storage` in the order of its storage bindings, and returns what they hold then.
+    pub fn run(&self, kernel: &'static Kernel, variant: Variant, batch: Batch, invocations: u64, storage: &[&[u32]]) -> Vec<Vec<u32>> {
+        type Pipelines = Mutex<HashMap<(&'static str, String), &'static Pipeline>>;
+        static PIPELINES: OnceLock<Pipelines> = OnceLock::new();
+        let mut pipelines = PIPELINES.get_or_init(Default::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let pipeline: &'static Pipeline = pipelines
+            .entry((kernel.entry, kernel.source(variant)))
+            .or_insert_with(|| Box::leak(Box::new(Pipeline::new(gpu(), kernel, variant))));
+
+        let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        let network = gpu().buffer("network", size_of::<Network>() as u64, uniform).unwrap();
+        gpu().write(&network, &[self.network]).unwrap();
+        let batches = gpu().buffer("batch", 256, uniform).unwrap();
+        gpu().write(&batches, &[batch]).unwrap();
+        let buffers: Vec<_> = storage.iter().map(|words| gpu().storage_from("test", words).unwrap()).collect();
+        let bound = pipeline.bind(gpu(), &network, &batches, &buffers.iter().collect::<Vec<_>>());
+        gpu().run(&bound, invocations).unwrap();
+        let sizes: Vec<_> = buffers.iter().zip(storage).map(|(buffer, words)| (buffer, words.len() as u64 * 4)).collect();
+        gpu().read(&sizes).unwrap()
+    }
+}
+
+fn padded_row(values: Option<&[f32]>, ones: bool, stride: usize) -> Vec<f32> {
+    let mut row = vec![if ones { 1.0 } else { 0.0 }; stride];
+    if let Some(values) = values {
+        row[..values.len()].copy_from_slice(values);
+    }
+    row
+}
+
+/// Bits of floats.
+pub fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Whether an f32 result lies within `roundings` roundings of the f64 sum. NaN does not, and neither does a
+/// poisoned place. Subnormal terms may have been flushed to zero.
+pub fn is_close(actual: f32, expected: Sum, roundings: usize) -> bool {
+    let bound = gamma(roundings) * expected.magnitude + roundings as f64 * f64::from(f32::MIN_POSITIVE);
+    (f64::from(actual) - expected.value).abs() <= bound
+}
+
+#[track_caller]
+pub fn assert_close(what: &str, actual: u32, expected: Sum, roundings: usize) {
+    let actual = f32::from_bits(actual);
+    assert!(is_close(actual, expected, roundings), "{what}: {actual} instead of {expected:?} within {roundings} roundings");
+}
+
+/// Samples of a data set with recognisable values.
+pub fn samples(count: usize, features: usize, format: InputFormat, classes: usize) -> Samples {
+    let mut numbers = Numbers::new(count as u64);
+    let inputs = match format {
+        InputFormat::U8 => Inputs::U8((0..count * features).map(|_| if numbers.below(10) < 6 { 0 } else { numbers.below(256) as u8 }).collect()),
+        InputFormat::F32 => Inputs::F32((0..count * features).map(|_| numbers.sparse(3)).collect()),
+    };
+    let labels = (0..count).map(|_| numbers.below(classes as u32)).collect();
+    Samples::new(features, inputs, labels, classes).unwrap()
+}

@@ -1,0 +1,45 @@
+use asgd::kernels::{InputFormat, PERMUTE};
+use asgd::network::{Batch, ReplicaColumns};
+use asgd::reference::permute::permute;
+
+use crate::fixture::{cases, many_workgroups, variants, Fixture, POISON};
+
+#[test]
+fn equals_its_twin() {
+    for case in cases().iter().chain([&many_workgroups()]) {
+        let fixture = Fixture::new(case);
+        let replicas = case.replicas;
+        let seeds: Vec<u64> = (0..replicas as u64).map(|replica| replica.wrapping_mul(0x1_0000_0001_0003)).collect();
+        let columns: Vec<ReplicaColumns> = seeds
+            .iter()
+            .map(|&seed| ReplicaColumns { seed_low: seed as u32, seed_high: (seed >> 32) as u32, optimizer: 1, learning_rate: 0.1, epsilon: 0.0, pad: [0; 3] })
+            .collect();
+        // The last of three batches is short.
+        let count = case.capacity as u32 * 3 - case.capacity as u32 / 2;
+        let labels: Vec<u32> = (0..count).map(|index| index * 7 % 10).collect();
+        for variant in variants(InputFormat::U8) {
+            for (shuffled, epoch, first_step) in [(1, 0, 0), (1, 7, 1), (0, 3, 1)] {
+                let steps = 3 - first_step;
+                let position = first_step * case.capacity as u32;
+                let batch = Batch { steps, position, epoch, sample_count: count, shuffled, ..fixture.batch(0) };
+                let places = steps as usize * replicas * fixture.stride();
+                let poison = vec![POISON; places];
+                let storage = [bytemuck::cast_slice(&columns), &labels[..], &poison, &poison];
+                let invocations = fixture.dispatch().permute(steps, replicas as u32);
+                let buffers = fixture.run(&PERMUTE, variant, batch, invocations, &storage);
+                for place in 0..places {
+                    let (sample, replica) = (place % fixture.stride(), place / fixture.stride() % replicas);
+                    let step = (place / fixture.stride() / replicas) as u32;
+                    let at = position + step * case.capacity as u32 + sample as u32;
+                    let (index, label) = if sample >= case.capacity || at >= count {
+                        (count, 0)
+                    } else {
+                        let index = if shuffled == 1 { permute(at, count, seeds[replica], epoch) } else { at };
+                        (index, labels[index as usize])
+                    };
+                    assert_eq!((buffers[2][place], buffers[3][place]), (index, label), "{case:?} {variant:?} place {place}");
+                }
+            }
+        }
+    }
+}

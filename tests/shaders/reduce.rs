@@ -1,0 +1,121 @@
+use asgd::kernels::{REDUCE, REDUCE_UPDATE};
+use asgd::network::ReplicaColumns;
+use asgd::reference::reduce::{reduce, Reduction};
+use asgd::reference::update::update;
+use asgd::reference::Sum;
+use asgd::{Optimizer, ReplicaSettings};
+
+use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Case, Fixture, POISON};
+use crate::update::{bounded_update, columns};
+
+/// By replica and layer.
+pub fn expected(fixture: &Fixture) -> Vec<Vec<Reduction>> {
+    let layers = 0..fixture.network.layers().len();
+    let of_replica = |replica: usize| {
+        layers.clone().map(|layer| reduce(&fixture.deltas[replica][layer], fixture.below(replica, layer), fixture.case.size)).collect()
+    };
+    (0..fixture.case.replicas).map(of_replica).collect()
+}
+
+/// S and c of a parameter; the column after the inputs is the bias.
+pub fn of_parameter(reduction: &Reduction, neuron: usize, column: usize) -> (Sum, u32) {
+    let inputs = reduction.weight_sums.len() / reduction.bias_sums.len();
+    if column < inputs {
+        (reduction.weight_sums[neuron * inputs + column], reduction.weight_counts[neuron * inputs + column])
+    } else {
+        (reduction.bias_sums[neuron], reduction.bias_counts[neuron])
+    }
+}
+
+/// A product a sample, summed, and three roundings in v / 255.
+pub fn roundings(case: &Case) -> usize {
+    case.size + 3
+}
+
+/// What both forms of the kernel read.
+fn reduced_buffers(fixture: &Fixture) -> Vec<Vec<u32>> {
+    vec![
+        fixture.packed_inputs(),
+        fixture.packed_input_masks(),
+        bits(&fixture.packed(&fixture.activations)),
+        fixture.packed_masks(&fixture.activations),
+        bits(&fixture.packed(&fixture.deltas)),
+        fixture.packed_masks(&fixture.deltas),
+    ]
+}
+
+#[test]
+fn equals_its_twin() {
+    for case in cases().iter().chain([&many_workgroups()]) {
+        let fixture = Fixture::new(case);
+        let expected = expected(&fixture);
+        let buffers = reduced_buffers(&fixture);
+        let poison = vec![POISON; case.replicas * fixture.network.parameter_stride()];
+        for variant in variants(case.inputs) {
+            let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
+            storage.extend([&poison[..], &poison[..]]);
+            let results = fixture.run(&REDUCE, variant, fixture.batch(0), fixture.dispatch().reduce(), &storage);
+            let mut place = 0;
+            for (replica, layers) in expected.iter().enumerate() {
+                for (index, shape) in fixture.network.layers().iter().enumerate() {
+                    for neuron in 0..shape.outputs as usize {
+                        for column in 0..shape.weight_stride as usize * 4 {
+                            let what = format!("{case:?} {variant:?} replica {replica} layer {index} neuron {neuron} column {column}");
+                            let padding = column > shape.inputs as usize;
+                            let (sum, count) = if padding { (Sum::default(), 0) } else { of_parameter(&layers[index], neuron, column) };
+                            assert_close(&what, results[6][place], sum, roundings(case));
+                            assert_eq!(results[7][place], count, "{what}");
+                            place += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The fused form: replicas of both optimizers side by side, parameters updated in place.
+#[test]
+fn with_update_equals_its_twins() {
+    for case in cases().iter().chain([&many_workgroups()]) {
+        let fixture = Fixture::new(case);
+        let expected = expected(&fixture);
+        let buffers = reduced_buffers(&fixture);
+        let settings: Vec<ReplicaSettings> = (0..case.replicas)
+            .map(|replica| ReplicaSettings {
+                seed: 0,
+                optimizer: if replica % 2 == 0 { Optimizer::Asgd } else { Optimizer::Sgd },
+                learning_rate: 0.1 * (1 + replica % 3) as f32,
+                epsilon: [0.0, 1e-8, 1.0][replica / 2 % 3],
+            })
+            .collect();
+        let columns: Vec<ReplicaColumns> = settings.iter().map(columns).collect();
+        let before = fixture.packed_parameters();
+        for variant in variants(case.inputs) {
+            let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
+            storage.extend([bytemuck::cast_slice(&columns), &before[..]]);
+            let results = fixture.run(&REDUCE_UPDATE, variant, fixture.batch(0), fixture.dispatch().reduce(), &storage);
+            let mut place = 0;
+            for (replica, layers) in expected.iter().enumerate() {
+                for (index, shape) in fixture.network.layers().iter().enumerate() {
+                    for neuron in 0..shape.outputs as usize {
+                        for column in 0..shape.weight_stride as usize * 4 {
+                            let what = format!("{case:?} {variant:?} replica {replica} layer {index} neuron {neuron} column {column}");
+                            let padding = column > shape.inputs as usize;
+                            let (sum, count) = if padding { (Sum::default(), 0) } else { of_parameter(&layers[index], neuron, column) };
+                            let theta = f64::from(f32::from_bits(before[place]));
+                            let settings = &settings[replica];
+                            let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);
+                            assert_eq!(bounded.value, update(theta, sum.value, count, case.size, settings));
+                            assert_close(&what, results[7][place], bounded, 1);
+                            if count == 0 {
+                                assert_eq!(results[7][place], before[place], "{what}: untouched, bit for bit");
+                            }
+                            place += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
