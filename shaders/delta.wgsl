@@ -23,16 +23,21 @@ fn delta_tile(replica: u32, layer: Layer, tile: u32, quad: u32, local: u32, owne
         }
     }
 
+    // A copy that may be indexed by a variable: the loop over it stays a loop, which keeps compilation short.
+    var rows: array<vec4<f32>, TILE_ROWS>;
     for (var column = 0u; column < 4u; column++) {
         for (var k = 0u; k < 4u; k++) {
-            let neuron = first_neuron + column * 4u + k;
-            let row = row_start(replica, layer.input_row + min(neuron, layer.inputs - 1u)) + quad;
-            let delta = select(vec4<f32>(), sums[column][k], activations[row] > vec4<f32>());
-            if owned && neuron < layer.inputs {
-                deltas[row] = delta;
-            }
-            share_mask(local, column * 4u + k, quad_bits(delta != vec4<f32>()));
+            rows[column * 4u + k] = sums[column][k];
         }
+    }
+    let row_count = min(layer.inputs - min(layer.inputs, first_neuron), TILE_ROWS);
+    for (var k = 0u; k < row_count; k++) {
+        let row = row_start(replica, layer.input_row + first_neuron + k) + quad;
+        let delta = select(vec4<f32>(), rows[k], activations[row] > vec4<f32>());
+        if owned {
+            deltas[row] = delta;
+        }
+        share_mask(local, k, quad_bits(delta != vec4<f32>()));
     }
     workgroupBarrier();
     for (var k = lane; k < TILE_ROWS; k += 8u) {

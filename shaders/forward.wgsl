@@ -11,21 +11,7 @@ fn add_products(z: ptr<function, array<vec4<f32>, 8>>, columns: mat4x4<f32>, fir
     let start = min(first, last);
     let rows = load_rows(weights + start * stride, stride, last - start, lane);
     for (var j = 0u; j < 8u; j++) {
-        (*z)[j] += columns * rows[j];
-    }
-}
-
-// Activations of half a tile; `first` is its first row in the tile.
-fn write_half(z: ptr<function, array<vec4<f32>, 8>>, first: u32, replica: u32, layer: Layer, first_neuron: u32, quad: u32, local: u32, owned: bool) {
-    for (var j = 0u; j < 8u; j++) {
-        let neuron = first_neuron + first + j;
-        // NaN stays NaN, so that a diverged replica shows.
-        let is_negative = (*z)[j] <= vec4<f32>();
-        let a = select((*z)[j], vec4<f32>(), is_negative & vec4(layer.is_output == 0u));
-        if owned && neuron < layer.outputs {
-            activations[row_start(replica, layer.output_row + neuron) + quad] = a;
-        }
-        share_mask(local, first + j, quad_bits(a != vec4<f32>()));
+        (*z)[j] = add_product((*z)[j], columns, rows[j]);
     }
 }
 
@@ -54,8 +40,22 @@ fn forward_tile(replica: u32, layer: Layer, tile: u32, quad: u32, local: u32, ow
         add_products(&high, columns, 8u, weights + k, stride, last, lane);
     }
 
-    write_half(&low, 0u, replica, layer, first_neuron, quad, local, owned);
-    write_half(&high, 8u, replica, layer, first_neuron, quad, local, owned);
+    // A copy that may be indexed by a variable: the loop over it stays a loop, which keeps compilation short.
+    var z: array<vec4<f32>, TILE_ROWS>;
+    for (var j = 0u; j < 8u; j++) {
+        z[j] = low[j];
+        z[j + 8u] = high[j];
+    }
+    let row_count = min(last + 1u, TILE_ROWS);
+    for (var j = 0u; j < row_count; j++) {
+        // NaN stays NaN, so that a diverged replica shows.
+        let is_negative = z[j] <= vec4<f32>();
+        let a = select(z[j], vec4<f32>(), is_negative & vec4(layer.is_output == 0u));
+        if owned {
+            activations[row_start(replica, layer.output_row + first_neuron + j) + quad] = a;
+        }
+        share_mask(local, j, quad_bits(a != vec4<f32>()));
+    }
     workgroupBarrier();
     for (var j = lane; j < TILE_ROWS; j += 8u) {
         if owned && first_neuron + j < layer.outputs {

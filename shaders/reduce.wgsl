@@ -29,12 +29,12 @@ fn activation_mask_columns(first: u32, words: u32) -> vec4<u32> {
     return vec4(activation_masks[first], activation_masks[first + words], activation_masks[first + 2u * words], activation_masks[first + 3u * words]);
 }
 
-// S_jk += delta_j . a_k for half a tile; the matrix has a column of four samples for each k.
-fn add_products(sums: ptr<function, array<vec4<f32>, 8>>, columns: mat4x4<f32>, first: u32, delta: u32, last: u32, lane: u32) {
+// S_jk += delta_j . a_k for half a tile; the matrix has a column of four inputs k for each sample.
+fn add_products(sums: ptr<function, array<vec4<f32>, 8>>, samples: mat4x4<f32>, first: u32, delta: u32, last: u32, lane: u32) {
     let start = min(first, last);
     let rows = load_rows(delta + start * batch.quads, batch.quads, last - start, lane);
     for (var j = 0u; j < 8u; j++) {
-        (*sums)[j] += rows[j] * columns;
+        (*sums)[j] = add_product((*sums)[j], samples, rows[j]);
     }
 }
 
@@ -80,15 +80,15 @@ fn reduce(
     let delta = row_start(replica, layer.output_row + first_neuron);
     let data = input_start(replica, column * 4u);
     for (var quad = 0u; quad < batch.quads * layer.reads_data; quad++) {
-        let columns = input_columns(data + quad);
-        add_products(&low_sums, columns, 0u, delta + quad, last, lane);
-        add_products(&high_sums, columns, 8u, delta + quad, last, lane);
+        let samples = transpose(input_columns(data + quad));
+        add_products(&low_sums, samples, 0u, delta + quad, last, lane);
+        add_products(&high_sums, samples, 8u, delta + quad, last, lane);
     }
     let hidden = row_start(replica, layer.input_row + column * 4u);
     for (var quad = 0u; quad < batch.quads * (1u - layer.reads_data); quad++) {
-        let columns = activation_columns(hidden + quad);
-        add_products(&low_sums, columns, 0u, delta + quad, last, lane);
-        add_products(&high_sums, columns, 8u, delta + quad, last, lane);
+        let samples = transpose(activation_columns(hidden + quad));
+        add_products(&low_sums, samples, 0u, delta + quad, last, lane);
+        add_products(&high_sums, samples, 8u, delta + quad, last, lane);
     }
 
     var low_counts: array<vec4<u32>, 8>;
