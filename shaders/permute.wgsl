@@ -12,7 +12,7 @@
 @group(0) @binding(4) var<storage, read_write> sample_indices: array<u32>;    // (T, R, B)
 @group(0) @binding(5) var<storage, read_write> labels: array<u32>;            // (T, R, B)
 
-const FEISTEL_ROUNDS = 8u;
+const FEISTEL_ROUNDS = 6u;
 
 // The finalizer of MurmurHash3 (Appleby): every input bit reaches every output bit.
 fn mix(value: u32) -> u32 {

@@ -1,6 +1,6 @@
 //! Twin of permute.wgsl: the same integers.
 
-const ROUNDS: u32 = 8;
+const ROUNDS: u32 = 6;
 
 fn mix(value: u32) -> u32 {
     let x = (value ^ (value >> 16)).wrapping_mul(0x85eb_ca6b);

@@ -75,6 +75,31 @@ impl Training {
         indices.iter().map(loss).sum()
     }
 
+    /// How many of the samples at `indices` have their label as the first highest logit.
+    pub fn hits(&self, samples: &Samples, indices: &[u32]) -> usize {
+        let is_hit = |&&index: &&u32| {
+            let activations = self.forward(&samples.sample(index as usize)).0;
+            evaluate_sample(&activations[activations.len() - 1], samples.labels()[index as usize]).1
+        };
+        indices.iter().filter(is_hit).count()
+    }
+
+    /// Hidden nodes that none, and that all, of the samples at `indices` activate.
+    pub fn dummies(&self, samples: &Samples, indices: &[u32]) -> (u32, u32) {
+        let widths = self.spec.widths();
+        let mut active: Vec<Vec<usize>> = widths[1..widths.len() - 1].iter().map(|&width| vec![0; width]).collect();
+        for &index in indices {
+            let activations = self.forward(&samples.sample(index as usize)).0;
+            for (counts, layer) in active.iter_mut().zip(&activations[1..]) {
+                for (count, &a) in counts.iter_mut().zip(layer) {
+                    *count += usize::from(a > 0.0);
+                }
+            }
+        }
+        let nodes = |times: usize| active.iter().flatten().filter(|&&count| count == times).count() as u32;
+        (nodes(0), nodes(indices.len()))
+    }
+
     /// Activations of all layers, inputs first and logits last, and the smallest |z| of a hidden node.
     fn forward(&self, input: &[f32]) -> (Vec<Vec<f64>>, f64) {
         let round = self.round;

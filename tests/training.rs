@@ -1,0 +1,379 @@
+//! Whole steps and trainings: against the reference, against values from PyTorch, and against themselves in
+//! other circumstances, bit for bit.
+
+#![allow(missing_docs, reason = "a test binary")]
+
+use std::sync::OnceLock;
+
+use asgd::dataset::{Circles, Inputs, Samples, Spirals};
+use asgd::reference::permute::permute;
+use asgd::reference::step::{to_f32, Training};
+use asgd::{Dataset, Gpu, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, StepForm, TrainSettings, Trainer};
+
+fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| Gpu::new(None).expect("the tests need an adapter"))
+}
+
+fn replica(seed: u64, optimizer: Optimizer) -> ReplicaSettings {
+    let learning_rate = if optimizer == Optimizer::Asgd { 0.02 } else { 0.2 };
+    ReplicaSettings { seed, optimizer, learning_rate, epsilon: 1e-8 }
+}
+
+/// 8-bit images of 5 x 5 with three classes that can be told apart.
+fn images() -> Dataset {
+    let samples = |count: usize, salt: usize| {
+        let mut pixels = Vec::new();
+        let mut labels = Vec::new();
+        for index in 0..count {
+            let label = index % 3;
+            for pixel in 0..25 {
+                let noise = (index * 7919 + pixel * 104_729 + salt) % 97;
+                let bright = pixel / 9 == label && noise > 20;
+                pixels.push(if bright { 255 - noise as u8 } else if noise > 80 { noise as u8 } else { 0 });
+            }
+            labels.push(label as u32);
+        }
+        Samples::new(25, Inputs::U8(pixels), labels, 3).unwrap()
+    };
+    Dataset { name: "images".into(), classes: 3, train: samples(300, 0), test: samples(90, 5) }
+}
+
+fn circles() -> Dataset {
+    Circles::default().dataset().unwrap()
+}
+
+fn model(dataset: &Dataset, hidden: &[usize], seeds: &[u64]) -> Model {
+    let spec = NetworkSpec::new(&[&[dataset.features()], hidden, &[dataset.output_units()]].concat()).unwrap();
+    Init::Kaiming.model(&spec, seeds).unwrap()
+}
+
+fn trainer(dataset: &Dataset, model: &Model, batch_size: usize, replicas: Vec<ReplicaSettings>, form: StepForm) -> Trainer {
+    let settings = TrainSettings { batch_size, order: Order::Shuffled, replicas, form: Some(form) };
+    Trainer::new(gpu(), dataset, model, settings).unwrap()
+}
+
+/// The samples of a step, by the reference's permutation.
+fn batch(dataset: &Dataset, seed: u64, batch_size: usize, step: usize) -> Vec<u32> {
+    let count = dataset.train.len();
+    let steps_per_epoch = count.div_ceil(batch_size);
+    let first = step % steps_per_epoch * batch_size;
+    (first..(first + batch_size).min(count)).map(|place| permute(place as u32, count as u32, seed, (step / steps_per_epoch) as u32)).collect()
+}
+
+/// Trains `steps` steps on the adapter, in f64 and in f32 with a rounding after every operation. Rounding alone
+/// carries the second away from the third; the engine rounds as often, in another order, so it may be as far
+/// from the exact trajectory, times a margin for that order.
+fn follow(dataset: &Dataset, hidden: &[usize], batch_size: usize, steps: usize, form: StepForm) {
+    const MARGIN: f64 = 8.0;
+    let optimizers = [Optimizer::Asgd, Optimizer::Sgd, Optimizer::Asgd];
+    let replicas: Vec<_> = (0..3u64).zip(optimizers).map(|(index, optimizer)| replica(40 + index, optimizer)).collect();
+    let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
+    let initial = model(dataset, hidden, &seeds);
+    let mut trainer = trainer(dataset, &initial, batch_size, replicas.clone(), form);
+    trainer.train(steps as u64).unwrap();
+    let trained = trainer.model().unwrap();
+    let (_, counts) = trainer.last_reduction().unwrap().unwrap();
+
+    for (index, settings) in replicas.iter().enumerate() {
+        let mut exact = Training::new(&initial, index, *settings, |value| value);
+        let mut rounded = Training::new(&initial, index, *settings, to_f32);
+        for step in 0..steps {
+            let batch = batch(dataset, settings.seed, batch_size, step);
+            exact.step(&dataset.train, &batch);
+            rounded.step(&dataset.train, &batch);
+        }
+        assert_eq!(exact.counts, rounded.counts, "the reference must not cross a kink by rounding; nearest was {}", exact.smallest_z);
+        let what = format!("{} {hidden:?} replica {index} {form:?}", dataset.name);
+        assert_eq!(Training::flatten_counts(&counts, index), exact.counts, "{what}: adaptive batch sizes of the last step");
+        let norm = |a: &[Vec<f64>], b: &[Vec<f64>]| a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let by_rounding = norm(&rounded.parameters, &exact.parameters);
+        let by_engine = norm(&Training::flatten(&trained, index), &exact.parameters);
+        assert!(by_rounding > 0.0, "{what}: the rounded reference does not round");
+        assert!(by_engine <= MARGIN * by_rounding, "{what}: {by_engine:e} away after {steps} steps, rounding alone {by_rounding:e}");
+    }
+}
+
+#[test]
+fn one_step_equals_the_reference() {
+    for form in [StepForm::Fused, StepForm::Staged] {
+        follow(&images(), &[17, 9], 40, 1, form);
+        follow(&circles(), &[6, 5], 33, 1, form);
+        follow(&circles(), &[], 1, 1, form);
+    }
+}
+
+#[test]
+fn fifty_steps_follow_the_reference() {
+    for form in [StepForm::Fused, StepForm::Staged] {
+        follow(&images(), &[17, 9], 40, 50, form);
+        follow(&Spirals::default().dataset().unwrap(), &[8], 64, 50, form);
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    learning_rate: f32,
+    epsilon: f32,
+    cases: Vec<GoldenCase>,
+}
+
+#[derive(serde::Deserialize)]
+struct GoldenCase {
+    widths: Vec<usize>,
+    inputs: Vec<f64>,
+    labels: Vec<u32>,
+    parameters: Vec<Vec<f64>>,
+    loss_sum: f64,
+    sums: Vec<Vec<f64>>,
+    counts: Vec<Vec<u32>>,
+    asgd: Vec<Vec<f64>>,
+    sgd: Vec<Vec<f64>>,
+}
+
+impl GoldenCase {
+    fn samples(&self) -> Samples {
+        let inputs = self.inputs.iter().map(|&value| value as f32).collect();
+        let classes = (*self.widths.last().unwrap()).max(2);
+        Samples::new(self.widths[0], Inputs::F32(inputs), self.labels.clone(), classes).unwrap()
+    }
+
+    fn model(&self) -> Model {
+        let mut model = Model::zeros(&NetworkSpec::new(&self.widths).unwrap(), 1);
+        for (layer, values) in self.parameters.chunks(2).enumerate() {
+            for (to, from) in model.weight_mut(layer, 0).iter_mut().zip(&values[0]) {
+                *to = *from as f32;
+            }
+            for (to, from) in model.bias_mut(layer, 0).iter_mut().zip(&values[1]) {
+                *to = *from as f32;
+            }
+        }
+        model
+    }
+
+    /// PyTorch's weight and bias tensors in the reference's order: rows with the bias at their end.
+    fn rows<T: Copy>(&self, tensors: &[Vec<T>]) -> Vec<T> {
+        let mut flat = Vec::new();
+        for (pair, widths) in tensors.chunks(2).zip(self.widths.windows(2)) {
+            for (row, bias) in pair[0].chunks(widths[0]).zip(&pair[1]) {
+                flat.extend_from_slice(row);
+                flat.push(*bias);
+            }
+        }
+        flat
+    }
+}
+
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("golden/golden.json")).unwrap()
+}
+
+/// The reference is right: PyTorch's per-sample autograd gives the same sums, counts, loss and steps.
+#[test]
+fn the_reference_equals_pytorch() {
+    let golden = golden();
+    for case in &golden.cases {
+        let (samples, all) = (case.samples(), (0..case.labels.len() as u32).collect::<Vec<_>>());
+        // The file's learning rate is 0.05 in f64, the reference's an f32: compare in units of that rounding.
+        let tolerance = 1e-7;
+        for (optimizer, expected) in [(Optimizer::Asgd, &case.asgd), (Optimizer::Sgd, &case.sgd)] {
+            let settings = ReplicaSettings { seed: 0, optimizer, learning_rate: golden.learning_rate, epsilon: golden.epsilon };
+            let mut training = Training::new(&case.model(), 0, settings, |value| value);
+            assert!((training.loss(&samples, &all) - case.loss_sum).abs() < 1e-12 * case.loss_sum);
+            let sums: Vec<f64> = training.reduce(&samples, &all).into_iter().flatten().collect();
+            for (actual, expected) in sums.iter().zip(case.rows(&case.sums)) {
+                assert!((actual - expected).abs() < 1e-13, "{actual} {expected}");
+            }
+            assert_eq!(training.counts.concat(), case.rows(&case.counts));
+            training.step(&samples, &all);
+            for (actual, expected) in training.parameters.iter().flatten().zip(case.rows(expected)) {
+                assert!((actual - expected).abs() < tolerance, "{actual} {expected}");
+            }
+        }
+    }
+}
+
+/// The engine is right: the same, to f32 rounding; counts exactly.
+#[test]
+fn the_engine_equals_pytorch() {
+    let golden = golden();
+    for case in &golden.cases {
+        let samples = case.samples();
+        let dataset = Dataset { name: "golden".into(), classes: (*case.widths.last().unwrap()).max(2), train: samples.clone(), test: samples };
+        for form in [StepForm::Fused, StepForm::Staged] {
+            for (optimizer, expected) in [(Optimizer::Asgd, &case.asgd), (Optimizer::Sgd, &case.sgd)] {
+                let replicas = vec![ReplicaSettings { seed: 0, optimizer, learning_rate: golden.learning_rate, epsilon: golden.epsilon }];
+                let settings = TrainSettings { batch_size: case.labels.len(), order: Order::Sequential, replicas, form: Some(form) };
+                let mut trainer = Trainer::new(gpu(), &dataset, &case.model(), settings).unwrap();
+                let loss = trainer.evaluate(Split::Train).unwrap()[0].loss * case.labels.len() as f64;
+                assert!((loss - case.loss_sum).abs() < 1e-5 * case.loss_sum, "{loss} {}", case.loss_sum);
+                trainer.train(1).unwrap();
+                let (sums, counts) = trainer.last_reduction().unwrap().unwrap();
+                assert_eq!(Training::flatten_counts(&counts, 0).concat(), case.rows(&case.counts));
+                for (actual, expected) in Training::flatten(&sums, 0).concat().iter().zip(case.rows(&case.sums)) {
+                    assert!((actual - expected).abs() < 1e-5, "{form:?} {optimizer:?}: sum {actual} {expected}");
+                }
+                let trained = trainer.model().unwrap();
+                for (actual, expected) in Training::flatten(&trained, 0).concat().iter().zip(case.rows(expected)) {
+                    assert!((actual - expected).abs() < 1e-6, "{form:?} {optimizer:?}: {actual} {expected}");
+                }
+            }
+        }
+    }
+}
+
+/// Central differences of the loss, away from kinks: where |z| stays well above the difference, the loss is smooth.
+#[test]
+fn the_reference_gradient_equals_finite_differences() {
+    let difference = 1e-6;
+    for case in &golden().cases {
+        let (samples, all) = (case.samples(), (0..case.labels.len() as u32).collect::<Vec<_>>());
+        let mut training = Training::new(&case.model(), 0, replica(0, Optimizer::Sgd), |value| value);
+        let sums = training.reduce(&samples, &all);
+        assert!(training.smallest_z > 1e3 * difference, "a kink is near: {}", training.smallest_z);
+        for layer in 0..sums.len() {
+            for place in 0..sums[layer].len() {
+                let loss_at = |offset: f64| {
+                    let mut moved = training.clone();
+                    moved.parameters[layer][place] += offset;
+                    moved.loss(&samples, &all)
+                };
+                let slope = (loss_at(difference) - loss_at(-difference)) / (2.0 * difference);
+                assert!((slope - sums[layer][place]).abs() < 1e-7, "layer {layer} place {place}: {slope} {}", sums[layer][place]);
+            }
+        }
+    }
+}
+
+/// Replica r of a run with seed s is, bit for bit, the run with seed s + r alone; however replicas are grouped.
+#[test]
+fn a_replica_does_not_depend_on_the_others() {
+    for (dataset, hidden) in [(images(), vec![17, 9]), (circles(), vec![5])] {
+        for form in [StepForm::Fused, StepForm::Staged] {
+            let settings: Vec<_> = (10..15).map(|seed| replica(seed, if seed % 2 == 0 { Optimizer::Asgd } else { Optimizer::Sgd })).collect();
+            let all = model(&dataset, &hidden, &[10, 11, 12, 13, 14]);
+            let run = |range: std::ops::Range<usize>| {
+                let initial = all.slice(range.clone());
+                let mut trainer = trainer(&dataset, &initial, 32, settings[range].to_vec(), form);
+                trainer.train(45).unwrap();
+                let evaluation = trainer.evaluate(Split::Test).unwrap();
+                (trainer.model().unwrap(), evaluation)
+            };
+            let (together, evaluations) = run(0..5);
+            for range in [3..4, 0..2, 2..5] {
+                let (part, part_evaluations) = run(range.clone());
+                assert_eq!(part, together.slice(range.clone()), "{form:?} {range:?}");
+                assert_eq!(part_evaluations, evaluations[range.clone()], "{form:?} {range:?}");
+            }
+            let alone = model(&dataset, &hidden, &[13]);
+            assert_eq!(alone, all.slice(3..4), "a seed alone decides its initial network");
+        }
+    }
+}
+
+/// Neither does it depend on how steps are submitted, nor on evaluations in between.
+#[test]
+fn submissions_and_evaluations_leave_no_trace() {
+    let dataset = images();
+    for form in [StepForm::Fused, StepForm::Staged] {
+        let settings = vec![replica(1, Optimizer::Asgd), replica(2, Optimizer::Sgd)];
+        let initial = model(&dataset, &[8, 6], &[1, 2]);
+        let mut at_once = trainer(&dataset, &initial, 64, settings.clone(), form);
+        at_once.train(30).unwrap();
+        let mut in_parts = trainer(&dataset, &initial, 64, settings, form);
+        for part in [1, 2, 7, 1, 19] {
+            in_parts.train(part).unwrap();
+            in_parts.evaluate(Split::Train).unwrap();
+            in_parts.last_reduction().unwrap();
+            in_parts.mean_adaptive_batch_sizes().unwrap();
+        }
+        assert_eq!(in_parts.step(), 30);
+        assert_eq!(in_parts.model().unwrap(), at_once.model().unwrap(), "{form:?}");
+    }
+}
+
+#[test]
+fn the_same_run_twice_gives_the_same_bits() {
+    let dataset = circles();
+    let run = || {
+        let mut trainer = trainer(&dataset, &model(&dataset, &[10, 10], &[3]), 50, vec![replica(3, Optimizer::Asgd)], StepForm::Fused);
+        trainer.train(100).unwrap();
+        trainer.model().unwrap()
+    };
+    assert_eq!(run(), run());
+}
+
+/// Evaluation against the reference: a whole data set in several blocks, with dummies of both kinds.
+#[test]
+fn evaluation_equals_the_reference() {
+    let dataset = Circles { samples: 5000, ..Circles::default() }.dataset().unwrap();
+    let mut initial = model(&dataset, &[6, 4], &[1, 2]);
+    initial.bias_mut(0, 1)[2] = -100.0;
+    initial.bias_mut(1, 1)[0] = -100.0;
+    initial.bias_mut(0, 1)[5] = 100.0;
+    let mut trainer = trainer(&dataset, &initial, 64, vec![replica(1, Optimizer::Asgd), replica(2, Optimizer::Asgd)], StepForm::Fused);
+    for (split, samples) in [(Split::Train, &dataset.train), (Split::Test, &dataset.test)] {
+        let evaluations = trainer.evaluate(split).unwrap();
+        for (index, evaluation) in evaluations.iter().enumerate() {
+            let exact = Training::new(&initial, index, replica(0, Optimizer::Sgd), |value| value);
+            let all: Vec<u32> = (0..samples.len() as u32).collect();
+            let loss = exact.loss(samples, &all) / samples.len() as f64;
+            assert!((evaluation.loss - loss).abs() < 1e-5 * loss, "{} {loss}", evaluation.loss);
+            let hits = exact.hits(samples, &all) as f64 / samples.len() as f64;
+            assert_eq!(evaluation.accuracy, hits);
+            let (true_dummies, pseudo_dummies) = exact.dummies(samples, &all);
+            assert_eq!((evaluation.true_dummies, evaluation.pseudo_dummies), (true_dummies, pseudo_dummies), "replica {index}");
+        }
+        assert!(evaluations[1].true_dummies >= 2 && evaluations[1].pseudo_dummies >= 1);
+    }
+}
+
+/// The means that metrics.csv shows are those of the counts.
+#[test]
+fn mean_adaptive_batch_sizes_are_those_of_the_counts() {
+    let dataset = images();
+    let mut trainer = trainer(&dataset, &model(&dataset, &[9, 5], &[4, 5]), 64, vec![replica(4, Optimizer::Asgd), replica(5, Optimizer::Sgd)], StepForm::Fused);
+    assert!(trainer.mean_adaptive_batch_sizes().unwrap().is_none() && trainer.last_reduction().unwrap().is_none());
+    trainer.train(5).unwrap();
+    let means = trainer.mean_adaptive_batch_sizes().unwrap().unwrap();
+    let (_, counts) = trainer.last_reduction().unwrap().unwrap();
+    for (replica, means) in means.iter().enumerate() {
+        for (layer, mean) in Training::flatten_counts(&counts, replica).iter().zip(means) {
+            let expected = layer.iter().map(|&count| f64::from(count)).sum::<f64>() / layer.len() as f64;
+            assert!((mean - expected).abs() < 1e-12 * expected);
+        }
+    }
+}
+
+/// It learns: the made-up sets are nearly solved.
+#[test]
+fn training_reaches_a_high_accuracy() {
+    for (dataset, hidden, least) in [(circles(), vec![10, 10], 0.95), (images(), vec![12], 0.95)] {
+        let mut trainer = trainer(&dataset, &model(&dataset, &hidden, &[0]), 64, vec![replica(0, Optimizer::Asgd)], StepForm::Fused);
+        let before = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
+        trainer.train(1500).unwrap();
+        let after = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
+        assert!(before < 0.8 && after > least, "{}: {before} {after}", dataset.name);
+    }
+}
+
+/// Settings that make no sense are refused before anything is uploaded.
+#[test]
+fn wrong_settings_are_refused() {
+    let dataset = circles();
+    let initial = model(&dataset, &[3], &[0]);
+    let refused = |batch_size: usize, change: fn(&mut ReplicaSettings)| {
+        let mut settings = replica(0, Optimizer::Asgd);
+        change(&mut settings);
+        let settings = TrainSettings { batch_size, order: Order::Shuffled, replicas: vec![settings], form: None };
+        Trainer::new(gpu(), &dataset, &initial, settings).err().expect("refused").to_string()
+    };
+    assert!(refused(0, |_| {}).contains("--batch-size"));
+    assert!(refused(701, |_| {}).contains("--batch-size"));
+    assert!(refused(10, |s| s.learning_rate = f32::NAN).contains("--lr"));
+    assert!(refused(10, |s| s.learning_rate = 0.0).contains("--lr"));
+    assert!(refused(10, |s| s.epsilon = -1.0).contains("--epsilon"));
+    let other = Init::Kaiming.model(&NetworkSpec::new(&[3, 1]).unwrap(), &[0]).unwrap();
+    let settings = TrainSettings { batch_size: 1, order: Order::Shuffled, replicas: vec![replica(0, Optimizer::Sgd)], form: None };
+    assert!(Trainer::new(gpu(), &dataset, &other, settings).err().unwrap().to_string().contains("does not fit circles"));
+}
