@@ -1,0 +1,59 @@
+//! Microseconds a step of aSGD and of SGD, measured in turn, and their ratio pair by pair: on a shared machine
+//! only that can be trusted.
+//!
+//!     cargo bench --bench ratio [-- ROUNDS [WORKLOAD]]
+
+use std::time::Instant;
+
+use asgd::{Gpu, Optimizer, Trainer};
+
+mod workload;
+
+use workload::WORKLOADS;
+
+fn main() -> asgd::Result<()> {
+    // cargo adds --bench to the arguments.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
+    let gpu = Gpu::new(None)?;
+    println!("adapter: {}", gpu.describe());
+    println!("{:10} {:>26} {:>26} {:>22} {:>15}", "workload", "aSGD us/step", "SGD us/step", "aSGD / SGD", "aSGD samples/s");
+    for workload in WORKLOADS.iter().filter(|workload| arguments.get(1).is_none_or(|name| name == workload.name)) {
+        let mut asgd = workload.trainer(&gpu, Optimizer::Asgd)?;
+        let mut sgd = workload.trainer(&gpu, Optimizer::Sgd)?;
+        // About half a second a measurement; the first also lets submissions grow to their size.
+        let steps = (0.5 / microseconds(&mut asgd, 20)? * 1e6).clamp(5.0, 5000.0) as u64;
+        microseconds(&mut asgd, steps)?;
+        microseconds(&mut sgd, steps)?;
+        let mut pairs = Vec::new();
+        for _ in 0..rounds {
+            pairs.push((microseconds(&mut asgd, steps)?, microseconds(&mut sgd, steps)?));
+        }
+        let column = |values: Vec<f64>, digits: usize| {
+            let [low, median, high] = spread(values);
+            format!("{median:.digits$} ({low:.digits$} to {high:.digits$})")
+        };
+        let [_, median, _] = spread(pairs.iter().map(|pair| pair.0).collect());
+        println!(
+            "{:10} {:>26} {:>26} {:>22} {:>15.0}",
+            workload.name,
+            column(pairs.iter().map(|pair| pair.0).collect(), 0),
+            column(pairs.iter().map(|pair| pair.1).collect(), 0),
+            column(pairs.iter().map(|pair| pair.0 / pair.1).collect(), 3),
+            workload.samples_per_step() as f64 * 1e6 / median
+        );
+    }
+    Ok(())
+}
+
+fn microseconds(trainer: &mut Trainer, steps: u64) -> asgd::Result<f64> {
+    let start = Instant::now();
+    trainer.train(steps)?;
+    Ok(start.elapsed().as_secs_f64() * 1e6 / steps as f64)
+}
+
+/// Lowest, median, highest.
+fn spread(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [values[0], values[values.len() / 2], values[values.len() - 1]]
+}

@@ -1,0 +1,55 @@
+//! The networks that every benchmark measures, on data like MNIST's: 8-bit, four of five pixels zero.
+
+use asgd::dataset::{Inputs, Samples};
+use asgd::{Dataset, Gpu, Init, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings, Trainer};
+
+/// A shape of work.
+#[derive(Clone, Copy)]
+pub struct Workload {
+    pub name: &'static str,
+    pub widths: &'static [usize],
+    pub batch_size: usize,
+    pub replicas: usize,
+}
+
+/// The paper's MNIST network, alone (what a dispatch costs shows) and 16 times (what arithmetic costs shows), and
+/// a wide one (where the step is a matrix product).
+pub const WORKLOADS: [Workload; 3] = [
+    Workload { name: "mnist-R1", widths: &[784, 30, 20, 10], batch_size: 64, replicas: 1 },
+    Workload { name: "mnist-R16", widths: &[784, 30, 20, 10], batch_size: 64, replicas: 16 },
+    Workload { name: "wide-R1", widths: &[784, 512, 512, 10], batch_size: 256, replicas: 1 },
+];
+
+impl Workload {
+    pub fn samples_per_step(&self) -> u64 {
+        (self.batch_size * self.replicas) as u64
+    }
+
+    /// A trainer that has done its first step, so that everything is compiled.
+    pub fn trainer(&self, gpu: &Gpu, optimizer: Optimizer) -> asgd::Result<Trainer> {
+        let learning_rate = if optimizer == Optimizer::Asgd { 0.005 } else { 0.05 };
+        let replicas: Vec<_> =
+            (0..self.replicas as u64).map(|seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon: 1e-8 }).collect();
+        let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
+        let start = Init::Kaiming.model(&NetworkSpec::new(self.widths)?, &seeds)?;
+        let settings = TrainSettings { batch_size: self.batch_size, order: Order::Shuffled, replicas, form: None };
+        let mut trainer = Trainer::new(gpu, &images()?, &start, settings)?;
+        trainer.train(1)?;
+        Ok(trainer)
+    }
+}
+
+/// 60,000 images of 28 x 28 in which 80.9 % of the pixels are zero, as in MNIST.
+fn images() -> asgd::Result<Dataset> {
+    let samples = |count: usize| {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 16
+        };
+        let pixels = (0..count * 784).map(|_| if next() % 1000 < 809 { 0 } else { (1 + next() % 255) as u8 }).collect();
+        let labels = (0..count).map(|_| next() % 10).collect();
+        Samples::new(784, Inputs::U8(pixels), labels, 10)
+    };
+    Ok(Dataset { name: "images".into(), classes: 10, train: samples(60_000)?, test: samples(64)? })
+}
