@@ -39,13 +39,13 @@ fn delta_tile(replica: u32, layer: Layer, tile: u32, quad: u32, local: u32, owne
         }
         share_mask(local, k, quad_bits(delta != vec4<f32>()));
     }
-    workgroupBarrier();
+    mask_barrier();
     for (var k = lane; k < TILE_ROWS; k += 8u) {
         if owned && first_neuron + k < layer.inputs {
             delta_masks[mask_start(replica, layer.input_row + first_neuron + k) + quad / 8u] = shared_mask(local, k);
         }
     }
-    workgroupBarrier();
+    mask_barrier();
 }
 
 // The deltas of the inputs of batch.layer, for all replicas.

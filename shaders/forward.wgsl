@@ -56,13 +56,13 @@ fn forward_tile(replica: u32, layer: Layer, tile: u32, quad: u32, local: u32, ow
         }
         share_mask(local, j, quad_bits(a != vec4<f32>()));
     }
-    workgroupBarrier();
+    mask_barrier();
     for (var j = lane; j < TILE_ROWS; j += 8u) {
         if owned && first_neuron + j < layer.outputs {
             activation_masks[mask_start(replica, layer.output_row + first_neuron + j) + quad / 8u] = shared_mask(local, j);
         }
     }
-    workgroupBarrier();
+    mask_barrier();
 }
 
 // One layer of all replicas: batch.layer.

@@ -44,13 +44,13 @@ fn loss_quad(replica: u32, layer: Layer, quad: u32, local: u32, owned: bool) {
             }
             share_mask(local, j, quad_bits(delta != vec4<f32>()));
         }
-        workgroupBarrier();
+        mask_barrier();
         for (var j = local % 8u; j < TILE_ROWS; j += 8u) {
             if owned && first + j < layer.outputs {
                 delta_masks[mask_start(replica, layer.output_row + first + j) + quad / 8u] = shared_mask(local, j);
             }
         }
-        workgroupBarrier();
+        mask_barrier();
     }
 }
 

@@ -17,8 +17,13 @@
 @group(0) @binding(6) var<storage, read> deltas: array<vec4<f32>>;             // (R, N, B)
 @group(0) @binding(7) var<storage, read> delta_masks: array<u32>;              // (R, N, B / 32)
 
+// What eight neighbours share.
 fn row_vec4(index: u32) -> vec4<f32> {
     return deltas[index];
+}
+
+fn row_word(index: u32) -> u32 {
+    return delta_masks[index];
 }
 
 fn input_mask_columns(first: u32, words: u32) -> vec4<u32> {
@@ -39,9 +44,11 @@ fn add_products(sums: ptr<function, array<vec4<f32>, 8>>, samples: mat4x4<f32>, 
 }
 
 // c_jk += popcount, for half a tile and one word of samples.
-fn add_counts(counts: ptr<function, array<vec4<u32>, 8>>, columns: vec4<u32>, first: u32, delta_mask: u32, words: u32, last: u32) {
+fn add_counts(counts: ptr<function, array<vec4<u32>, 8>>, columns: vec4<u32>, first: u32, delta_mask: u32, words: u32, last: u32, lane: u32) {
+    let start = min(first, last);
+    let rows = load_words(delta_mask + start * words, words, last - start, lane);
     for (var j = 0u; j < 8u; j++) {
-        (*counts)[j] += countOneBits(columns & vec4(delta_masks[delta_mask + min(first + j, last) * words]));
+        (*counts)[j] += countOneBits(columns & vec4(rows[j]));
     }
 }
 
@@ -98,14 +105,14 @@ fn reduce(
     let data_mask = data / 8u;
     for (var word = 0u; word < counted_words * layer.reads_data; word++) {
         let columns = input_mask_columns(data_mask + word, words);
-        add_counts(&low_counts, columns, 0u, delta_mask + word, words, last);
-        add_counts(&high_counts, columns, 8u, delta_mask + word, words, last);
+        add_counts(&low_counts, columns, 0u, delta_mask + word, words, last, lane);
+        add_counts(&high_counts, columns, 8u, delta_mask + word, words, last, lane);
     }
     let hidden_mask = hidden / 8u;
     for (var word = 0u; word < counted_words * (1u - layer.reads_data); word++) {
         let columns = activation_mask_columns(hidden_mask + word, words);
-        add_counts(&low_counts, columns, 0u, delta_mask + word, words, last);
-        add_counts(&high_counts, columns, 8u, delta_mask + word, words, last);
+        add_counts(&low_counts, columns, 0u, delta_mask + word, words, last, lane);
+        add_counts(&high_counts, columns, 8u, delta_mask + word, words, last, lane);
     }
 
     let parameter = replica * network.parameter_vec4s + layer.weight_start + first_neuron * layer.weight_stride + column;

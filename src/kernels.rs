@@ -40,6 +40,8 @@ enum Part {
     File(&'static str),
     Inputs,
     Rows,
+    Masks,
+    Words,
 }
 
 /// How a kernel uses a binding.
@@ -73,7 +75,6 @@ macro_rules! file {
 const COMMON: Part = file!("common");
 const STATE: Part = file!("state");
 const COLUMNS: Part = file!("columns");
-const MASKS: Part = file!("masks");
 const REDUCE_FILE: Part = file!("reduce");
 const OPTIMIZER: Part = file!("optimizer");
 
@@ -96,21 +97,21 @@ pub const GATHER: Kernel = Kernel {
 /// Activations of one layer.
 pub const FORWARD: Kernel = Kernel {
     entry: "forward",
-    parts: &[file!("forward"), STATE, COLUMNS, MASKS, Part::Inputs, Part::Rows, COMMON],
+    parts: &[file!("forward"), STATE, COLUMNS, Part::Masks, Part::Inputs, Part::Rows, COMMON],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
 };
 
 /// Deltas of the output layer.
 pub const LOSS: Kernel = Kernel {
     entry: "loss",
-    parts: &[file!("loss"), STATE, MASKS, Part::Inputs, COMMON],
+    parts: &[file!("loss"), STATE, Part::Masks, Part::Inputs, COMMON],
     storage: &[(4, Write), (6, Write), (7, Write), (8, Read)],
 };
 
 /// Deltas of one hidden layer.
 pub const DELTA: Kernel = Kernel {
     entry: "delta",
-    parts: &[file!("delta"), STATE, MASKS, Part::Inputs, Part::Rows, COMMON],
+    parts: &[file!("delta"), STATE, Part::Masks, Part::Inputs, Part::Rows, COMMON],
     storage: &[(2, Read), (4, Write), (6, Write), (7, Write)],
 };
 
@@ -124,7 +125,7 @@ pub const PROPAGATE: Kernel = Kernel {
         file!("delta"),
         STATE,
         COLUMNS,
-        MASKS,
+        Part::Masks,
         Part::Inputs,
         Part::Rows,
         COMMON,
@@ -135,7 +136,7 @@ pub const PROPAGATE: Kernel = Kernel {
 /// Gradient sums and counts, written out.
 pub const REDUCE: Kernel = Kernel {
     entry: "reduce",
-    parts: &[REDUCE_FILE, file!("reduce_store"), COLUMNS, Part::Inputs, Part::Rows, COMMON],
+    parts: &[REDUCE_FILE, file!("reduce_store"), COLUMNS, Part::Inputs, Part::Rows, Part::Words, COMMON],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
 };
 
@@ -149,7 +150,7 @@ pub const UPDATE: Kernel = Kernel {
 /// Gradient sums, counts and the update in one dispatch.
 pub const REDUCE_UPDATE: Kernel = Kernel {
     entry: "reduce",
-    parts: &[REDUCE_FILE, file!("reduce_update"), OPTIMIZER, COLUMNS, Part::Inputs, Part::Rows, COMMON],
+    parts: &[REDUCE_FILE, file!("reduce_update"), OPTIMIZER, COLUMNS, Part::Inputs, Part::Rows, Part::Words, COMMON],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Read), (9, Write)],
 };
 
@@ -193,6 +194,10 @@ impl Kernel {
                 },
                 Part::Rows if subgroups_of_8 => include_str!("../shaders/rows_subgroup8.wgsl"),
                 Part::Rows => include_str!("../shaders/rows_plain.wgsl"),
+                Part::Masks if subgroups_of_8 => include_str!("../shaders/masks_subgroup8.wgsl"),
+                Part::Masks => include_str!("../shaders/masks_plain.wgsl"),
+                Part::Words if subgroups_of_8 => include_str!("../shaders/words_subgroup8.wgsl"),
+                Part::Words => include_str!("../shaders/words_plain.wgsl"),
             });
         }
         source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\n"));
