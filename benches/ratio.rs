@@ -17,7 +17,10 @@ fn main() -> asgd::Result<()> {
     let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
     let gpu = Gpu::new(None)?;
     println!("adapter: {}", gpu.describe());
-    println!("{:10} {:>26} {:>26} {:>22} {:>15}", "workload", "aSGD us/step", "SGD us/step", "aSGD / SGD", "aSGD samples/s");
+    println!(
+        "{:10} {:>26} {:>26} {:>22} {:>15}",
+        "workload", "aSGD us/step", "SGD us/step", "aSGD / SGD", "aSGD samples/s"
+    );
     for workload in WORKLOADS.iter().filter(|workload| arguments.get(1).is_none_or(|name| name == workload.name)) {
         let mut asgd = workload.trainer(&gpu, Optimizer::Asgd)?;
         let mut sgd = workload.trainer(&gpu, Optimizer::Sgd)?;

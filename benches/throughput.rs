@@ -16,7 +16,10 @@ fn throughput(criterion: &mut Criterion) {
     println!("adapter: {}", gpu.describe());
     for workload in WORKLOADS {
         let mut group = criterion.benchmark_group(workload.name);
-        group.sample_size(10).sampling_mode(SamplingMode::Flat).throughput(Throughput::Elements(workload.samples_per_step()));
+        group
+            .sample_size(10)
+            .sampling_mode(SamplingMode::Flat)
+            .throughput(Throughput::Elements(workload.samples_per_step()));
         for (name, optimizer) in [("step/asgd", Optimizer::Asgd), ("step/sgd", Optimizer::Sgd)] {
             let mut trainer = workload.trainer(&gpu, optimizer).expect("the trainer");
             group.bench_function(name, |bencher| {

@@ -28,8 +28,9 @@ impl Workload {
     /// A trainer that has done its first step, so that everything is compiled.
     pub fn trainer(&self, gpu: &Gpu, optimizer: Optimizer) -> asgd::Result<Trainer> {
         let learning_rate = if optimizer == Optimizer::Asgd { 0.005 } else { 0.05 };
-        let replicas: Vec<_> =
-            (0..self.replicas as u64).map(|seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon: 1e-8 }).collect();
+        let replicas: Vec<_> = (0..self.replicas as u64)
+            .map(|seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon: 1e-8 })
+            .collect();
         let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
         let start = Init::Kaiming.model(&NetworkSpec::new(self.widths)?, &seeds)?;
         let settings = TrainSettings { batch_size: self.batch_size, order: Order::Shuffled, replicas, form: None };

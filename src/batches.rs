@@ -64,13 +64,21 @@ pub(crate) fn input_bytes(network: &Network, format: InputFormat, input_replicas
 }
 
 impl Batches {
-    pub fn new(gpu: &Gpu, network: &Network, format: InputFormat, slots: u32, input_replicas: u32, quads: u32) -> Result<Self> {
+    pub fn new(
+        gpu: &Gpu,
+        network: &Network,
+        format: InputFormat,
+        slots: u32,
+        input_replicas: u32,
+        quads: u32,
+    ) -> Result<Self> {
         let places = u64::from(slots) * u64::from(input_replicas) * u64::from(quads) * 4;
         let rows = u64::from(slots) * u64::from(input_replicas) * u64::from(network.input_rows);
         Ok(Self {
             sample_indices: gpu.storage("the sample indices", places * 4)?,
             labels: gpu.storage("the labels", places * 4)?,
-            inputs: gpu.storage("the batches", u64::from(slots) * input_bytes(network, format, input_replicas, quads))?,
+            inputs: gpu
+                .storage("the batches", u64::from(slots) * input_bytes(network, format, input_replicas, quads))?,
             input_masks: gpu.storage("the input masks", rows * u64::from(quads / 8) * 4)?,
             slots,
             input_replicas,
@@ -97,13 +105,30 @@ impl Gatherer {
     ) -> Self {
         let Batches { sample_indices, labels, inputs, input_masks, .. } = batches;
         Self {
-            permute: Pipeline::new(gpu, &PERMUTE, variant).bind(gpu, network, batch, &[replicas, &samples.labels, sample_indices, labels]),
-            gather: Pipeline::new(gpu, &GATHER, variant).bind(gpu, network, batch, &[&samples.inputs, sample_indices, inputs, input_masks]),
+            permute: Pipeline::new(gpu, &PERMUTE, variant).bind(
+                gpu,
+                network,
+                batch,
+                &[replicas, &samples.labels, sample_indices, labels],
+            ),
+            gather: Pipeline::new(gpu, &GATHER, variant).bind(
+                gpu,
+                network,
+                batch,
+                &[&samples.inputs, sample_indices, inputs, input_masks],
+            ),
         }
     }
 
     /// Encodes the gathering of `steps` batches, described by the `Batch` at `offset`.
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, offset: u32, dispatch: Dispatch<'_>, steps: u32, input_replicas: u32) {
+    pub fn encode(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        offset: u32,
+        dispatch: Dispatch<'_>,
+        steps: u32,
+        input_replicas: u32,
+    ) {
         self.permute.dispatch(pass, offset, dispatch.permute(steps, input_replicas));
         self.gather.dispatch(pass, offset, dispatch.gather(steps, input_replicas));
     }

@@ -17,7 +17,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Train R networks of one shape on a data set.
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// List the adapters, their limits, and which one would be used.
     Devices(DevicesArgs),
 }

@@ -44,7 +44,10 @@ impl Dispatch<'_> {
 
     /// 16 features of 32 samples.
     pub fn gather(&self, steps: u32, input_replicas: u32) -> u64 {
-        u64::from(steps) * u64::from(input_replicas) * u64::from(self.network.input_rows.div_ceil(16)) * u64::from(self.quads / 8)
+        u64::from(steps)
+            * u64::from(input_replicas)
+            * u64::from(self.network.input_rows.div_ceil(16))
+            * u64::from(self.quads / 8)
     }
 
     /// A tile of the layer's outputs for a quad.
@@ -92,7 +95,13 @@ impl Dispatch<'_> {
     pub fn check(&self, steps: u32, input_replicas: u32) -> Result<()> {
         let layers = self.network.layers();
         let widest = layers.iter().map(|layer| self.forward(layer).max(self.delta(layer))).max().unwrap_or(0);
-        let largest = [widest, self.permute(steps, input_replicas), self.gather(steps, input_replicas), self.reduce(), self.update()];
+        let largest = [
+            widest,
+            self.permute(steps, input_replicas),
+            self.gather(steps, input_replicas),
+            self.reduce(),
+            self.update(),
+        ];
         let needed = largest.into_iter().max().unwrap_or(0);
         let available = u64::from(u32::MAX) - MAX_WORKGROUPS * 256;
         if needed > available {

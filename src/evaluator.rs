@@ -163,7 +163,9 @@ impl Evaluator {
                 let loss: f64 = losses.iter().map(|&bits| f64::from(f32::from_bits(bits))).sum();
                 let hits: u64 = hits.iter().copied().map(u64::from).sum();
                 let dummies = |bits: u32| {
-                    let nodes = hidden.iter().flat_map(|layer| &activity[layer.output_row as usize..][..layer.outputs as usize]);
+                    let nodes = hidden
+                        .iter()
+                        .flat_map(|layer| &activity[layer.output_row as usize..][..layer.outputs as usize]);
                     nodes.filter(|&&node| node == bits).count() as u32
                 };
                 Evaluation {

@@ -66,10 +66,7 @@ fn ranked_adapters() -> Vec<wgpu::Adapter> {
 
 /// All adapters, the one that [`Gpu::new`] would choose first.
 pub fn devices() -> Vec<Device> {
-    ranked_adapters()
-        .iter()
-        .map(|adapter| Device { info: adapter.get_info(), limits: adapter.limits() })
-        .collect()
+    ranked_adapters().iter().map(|adapter| Device { info: adapter.get_info(), limits: adapter.limits() }).collect()
 }
 
 impl Gpu {
@@ -177,7 +174,11 @@ impl Gpu {
         let limits = self.device.limits();
         let checks = [
             (true, "maxBufferSize", limits.max_buffer_size),
-            (usage.contains(BufferUsages::STORAGE), "maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size),
+            (
+                usage.contains(BufferUsages::STORAGE),
+                "maxStorageBufferBindingSize",
+                limits.max_storage_buffer_binding_size,
+            ),
         ];
         for (applies, limit, available) in checks {
             if applies && size > available {
@@ -192,7 +193,12 @@ impl Gpu {
         }
         // Sizes are multiples of four, and a binding is never empty.
         let size = size.max(16).next_multiple_of(4);
-        Ok(self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false }))
+        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        }))
     }
 
     /// A storage buffer of `size` bytes that can be copied from and to.

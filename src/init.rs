@@ -1,6 +1,6 @@
 //! Initial parameters.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::model::Model;
@@ -47,43 +47,38 @@ impl Init {
     /// [`Error::Model`] if the file cannot be read or holds networks of another shape or number.
     pub fn model(&self, spec: &NetworkSpec, seeds: &[u64]) -> Result<Model> {
         let mut model = Model::zeros(spec, seeds.len());
-        let sample: Box<dyn Fn(&mut Random, usize, usize) -> f64> = match self {
-            Self::Kaiming => Box::new(|random, inputs, _| random.normal() * (2.0 / inputs as f64).sqrt()),
-            Self::Glorot => Box::new(|random, inputs, outputs| {
-                (2.0 * random.uniform() - 1.0) * (6.0 / (inputs + outputs) as f64).sqrt()
-            }),
-            Self::Normal(deviation) => {
-                let deviation = *deviation;
-                Box::new(move |random, _, _| random.normal() * deviation)
-            }
-            Self::File(path) => {
-                let file = Model::load(path)?;
-                if file.spec() != spec {
-                    let problem = format!(
-                        "holds a network {:?}, but {:?} is to be trained; change --hidden or the file",
-                        file.spec().widths(),
-                        spec.widths()
-                    );
-                    return Err(Error::model(path, problem));
-                }
-                if file.replicas() == 1 {
-                    return Ok(file.repeat(seeds.len()));
-                }
-                if file.replicas() != seeds.len() {
-                    let problem = format!("holds {} replicas, but {} are to be trained; change --replicas", file.replicas(), seeds.len());
-                    return Err(Error::model(path, problem));
-                }
-                return Ok(file);
-            }
-        };
         for (replica, &seed) in seeds.iter().enumerate() {
             for (index, (inputs, outputs)) in spec.layers().enumerate() {
                 let mut random = Random::new(seed, index as u64);
                 for weight in model.weight_mut(index, replica) {
-                    *weight = sample(&mut random, inputs, outputs) as f32;
+                    *weight = match self {
+                        Self::Kaiming => random.normal() * (2.0 / inputs as f64).sqrt(),
+                        Self::Glorot => (2.0 * random.uniform() - 1.0) * (6.0 / (inputs + outputs) as f64).sqrt(),
+                        Self::Normal(deviation) => random.normal() * deviation,
+                        Self::File(path) => return from_file(path, spec, seeds.len()),
+                    } as f32;
                 }
             }
         }
         Ok(model)
+    }
+}
+
+/// The networks of a file, which must fit in shape and number; a single one starts all replicas.
+fn from_file(path: &Path, spec: &NetworkSpec, replicas: usize) -> Result<Model> {
+    let file = Model::load(path)?;
+    if file.spec() != spec {
+        let (found, wanted) = (file.spec().widths(), spec.widths());
+        let problem =
+            format!("holds a network {found:?}, but {wanted:?} is to be trained; change --hidden or the file");
+        return Err(Error::model(path, problem));
+    }
+    match file.replicas() {
+        1 => Ok(file.repeat(replicas)),
+        count if count == replicas => Ok(file),
+        count => {
+            let problem = format!("holds {count} replicas, but {replicas} are to be trained; change --replicas");
+            Err(Error::model(path, problem))
+        }
     }
 }

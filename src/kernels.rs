@@ -162,11 +162,8 @@ pub const EVALUATE: Kernel = Kernel {
 };
 
 /// Which neurons a data set activates.
-pub const ACTIVITY: Kernel = Kernel {
-    entry: "observe",
-    parts: &[file!("activity"), COMMON],
-    storage: &[(2, Read), (3, Write)],
-};
+pub const ACTIVITY: Kernel =
+    Kernel { entry: "observe", parts: &[file!("activity"), COMMON], storage: &[(2, Read), (3, Write)] };
 
 /// Adaptive batch sizes summed by neuron.
 pub const COUNT: Kernel = Kernel {
@@ -177,7 +174,18 @@ pub const COUNT: Kernel = Kernel {
 
 /// All kernels.
 pub const ALL: [&Kernel; 12] = [
-    &PERMUTE, &GATHER, &FORWARD, &LOSS, &DELTA, &PROPAGATE, &REDUCE, &UPDATE, &REDUCE_UPDATE, &EVALUATE, &ACTIVITY, &COUNT,
+    &PERMUTE,
+    &GATHER,
+    &FORWARD,
+    &LOSS,
+    &DELTA,
+    &PROPAGATE,
+    &REDUCE,
+    &UPDATE,
+    &REDUCE_UPDATE,
+    &EVALUATE,
+    &ACTIVITY,
+    &COUNT,
 ];
 
 impl Kernel {
@@ -267,7 +275,8 @@ impl Pipeline {
     /// Binds `storage` in the order of the kernel's storage bindings.
     pub fn bind(&self, gpu: &Gpu, network: &wgpu::Buffer, batches: &wgpu::Buffer, storage: &[&wgpu::Buffer]) -> Bound {
         assert_eq!(storage.len(), self.kernel.storage.len(), "buffers of {}", self.kernel.entry);
-        let batch = wgpu::BufferBinding { buffer: batches, offset: 0, size: wgpu::BufferSize::new(size_of::<Batch>() as u64) };
+        let batch =
+            wgpu::BufferBinding { buffer: batches, offset: 0, size: wgpu::BufferSize::new(size_of::<Batch>() as u64) };
         let entries: Vec<_> = self
             .kernel
             .bindings()

@@ -94,7 +94,10 @@ impl<T: Pod> PerParameter<T> {
     /// `replicas` copies of the first replica.
     pub fn repeat(&self, replicas: usize) -> Self {
         let first = self.slice(0..1);
-        let layers = first.layers.iter().map(|layer| LayerValues { weight: layer.weight.repeat(replicas), bias: layer.bias.repeat(replicas) });
+        let layers = first
+            .layers
+            .iter()
+            .map(|layer| LayerValues { weight: layer.weight.repeat(replicas), bias: layer.bias.repeat(replicas) });
         Self { spec: self.spec.clone(), replicas, layers: layers.collect() }
     }
 
@@ -126,7 +129,8 @@ impl<T: Pod> PerParameter<T> {
                 let inputs = layer.inputs as usize;
                 for neuron in 0..layer.outputs as usize {
                     let row = (layer.weight_start as usize + neuron * layer.weight_stride as usize) * 4;
-                    parameters[row..row + inputs].copy_from_slice(&self.weight(index, replica)[neuron * inputs..][..inputs]);
+                    parameters[row..row + inputs]
+                        .copy_from_slice(&self.weight(index, replica)[neuron * inputs..][..inputs]);
                     parameters[row + inputs] = self.bias(index, replica)[neuron];
                 }
             }
@@ -142,7 +146,8 @@ impl<T: Pod> PerParameter<T> {
                 let inputs = layer.inputs as usize;
                 for neuron in 0..layer.outputs as usize {
                     let row = (layer.weight_start as usize + neuron * layer.weight_stride as usize) * 4;
-                    values.weight_mut(index, replica)[neuron * inputs..][..inputs].copy_from_slice(&parameters[row..row + inputs]);
+                    values.weight_mut(index, replica)[neuron * inputs..][..inputs]
+                        .copy_from_slice(&parameters[row..row + inputs]);
                     values.bias_mut(index, replica)[neuron] = parameters[row + inputs];
                 }
             }
@@ -152,7 +157,7 @@ impl<T: Pod> PerParameter<T> {
 }
 
 impl<T: Element> PerParameter<T> {
-    /// Writes `layers.N.weight` [out, in] and `layers.N.bias` [out], with a leading replica axis if R > 1.
+    /// Writes `layers.N.weight` (out, in) and `layers.N.bias` (out), with a leading replica axis if R > 1.
     ///
     /// # Errors
     /// [`Error::Io`]; the file is whole or not there.
@@ -160,13 +165,16 @@ impl<T: Element> PerParameter<T> {
         let mut tensors = BTreeMap::new();
         let replica_axis: &[usize] = if self.replicas == 1 { &[] } else { &[self.replicas] };
         for (index, ((inputs, outputs), layer)) in self.spec.layers().zip(&self.layers).enumerate() {
-            for (name, shape, values) in [("weight", &[outputs, inputs][..], &layer.weight), ("bias", &[outputs][..], &layer.bias)] {
+            for (name, shape, values) in
+                [("weight", &[outputs, inputs][..], &layer.weight), ("bias", &[outputs][..], &layer.bias)]
+            {
                 let view = TensorView::new(T::DTYPE, [replica_axis, shape].concat(), bytemuck::cast_slice(values))
                     .map_err(|error| Error::model(path, format!("cannot be written: {error}")))?;
                 tensors.insert(format!("layers.{index}.{name}"), view);
             }
         }
-        let bytes = safetensors::serialize(tensors, None).map_err(|error| Error::model(path, format!("cannot be written: {error}")))?;
+        let bytes = safetensors::serialize(tensors, None)
+            .map_err(|error| Error::model(path, format!("cannot be written: {error}")))?;
         write_atomically(path, &bytes)
     }
 
@@ -184,13 +192,16 @@ impl<T: Element> PerParameter<T> {
         for name in file.names() {
             let Some(prefix) = name.strip_suffix(".weight") else { continue };
             let number = prefix.rsplit('.').next().and_then(|number| number.parse::<u32>().ok());
-            let number = number.ok_or_else(|| refuse(format!("tensor {name}: expected a name like layers.0.weight")))?;
+            let number =
+                number.ok_or_else(|| refuse(format!("tensor {name}: expected a name like layers.0.weight")))?;
             if found.insert(number, prefix.to_string()).is_some() {
                 return Err(refuse(format!("two layers have the number {number}")));
             }
         }
         if found.is_empty() || file.len() != 2 * found.len() {
-            return Err(refuse("expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others".into()));
+            return Err(refuse(
+                "expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others".into(),
+            ));
         }
 
         let tensor = |name: String, axes: usize| -> Result<(Vec<usize>, usize, Vec<T>)> {
@@ -202,7 +213,11 @@ impl<T: Element> PerParameter<T> {
             let (replicas, shape) = match shape.len() {
                 n if n == axes => (1, shape),
                 n if n == axes + 1 => (shape[0], &shape[1..]),
-                _ => return Err(refuse(format!("tensor {name} has the shape {shape:?}; expected {axes} axes, or one more for replicas"))),
+                _ => {
+                    return Err(refuse(format!(
+                        "tensor {name} has the shape {shape:?}; expected {axes} axes, or one more for replicas"
+                    )))
+                }
             };
             Ok((shape.to_vec(), replicas, bytemuck::pod_collect_to_vec(view.data())))
         };

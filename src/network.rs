@@ -22,7 +22,8 @@ impl NetworkSpec {
     /// [`Error::Setting`] if a width is 0, or there are fewer than two widths or more than 33.
     pub fn new(widths: &[usize]) -> Result<Self> {
         if widths.len() < 2 || widths.len() > MAX_LAYERS + 1 {
-            let problem = format!("a network has 1 to {MAX_LAYERS} layers, this one {}", widths.len().saturating_sub(1));
+            let problem =
+                format!("a network has 1 to {MAX_LAYERS} layers, this one {}", widths.len().saturating_sub(1));
             return Err(Error::setting("--hidden", problem));
         }
         if let Some(&width) = widths.iter().find(|&&width| width == 0 || width > 1 << 20) {
@@ -102,7 +103,8 @@ pub struct Network {
 impl Network {
     /// Where `replicas` networks of this shape stand.
     pub fn new(spec: &NetworkSpec, replicas: usize) -> Self {
-        let mut network = Self { replica_count: replicas as u32, layer_count: spec.layers().len() as u32, ..Zeroable::zeroed() };
+        let mut network =
+            Self { replica_count: replicas as u32, layer_count: spec.layers().len() as u32, ..Zeroable::zeroed() };
         network.input_rows = padded_rows(spec.inputs());
         let mut input_row = 0;
         for (index, (inputs, outputs)) in spec.layers().enumerate() {

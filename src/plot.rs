@@ -30,7 +30,8 @@ pub fn learning_curve(title: &str, rows: &[Row]) -> Result<String> {
         let root = root.titled(&format!("{title}{band}"), ("sans-serif", 18)).map_err(failed)?;
         let (left, right) = root.split_horizontally(450);
         let curves = |values: [fn(&Row) -> f64; 2]| {
-            [("training set", TRAIN, values[0]), ("test set", TEST, values[1])].map(|(name, color, value)| curve(rows, name, color, value))
+            [("training set", TRAIN, values[0]), ("test set", TEST, values[1])]
+                .map(|(name, color, value)| curve(rows, name, color, value))
         };
         panel(&left, "cross-entropy (nats)", &curves([|row| row.train.loss, |row| row.test.loss]), true)?;
         panel(&right, "accuracy", &curves([|row| row.train.accuracy, |row| row.test.accuracy]), false)?;
@@ -40,7 +41,8 @@ pub fn learning_curve(title: &str, rows: &[Row]) -> Result<String> {
 }
 
 fn curve(rows: &[Row], name: &'static str, color: RGBColor, value: fn(&Row) -> f64) -> Curve {
-    let mut sorted: Vec<(f64, f64)> = rows.iter().map(|row| (row.epoch, value(row))).filter(|(_, value)| value.is_finite()).collect();
+    let mut sorted: Vec<(f64, f64)> =
+        rows.iter().map(|row| (row.epoch, value(row))).filter(|(_, value)| value.is_finite()).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let points = sorted.chunk_by(|a, b| a.0 == b.0).map(|group| {
         let values = || group.iter().map(|(_, value)| *value);
@@ -77,9 +79,14 @@ fn panel(area: &DrawingArea<SVGBackend<'_>, Shift>, label: &str, curves: &[Curve
         let color = *color;
         let upper = points.iter().map(|(epoch, [_, _, high])| (*epoch, *high));
         let lower = points.iter().rev().map(|(epoch, [_, low, _])| (*epoch, *low));
-        chart.draw_series(std::iter::once(Polygon::new(upper.chain(lower).collect::<Vec<_>>(), color.mix(0.2)))).map_err(failed)?;
         chart
-            .draw_series(LineSeries::new(points.iter().map(|(epoch, [mean, _, _])| (*epoch, *mean)), color.stroke_width(2)))
+            .draw_series(std::iter::once(Polygon::new(upper.chain(lower).collect::<Vec<_>>(), color.mix(0.2))))
+            .map_err(failed)?;
+        chart
+            .draw_series(LineSeries::new(
+                points.iter().map(|(epoch, [mean, _, _])| (*epoch, *mean)),
+                color.stroke_width(2),
+            ))
             .map_err(failed)?
             .label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));

@@ -1,5 +1,6 @@
 //! Training: buffers, bind groups and pipelines are made once, a step only encodes.
 
+use std::fmt;
 use std::str::FromStr;
 
 use wgpu::BufferUsages;
@@ -39,6 +40,15 @@ impl FromStr for Optimizer {
     }
 }
 
+impl fmt::Display for Optimizer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Sgd => "sgd",
+            Self::Asgd => "asgd",
+        })
+    }
+}
+
 /// The order in which an epoch takes the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -57,6 +67,15 @@ impl FromStr for Order {
             "sequential" => Ok(Self::Sequential),
             _ => Err("expected shuffled or sequential".into()),
         }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Shuffled => "shuffled",
+            Self::Sequential => "sequential",
+        })
     }
 }
 
@@ -179,7 +198,8 @@ impl Trainer {
         let test_samples = DeviceSamples::new(gpu, "test", &dataset.test)?;
         let batches = Batches::new(gpu, &network, format, slots, replica_count, quads)?;
         let state = State::new(gpu, &network, quads, true)?;
-        let gatherer = Gatherer::new(gpu, variant, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
+        let gatherer =
+            Gatherer::new(gpu, variant, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
         let count_sums = gpu.storage("the count sums", dispatch.rows() * 4)?;
 
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
@@ -191,7 +211,10 @@ impl Trainer {
         let form = settings.form.unwrap_or(if gpu.is_software() { StepForm::Fused } else { StepForm::Staged });
         let step_kernels = match form {
             StepForm::Fused => StepKernels::Fused {
-                propagate: bind(&PROPAGATE, &[&parameters, inputs, activations, activation_masks, deltas, delta_masks, labels]),
+                propagate: bind(
+                    &PROPAGATE,
+                    &[&parameters, inputs, activations, activation_masks, deltas, delta_masks, labels],
+                ),
                 reduce_update: bind(&REDUCE_UPDATE, &[&reduced[..], &[&replicas, &parameters]].concat()),
             },
             StepForm::Staged => {
@@ -206,8 +229,16 @@ impl Trainer {
             }
         };
         let count = bind(&COUNT, &[input_masks, activation_masks, delta_masks, &count_sums]);
-        let evaluator =
-            Evaluator::new(gpu, &network, &network_uniform, variant, &parameters, &replicas, &train_samples, &test_samples)?;
+        let evaluator = Evaluator::new(
+            gpu,
+            &network,
+            &network_uniform,
+            variant,
+            &parameters,
+            &replicas,
+            &train_samples,
+            &test_samples,
+        )?;
         gpu.check()?;
         Ok(Self {
             gpu: gpu.clone(),
@@ -433,9 +464,12 @@ impl Trainer {
     /// # Errors
     /// [`Error::Setting`] before the first step or for another name, or what the driver reported.
     pub fn repeat_kernel(&mut self, name: &str, times: u32) -> Result<()> {
-        let Some(batch) = self.last_batch else { return Err(Error::setting("kernel", "nothing to repeat before the first step")) };
+        let Some(batch) = self.last_batch else {
+            return Err(Error::setting("kernel", "nothing to repeat before the first step"));
+        };
         let layers = self.network.layers();
-        let per_layer: Vec<Batch> = (0..layers.len() as u32).map(|layer| Batch { layer, steps: 1, position: 0, ..batch }).collect();
+        let per_layer: Vec<Batch> =
+            (0..layers.len() as u32).map(|layer| Batch { layer, steps: 1, position: 0, ..batch }).collect();
         write_batches(&self.gpu, &self.batch_uniform, &per_layer)?;
         let dispatch = Dispatch { network: &self.network, quads: self.batches.quads };
         let replicas = self.batches.input_replicas;
@@ -446,10 +480,14 @@ impl Trainer {
             (_, "permute") => (&self.gatherer.permute, vec![(0, dispatch.permute(1, replicas))]),
             (_, "gather") => (&self.gatherer.gather, vec![(0, dispatch.gather(1, replicas))]),
             (StepKernels::Fused { propagate, .. }, "propagate") => (propagate, vec![(0, dispatch.propagate())]),
-            (StepKernels::Fused { reduce_update, .. }, "reduce_update") => (reduce_update, vec![(0, dispatch.reduce())]),
+            (StepKernels::Fused { reduce_update, .. }, "reduce_update") => {
+                (reduce_update, vec![(0, dispatch.reduce())])
+            }
             (StepKernels::Staged { forward, .. }, "forward") => (forward, each_layer(&|layer| dispatch.forward(layer))),
             (StepKernels::Staged { loss, .. }, "loss") => (loss, vec![(0, dispatch.loss())]),
-            (StepKernels::Staged { delta, .. }, "delta") => (delta, each_layer(&|layer| dispatch.delta(layer)).split_off(1)),
+            (StepKernels::Staged { delta, .. }, "delta") => {
+                (delta, each_layer(&|layer| dispatch.delta(layer)).split_off(1))
+            }
             (StepKernels::Staged { reduce, .. }, "reduce") => (reduce, vec![(0, dispatch.reduce())]),
             (StepKernels::Staged { update, .. }, "update") => (update, vec![(0, dispatch.update())]),
             _ => return Err(Error::setting("kernel", format!("{name} is none of {:?}", self.kernels()))),
@@ -518,7 +556,8 @@ fn check(dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings, initia
         return Err(Error::setting("network", problem));
     }
     if *batch_size == 0 || *batch_size > dataset.train.len() {
-        let problem = format!("{batch_size} samples; the training set of {} allows 1 to {}", dataset.name, dataset.train.len());
+        let problem =
+            format!("{batch_size} samples; the training set of {} allows 1 to {}", dataset.name, dataset.train.len());
         return Err(Error::setting("--batch-size", problem));
     }
     if replicas.is_empty() || replicas.len() != initial_replicas {

@@ -75,7 +75,8 @@ fn idx_folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     for (part, count) in [("train", 40u32), ("t10k", 20)] {
         let labels: Vec<u8> = (0..count).map(|index| (index % 10) as u8).collect();
-        let pixels: Vec<u8> = (0..count * 12).map(|index| if index % 3 == 0 { (index * 37 % 256) as u8 } else { 0 }).collect();
+        let pixels: Vec<u8> =
+            (0..count * 12).map(|index| if index % 3 == 0 { (index * 37 % 256) as u8 } else { 0 }).collect();
         let images = idx(0x803, &[count, 3, 4], &pixels);
         if part == "train" {
             fs::write(folder.path().join("train-images-idx3-ubyte.gz"), gzip(&images)).unwrap();
@@ -94,14 +95,19 @@ fn json(line: &[u8]) -> serde_json::Value {
 #[test]
 fn train_leaves_a_whole_run_folder() {
     let folder = TempDir::new().unwrap();
-    let output = asgd().current_dir(&folder).args(["train", "--epochs", "4", "--replicas", "3", "--json", "--out", "run"]).output().unwrap();
+    let output = asgd()
+        .current_dir(&folder)
+        .args(["train", "--epochs", "4", "--replicas", "3", "--json", "--out", "run"])
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stderr).contains("adapter  "), "the adapter is named");
     let line = json(&output.stdout);
     assert_eq!(line["steps"], 44);
     assert_eq!(line["replicas"], 3);
     let run = folder.path().join("run");
-    let mut names: Vec<String> = fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["counts.safetensors", "learning_curve.svg", "metrics.csv", "model.safetensors", "run.json"]);
 
@@ -109,7 +115,11 @@ fn train_leaves_a_whole_run_folder() {
     let mut lines = metrics.lines();
     assert!(lines.next().unwrap().starts_with("replica,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,"));
     assert_eq!(lines.count(), 3 * 5, "a row a replica and evaluation");
-    let last: Vec<f64> = metrics.lines().filter(|line| line.contains(",4,44,")).map(|line| line.split(',').nth(6).unwrap().parse().unwrap()).collect();
+    let last: Vec<f64> = metrics
+        .lines()
+        .filter(|line| line.contains(",4,44,"))
+        .map(|line| line.split(',').nth(6).unwrap().parse().unwrap())
+        .collect();
     let mean = last.iter().sum::<f64>() / 3.0;
     assert!((line["test_accuracy"].as_f64().unwrap() - mean).abs() < 1e-12);
 
@@ -129,10 +139,24 @@ fn runs_repeat_bit_for_bit() {
     let out = TempDir::new().unwrap();
     let model = |name: &str, arguments: &[&str]| {
         let run = out.path().join(name);
-        let base = ["train", data, "--hidden", "5", "--batch-size", "16", "--epochs", "5", "--quiet", "--out", run.to_str().unwrap()];
+        let base = [
+            "train",
+            data,
+            "--hidden",
+            "5",
+            "--batch-size",
+            "16",
+            "--epochs",
+            "5",
+            "--quiet",
+            "--out",
+            run.to_str().unwrap(),
+        ];
         let status = asgd().args(base).args(arguments).status().unwrap();
         assert!(status.success());
-        asgd::Model::load(&run.join("model.safetensors")).map(|model| (model, fs::read(run.join("model.safetensors")).unwrap())).unwrap()
+        asgd::Model::load(&run.join("model.safetensors"))
+            .map(|model| (model, fs::read(run.join("model.safetensors")).unwrap()))
+            .unwrap()
     };
     let (together, bytes) = model("a", &["--replicas", "5", "--seed", "10"]);
     assert_eq!(model("a", &["--replicas", "5", "--seed", "10"]).1, bytes);
@@ -150,17 +174,38 @@ fn init_from_a_file() {
     let data = folder.path().to_str().unwrap();
     let out = TempDir::new().unwrap();
     let path = |name: &str| out.path().join(name).to_str().unwrap().to_string();
-    let first = ["train", data, "--hidden", "6,4", "--steps", "3", "--batch-size", "8", "--quiet", "--out", &path("first")];
+    let first =
+        ["train", data, "--hidden", "6,4", "--steps", "3", "--batch-size", "8", "--quiet", "--out", &path("first")];
     assert!(asgd().args(first).status().unwrap().success());
     let start = path("first/model.safetensors");
-    let second = ["train", data, "--init", &start, "--order", "sequential", "--steps", "7", "--batch-size", "16", "--replicas", "2", "--quiet", "--out", &path("second")];
+    let second = [
+        "train",
+        data,
+        "--init",
+        &start,
+        "--order",
+        "sequential",
+        "--steps",
+        "7",
+        "--batch-size",
+        "16",
+        "--replicas",
+        "2",
+        "--quiet",
+        "--out",
+        &path("second"),
+    ];
     assert!(asgd().args(second).status().unwrap().success());
-    let (start, trained) = (asgd::Model::load(start.as_ref()).unwrap(), asgd::Model::load(path("second/model.safetensors").as_ref()).unwrap());
+    let (start, trained) = (
+        asgd::Model::load(start.as_ref()).unwrap(),
+        asgd::Model::load(path("second/model.safetensors").as_ref()).unwrap(),
+    );
     assert_eq!(trained.spec().widths(), [12, 6, 4, 10]);
     assert_eq!(trained.slice(0..1), trained.slice(1..2), "sequential replicas of one start are alike");
 
     let dataset = asgd::Dataset::from_idx_folder(folder.path(), 10).unwrap();
-    let settings = asgd::ReplicaSettings { seed: 0, optimizer: asgd::Optimizer::Asgd, learning_rate: 0.01, epsilon: 1e-8 };
+    let settings =
+        asgd::ReplicaSettings { seed: 0, optimizer: asgd::Optimizer::Asgd, learning_rate: 0.01, epsilon: 1e-8 };
     let mut reference = asgd::reference::step::Training::new(&start, 0, settings, |value| value);
     for step in 0..7usize {
         // 40 samples in batches of 16: the third batch of an epoch is short.
@@ -235,15 +280,51 @@ fn wrong_data() {
     // Each way to be wrong, in an otherwise sound folder.
     type Damage = fn(&Path);
     let damages: [(&str, Damage, &[&str]); 9] = [
-        ("truncated .gz", |folder| shorten(&folder.join("train-images-idx3-ubyte.gz"), 20), &["train-images", "cut off"]),
-        ("a .gz that is none", |folder| write(folder, "train-images-idx3-ubyte.gz", b"hello, this is no gzip"), &["train-images", "damaged"]),
-        ("truncated images", |folder| shorten(&folder.join("t10k-images-idx3-ubyte"), 1), &["t10k-images", "announces"]),
-        ("a header cut off", |folder| write(folder, "train-labels-idx1-ubyte", &[0, 0, 8]), &["train-labels", "cut off"]),
-        ("images with the labels' magic", |folder| write(folder, "t10k-images-idx3-ubyte", &idx(0x801, &[20], &[0; 20])), &["t10k-images", "labels"]),
-        ("10 labels for 9 images", |folder| write(folder, "t10k-images-idx3-ubyte", &idx(0x803, &[19, 3, 4], &[0; 19 * 12])), &["20 labels", "19 images"]),
-        ("a label of 11", |folder| write(folder, "t10k-labels-idx1-ubyte", &idx(0x801, &[20], &[11; 20])), &["label 11", "0 to 9"]),
-        ("images of other sizes", |folder| write(folder, "t10k-images-idx3-ubyte", &idx(0x803, &[20, 3, 3], &[0; 180])), &["9 pixels", "12"]),
-        ("a header of giants", |folder| write(folder, "train-labels-idx1-ubyte", &idx(0x801, &[u32::MAX], &[0; 9])), &["train-labels", "announces"]),
+        (
+            "truncated .gz",
+            |folder| shorten(&folder.join("train-images-idx3-ubyte.gz"), 20),
+            &["train-images", "cut off"],
+        ),
+        (
+            "a .gz that is none",
+            |folder| write(folder, "train-images-idx3-ubyte.gz", b"hello, this is no gzip"),
+            &["train-images", "damaged"],
+        ),
+        (
+            "truncated images",
+            |folder| shorten(&folder.join("t10k-images-idx3-ubyte"), 1),
+            &["t10k-images", "announces"],
+        ),
+        (
+            "a header cut off",
+            |folder| write(folder, "train-labels-idx1-ubyte", &[0, 0, 8]),
+            &["train-labels", "cut off"],
+        ),
+        (
+            "images with the labels' magic",
+            |folder| write(folder, "t10k-images-idx3-ubyte", &idx(0x801, &[20], &[0; 20])),
+            &["t10k-images", "labels"],
+        ),
+        (
+            "10 labels for 9 images",
+            |folder| write(folder, "t10k-images-idx3-ubyte", &idx(0x803, &[19, 3, 4], &[0; 19 * 12])),
+            &["20 labels", "19 images"],
+        ),
+        (
+            "a label of 11",
+            |folder| write(folder, "t10k-labels-idx1-ubyte", &idx(0x801, &[20], &[11; 20])),
+            &["label 11", "0 to 9"],
+        ),
+        (
+            "images of other sizes",
+            |folder| write(folder, "t10k-images-idx3-ubyte", &idx(0x803, &[20, 3, 3], &[0; 180])),
+            &["9 pixels", "12"],
+        ),
+        (
+            "a header of giants",
+            |folder| write(folder, "train-labels-idx1-ubyte", &idx(0x801, &[u32::MAX], &[0; 9])),
+            &["train-labels", "announces"],
+        ),
     ];
     for (name, damage, words) in damages {
         let folder = idx_folder();

@@ -61,7 +61,9 @@ fn listed_bindings_are_those_in_use() {
                 let access = match variable.space {
                     naga::AddressSpace::Uniform if binding.binding == 0 => Access::Uniform,
                     naga::AddressSpace::Uniform => Access::Batch,
-                    naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => Access::Write,
+                    naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
+                        Access::Write
+                    }
                     _ => Access::Read,
                 };
                 used.push((binding.binding, access));
@@ -97,11 +99,37 @@ fn structs_are_laid_out_alike() {
     let variant = variants()[0];
     let (module, _) = validate(&FORWARD, variant).unwrap();
     let layouts = [
-        ("Layer", rust_layout!(Layer, inputs, outputs, weight_start, weight_stride, input_row, output_row, reads_data, is_output)),
+        (
+            "Layer",
+            rust_layout!(
+                Layer,
+                inputs,
+                outputs,
+                weight_start,
+                weight_stride,
+                input_row,
+                output_row,
+                reads_data,
+                is_output
+            ),
+        ),
         ("Network", rust_layout!(Network, replica_count, layer_count, row_count, parameter_vec4s, input_rows, layers)),
         (
             "Batch",
-            rust_layout!(Batch, size, capacity, quads, slot, steps, input_replicas, position, epoch, sample_count, shuffled, layer),
+            rust_layout!(
+                Batch,
+                size,
+                capacity,
+                quads,
+                slot,
+                steps,
+                input_replicas,
+                position,
+                epoch,
+                sample_count,
+                shuffled,
+                layer
+            ),
         ),
         ("Replica", rust_layout!(ReplicaColumns, seed_low, seed_high, optimizer, learning_rate, epsilon)),
     ];

@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use asgd::dataset::{Circles, Inputs, Samples, Spirals};
 use asgd::reference::permute::permute;
 use asgd::reference::step::{to_f32, Training};
-use asgd::{Dataset, Gpu, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, StepForm, TrainSettings, Trainer};
+use asgd::{
+    Dataset, Gpu, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, StepForm, TrainSettings, Trainer,
+};
 
 fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
@@ -30,7 +32,13 @@ fn images() -> Dataset {
             for pixel in 0..25 {
                 let noise = (index * 7919 + pixel * 104_729 + salt) % 97;
                 let bright = pixel / 9 == label && noise > 20;
-                pixels.push(if bright { 255 - noise as u8 } else if noise > 80 { noise as u8 } else { 0 });
+                pixels.push(if bright {
+                    255 - noise as u8
+                } else if noise > 80 {
+                    noise as u8
+                } else {
+                    0
+                });
             }
             labels.push(label as u32);
         }
@@ -48,7 +56,13 @@ fn model(dataset: &Dataset, hidden: &[usize], seeds: &[u64]) -> Model {
     Init::Kaiming.model(&spec, seeds).unwrap()
 }
 
-fn trainer(dataset: &Dataset, model: &Model, batch_size: usize, replicas: Vec<ReplicaSettings>, form: StepForm) -> Trainer {
+fn trainer(
+    dataset: &Dataset,
+    model: &Model,
+    batch_size: usize,
+    replicas: Vec<ReplicaSettings>,
+    form: StepForm,
+) -> Trainer {
     let settings = TrainSettings { batch_size, order: Order::Shuffled, replicas, form: Some(form) };
     Trainer::new(gpu(), dataset, model, settings).unwrap()
 }
@@ -58,7 +72,9 @@ fn batch(dataset: &Dataset, seed: u64, batch_size: usize, step: usize) -> Vec<u3
     let count = dataset.train.len();
     let steps_per_epoch = count.div_ceil(batch_size);
     let first = step % steps_per_epoch * batch_size;
-    (first..(first + batch_size).min(count)).map(|place| permute(place as u32, count as u32, seed, (step / steps_per_epoch) as u32)).collect()
+    (first..(first + batch_size).min(count))
+        .map(|place| permute(place as u32, count as u32, seed, (step / steps_per_epoch) as u32))
+        .collect()
 }
 
 /// Trains `steps` steps on the adapter, in f64 and in f32 with a rounding after every operation. Rounding alone
@@ -83,14 +99,27 @@ fn follow(dataset: &Dataset, hidden: &[usize], batch_size: usize, steps: usize, 
             exact.step(&dataset.train, &batch);
             rounded.step(&dataset.train, &batch);
         }
-        assert_eq!(exact.counts, rounded.counts, "the reference must not cross a kink by rounding; nearest was {}", exact.smallest_z);
+        assert_eq!(
+            exact.counts, rounded.counts,
+            "the reference must not cross a kink by rounding; nearest was {}",
+            exact.smallest_z
+        );
         let what = format!("{} {hidden:?} replica {index} {form:?}", dataset.name);
-        assert_eq!(Training::flatten_counts(&counts, index), exact.counts, "{what}: adaptive batch sizes of the last step");
-        let norm = |a: &[Vec<f64>], b: &[Vec<f64>]| a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert_eq!(
+            Training::flatten_counts(&counts, index),
+            exact.counts,
+            "{what}: adaptive batch sizes of the last step"
+        );
+        let norm = |a: &[Vec<f64>], b: &[Vec<f64>]| {
+            a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        };
         let by_rounding = norm(&rounded.parameters, &exact.parameters);
         let by_engine = norm(&Training::flatten(&trained, index), &exact.parameters);
         assert!(by_rounding > 0.0, "{what}: the rounded reference does not round");
-        assert!(by_engine <= MARGIN * by_rounding, "{what}: {by_engine:e} away after {steps} steps, rounding alone {by_rounding:e}");
+        assert!(
+            by_engine <= MARGIN * by_rounding,
+            "{what}: {by_engine:e} away after {steps} steps, rounding alone {by_rounding:e}"
+        );
     }
 }
 
@@ -177,7 +206,8 @@ fn the_reference_equals_pytorch() {
         // The file's learning rate is 0.05 in f64, the reference's an f32: compare in units of that rounding.
         let tolerance = 1e-7;
         for (optimizer, expected) in [(Optimizer::Asgd, &case.asgd), (Optimizer::Sgd, &case.sgd)] {
-            let settings = ReplicaSettings { seed: 0, optimizer, learning_rate: golden.learning_rate, epsilon: golden.epsilon };
+            let settings =
+                ReplicaSettings { seed: 0, optimizer, learning_rate: golden.learning_rate, epsilon: golden.epsilon };
             let mut training = Training::new(&case.model(), 0, settings, |value| value);
             assert!((training.loss(&samples, &all) - case.loss_sum).abs() < 1e-12 * case.loss_sum);
             let sums: Vec<f64> = training.reduce(&samples, &all).into_iter().flatten().collect();
@@ -199,11 +229,26 @@ fn the_engine_equals_pytorch() {
     let golden = golden();
     for case in &golden.cases {
         let samples = case.samples();
-        let dataset = Dataset { name: "golden".into(), classes: (*case.widths.last().unwrap()).max(2), train: samples.clone(), test: samples };
+        let dataset = Dataset {
+            name: "golden".into(),
+            classes: (*case.widths.last().unwrap()).max(2),
+            train: samples.clone(),
+            test: samples,
+        };
         for form in [StepForm::Fused, StepForm::Staged] {
             for (optimizer, expected) in [(Optimizer::Asgd, &case.asgd), (Optimizer::Sgd, &case.sgd)] {
-                let replicas = vec![ReplicaSettings { seed: 0, optimizer, learning_rate: golden.learning_rate, epsilon: golden.epsilon }];
-                let settings = TrainSettings { batch_size: case.labels.len(), order: Order::Sequential, replicas, form: Some(form) };
+                let replicas = vec![ReplicaSettings {
+                    seed: 0,
+                    optimizer,
+                    learning_rate: golden.learning_rate,
+                    epsilon: golden.epsilon,
+                }];
+                let settings = TrainSettings {
+                    batch_size: case.labels.len(),
+                    order: Order::Sequential,
+                    replicas,
+                    form: Some(form),
+                };
                 let mut trainer = Trainer::new(gpu(), &dataset, &case.model(), settings).unwrap();
                 let loss = trainer.evaluate(Split::Train).unwrap()[0].loss * case.labels.len() as f64;
                 assert!((loss - case.loss_sum).abs() < 1e-5 * case.loss_sum, "{loss} {}", case.loss_sum);
@@ -231,15 +276,15 @@ fn the_reference_gradient_equals_finite_differences() {
         let mut training = Training::new(&case.model(), 0, replica(0, Optimizer::Sgd), |value| value);
         let sums = training.reduce(&samples, &all);
         assert!(training.smallest_z > 1e3 * difference, "a kink is near: {}", training.smallest_z);
-        for layer in 0..sums.len() {
-            for place in 0..sums[layer].len() {
+        for (layer, sums) in sums.iter().enumerate() {
+            for (place, sum) in sums.iter().enumerate() {
                 let loss_at = |offset: f64| {
                     let mut moved = training.clone();
                     moved.parameters[layer][place] += offset;
                     moved.loss(&samples, &all)
                 };
                 let slope = (loss_at(difference) - loss_at(-difference)) / (2.0 * difference);
-                assert!((slope - sums[layer][place]).abs() < 1e-7, "layer {layer} place {place}: {slope} {}", sums[layer][place]);
+                assert!((slope - sum).abs() < 1e-7, "layer {layer} place {place}: {slope} {sum}");
             }
         }
     }
@@ -250,7 +295,9 @@ fn the_reference_gradient_equals_finite_differences() {
 fn a_replica_does_not_depend_on_the_others() {
     for (dataset, hidden) in [(images(), vec![17, 9]), (circles(), vec![5])] {
         for form in [StepForm::Fused, StepForm::Staged] {
-            let settings: Vec<_> = (10..15).map(|seed| replica(seed, if seed % 2 == 0 { Optimizer::Asgd } else { Optimizer::Sgd })).collect();
+            let settings: Vec<_> = (10..15)
+                .map(|seed| replica(seed, if seed % 2 == 0 { Optimizer::Asgd } else { Optimizer::Sgd }))
+                .collect();
             let all = model(&dataset, &hidden, &[10, 11, 12, 13, 14]);
             let run = |range: std::ops::Range<usize>| {
                 let initial = all.slice(range.clone());
@@ -296,7 +343,13 @@ fn submissions_and_evaluations_leave_no_trace() {
 fn the_same_run_twice_gives_the_same_bits() {
     let dataset = circles();
     let run = || {
-        let mut trainer = trainer(&dataset, &model(&dataset, &[10, 10], &[3]), 50, vec![replica(3, Optimizer::Asgd)], StepForm::Fused);
+        let mut trainer = trainer(
+            &dataset,
+            &model(&dataset, &[10, 10], &[3]),
+            50,
+            vec![replica(3, Optimizer::Asgd)],
+            StepForm::Fused,
+        );
         trainer.train(100).unwrap();
         trainer.model().unwrap()
     };
@@ -311,7 +364,13 @@ fn evaluation_equals_the_reference() {
     initial.bias_mut(0, 1)[2] = -100.0;
     initial.bias_mut(1, 1)[0] = -100.0;
     initial.bias_mut(0, 1)[5] = 100.0;
-    let mut trainer = trainer(&dataset, &initial, 64, vec![replica(1, Optimizer::Asgd), replica(2, Optimizer::Asgd)], StepForm::Fused);
+    let mut trainer = trainer(
+        &dataset,
+        &initial,
+        64,
+        vec![replica(1, Optimizer::Asgd), replica(2, Optimizer::Asgd)],
+        StepForm::Fused,
+    );
     for (split, samples) in [(Split::Train, &dataset.train), (Split::Test, &dataset.test)] {
         let evaluations = trainer.evaluate(split).unwrap();
         for (index, evaluation) in evaluations.iter().enumerate() {
@@ -322,7 +381,11 @@ fn evaluation_equals_the_reference() {
             let hits = exact.hits(samples, &all) as f64 / samples.len() as f64;
             assert_eq!(evaluation.accuracy, hits);
             let (true_dummies, pseudo_dummies) = exact.dummies(samples, &all);
-            assert_eq!((evaluation.true_dummies, evaluation.pseudo_dummies), (true_dummies, pseudo_dummies), "replica {index}");
+            assert_eq!(
+                (evaluation.true_dummies, evaluation.pseudo_dummies),
+                (true_dummies, pseudo_dummies),
+                "replica {index}"
+            );
         }
         assert!(evaluations[1].true_dummies >= 2 && evaluations[1].pseudo_dummies >= 1);
     }
@@ -332,7 +395,13 @@ fn evaluation_equals_the_reference() {
 #[test]
 fn mean_adaptive_batch_sizes_are_those_of_the_counts() {
     let dataset = images();
-    let mut trainer = trainer(&dataset, &model(&dataset, &[9, 5], &[4, 5]), 64, vec![replica(4, Optimizer::Asgd), replica(5, Optimizer::Sgd)], StepForm::Fused);
+    let mut trainer = trainer(
+        &dataset,
+        &model(&dataset, &[9, 5], &[4, 5]),
+        64,
+        vec![replica(4, Optimizer::Asgd), replica(5, Optimizer::Sgd)],
+        StepForm::Fused,
+    );
     assert!(trainer.mean_adaptive_batch_sizes().unwrap().is_none() && trainer.last_reduction().unwrap().is_none());
     trainer.train(5).unwrap();
     let means = trainer.mean_adaptive_batch_sizes().unwrap().unwrap();
@@ -349,7 +418,8 @@ fn mean_adaptive_batch_sizes_are_those_of_the_counts() {
 #[test]
 fn training_reaches_a_high_accuracy() {
     for (dataset, hidden, least) in [(circles(), vec![10, 10], 0.95), (images(), vec![12], 0.95)] {
-        let mut trainer = trainer(&dataset, &model(&dataset, &hidden, &[0]), 64, vec![replica(0, Optimizer::Asgd)], StepForm::Fused);
+        let mut trainer =
+            trainer(&dataset, &model(&dataset, &hidden, &[0]), 64, vec![replica(0, Optimizer::Asgd)], StepForm::Fused);
         let before = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
         trainer.train(1500).unwrap();
         let after = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
@@ -374,6 +444,11 @@ fn wrong_settings_are_refused() {
     assert!(refused(10, |s| s.learning_rate = 0.0).contains("--lr"));
     assert!(refused(10, |s| s.epsilon = -1.0).contains("--epsilon"));
     let other = Init::Kaiming.model(&NetworkSpec::new(&[3, 1]).unwrap(), &[0]).unwrap();
-    let settings = TrainSettings { batch_size: 1, order: Order::Shuffled, replicas: vec![replica(0, Optimizer::Sgd)], form: None };
-    assert!(Trainer::new(gpu(), &dataset, &other, settings).err().unwrap().to_string().contains("does not fit circles"));
+    let settings =
+        TrainSettings { batch_size: 1, order: Order::Shuffled, replicas: vec![replica(0, Optimizer::Sgd)], form: None };
+    assert!(Trainer::new(gpu(), &dataset, &other, settings)
+        .err()
+        .unwrap()
+        .to_string()
+        .contains("does not fit circles"));
 }

@@ -6,7 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use asgd::dataset::{Circles, Spirals};
 use asgd::{
-    AdaptiveBatchSizes, Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings, Trainer,
+    AdaptiveBatchSizes, Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, Split,
+    TrainSettings, Trainer,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{json, Value};
@@ -42,7 +43,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         dataset.classes
     ));
     report.line(&format!(
-        "network  {}, {} parameters, {} replica{}, {:?}, lr {}",
+        "network  {}, {} parameters, {} replica{}, {}, lr {}",
         spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
         spec.parameter_count(),
         args.replicas,
@@ -65,8 +66,12 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let progress = report.progress(schedule.steps * args.replicas as u64);
     for first in (0..args.replicas).step_by(wave_size) {
         let range = first..(first + wave_size).min(args.replicas);
-        let train_settings =
-            TrainSettings { batch_size: args.batch_size, order: args.order, replicas: settings[range.clone()].to_vec(), form: None };
+        let train_settings = TrainSettings {
+            batch_size: args.batch_size,
+            order: args.order,
+            replicas: settings[range.clone()].to_vec(),
+            form: None,
+        };
         let mut trainer = Trainer::new(&gpu, &dataset, &initial.slice(range.clone()), train_settings)?;
         let folder = match &mut run {
             Some(folder) => folder,
@@ -114,8 +119,16 @@ pub fn run(args: &TrainArgs) -> Result<()> {
                 format!("{:.4} ± {deviation:.4}", result[key].as_f64().unwrap_or(f64::NAN))
             }
         };
-        let of = if args.replicas > 1 { format!(" (mean ± standard deviation of {} replicas)", args.replicas) } else { String::new() };
-        print_line(&format!("test accuracy {}, test loss {}{of}, in {seconds:.1} s", spread("test_accuracy"), spread("test_loss")))?;
+        let of = if args.replicas > 1 {
+            format!(" (mean ± standard deviation of {} replicas)", args.replicas)
+        } else {
+            String::new()
+        };
+        print_line(&format!(
+            "test accuracy {}, test loss {}{of}, in {seconds:.1} s",
+            spread("test_accuracy"),
+            spread("test_loss")
+        ))?;
         print_line(&format!(
             "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
             path.display()
@@ -142,10 +155,13 @@ impl Reporter {
         let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {per_sec}  left {eta}  {msg}");
         let bar = ProgressBar::with_draw_target(Some(length), target);
         match style {
-            Ok(style) => bar.with_style(style.with_key("per_sec", |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
-                // A bar that cannot be written is no reason to fail.
-                let _ = write!(text, "{:.0} steps/s", state.per_sec());
-            })),
+            Ok(style) => bar.with_style(style.with_key(
+                "per_sec",
+                |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
+                    // A bar that cannot be written is no reason to fail.
+                    let _ = write!(text, "{:.0} steps/s", state.per_sec());
+                },
+            )),
             Err(_) => bar,
         }
     }
@@ -180,7 +196,8 @@ impl Schedule {
     fn new(args: &TrainArgs, dataset: &Dataset) -> Result<Self> {
         let samples = dataset.train.len();
         if args.batch_size > samples {
-            let problem = format!("{} samples, but the training set of {} has {samples}", args.batch_size, dataset.name);
+            let problem =
+                format!("{} samples, but the training set of {} has {samples}", args.batch_size, dataset.name);
             return Err(Error::Setting { setting: "--batch-size", problem }.into());
         }
         let steps_per_epoch = samples.div_ceil(args.batch_size) as u64;
@@ -200,7 +217,8 @@ impl Schedule {
 
     /// The step of the next evaluation, or `None` at the end.
     fn next(&self, step: u64) -> Option<u64> {
-        (step < self.steps).then(|| (step / self.evaluate_every + 1).saturating_mul(self.evaluate_every).min(self.steps))
+        (step < self.steps)
+            .then(|| (step / self.evaluate_every + 1).saturating_mul(self.evaluate_every).min(self.steps))
     }
 }
 
@@ -222,7 +240,8 @@ fn open_dataset(args: &TrainArgs, from_file: Option<&NetworkSpec>) -> Result<Dat
             let known = matches!(name, "mnist" | "fashion-mnist");
             let folder = if known { find_data_folder(args.data_dir.as_deref(), name)? } else { PathBuf::from(name) };
             if !folder.is_dir() {
-                let problem = "no such folder; expected circles, spirals, mnist, fashion-mnist or a folder of IDX files";
+                let problem =
+                    "no such folder; expected circles, spirals, mnist, fashion-mnist or a folder of IDX files";
                 return Err(Error::Data { path: folder, problem: problem.into() }.into());
             }
             let classes_of_file = from_file.map(|spec| spec.outputs().max(2));
@@ -244,12 +263,15 @@ fn find_data_folder(data_dir: Option<&Path>, name: &str) -> Result<PathBuf> {
     if own.is_dir() {
         return Ok(own);
     }
-    let holds_files = std::fs::read_dir(&root)
-        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("train-images"))));
+    let holds_files = std::fs::read_dir(&root).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("train-images")))
+    });
     if holds_files {
         return Ok(root);
     }
-    let problem = format!("no such folder; {name} is looked for in --data-dir, else in $ASGD_DATA_DIR, else in the user's data folder");
+    let problem = format!(
+        "no such folder; {name} is looked for in --data-dir, else in $ASGD_DATA_DIR, else in the user's data folder"
+    );
     Err(Error::Data { path: own, problem }.into())
 }
 
@@ -274,7 +296,12 @@ fn replica_settings(args: &TrainArgs) -> Result<Vec<ReplicaSettings>> {
         let problem = format!("{} leaves no room for {} replicas", args.seed, args.replicas);
         return Err(Error::Setting { setting: "--seed", problem }.into());
     }
-    let settings = |replica| ReplicaSettings { seed: args.seed + replica, optimizer: args.optimizer, learning_rate, epsilon: args.epsilon };
+    let settings = |replica| ReplicaSettings {
+        seed: args.seed + replica,
+        optimizer: args.optimizer,
+        learning_rate,
+        epsilon: args.epsilon,
+    };
     Ok((0..args.replicas as u64).map(settings).collect())
 }
 
@@ -285,10 +312,18 @@ fn evaluate(trainer: &mut Trainer, spec: &NetworkSpec, first: usize) -> Result<V
     let (step, epoch) = (trainer.step(), trainer.step() as f64 / trainer.steps_per_epoch() as f64);
     let mean = |replica: usize| {
         let layers = &layer_means.as_ref()?[replica];
-        let total: f64 = spec.layers().zip(layers).map(|((inputs, outputs), mean)| mean * ((inputs + 1) * outputs) as f64).sum();
+        let total: f64 =
+            spec.layers().zip(layers).map(|((inputs, outputs), mean)| mean * ((inputs + 1) * outputs) as f64).sum();
         Some(total / spec.parameter_count() as f64)
     };
-    let row = |(replica, (train, test))| Row { replica: first + replica, epoch, step, train, test, mean_adaptive_batch_size: mean(replica) };
+    let row = |(replica, (train, test))| Row {
+        replica: first + replica,
+        epoch,
+        step,
+        train,
+        test,
+        mean_adaptive_batch_size: mean(replica),
+    };
     Ok(train.into_iter().zip(test).enumerate().map(row).collect())
 }
 
@@ -298,6 +333,9 @@ fn append<T: bytemuck::Pod>(whole: &mut Option<asgd::PerParameter<T>>, part: asg
         None => *whole = Some(part),
     }
 }
+
+/// A number of a row.
+type Column = fn(&Row) -> f64;
 
 /// Means and standard deviations over the replicas at the end.
 fn result(args: &TrainArgs, rows: &[Row], schedule: &Schedule, seconds: f64) -> Value {
@@ -309,7 +347,7 @@ fn result(args: &TrainArgs, rows: &[Row], schedule: &Schedule, seconds: f64) -> 
         "epochs": schedule.steps as f64 / schedule.steps_per_epoch as f64,
         "seconds": seconds,
     });
-    let values: [(&str, fn(&Row) -> f64); 7] = [
+    let values: [(&str, Column); 7] = [
         ("train_loss", |row| row.train.loss),
         ("train_accuracy", |row| row.train.accuracy),
         ("test_loss", |row| row.test.loss),
@@ -330,7 +368,7 @@ fn result(args: &TrainArgs, rows: &[Row], schedule: &Schedule, seconds: f64) -> 
 
 fn title(args: &TrainArgs, dataset: &Dataset, spec: &NetworkSpec) -> String {
     let widths = spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    format!("{} {widths}, {:?}, batch size {}", dataset.name, args.optimizer, args.batch_size)
+    format!("{} {widths}, {}, batch size {}", dataset.name, args.optimizer, args.batch_size)
 }
 
 /// run.json: everything that it takes to run this again.
@@ -356,7 +394,7 @@ fn document(
         "finished_unix_seconds": SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
         "settings": {
             "widths": spec.widths(),
-            "optimizer": if args.optimizer == Optimizer::Asgd { "asgd" } else { "sgd" },
+            "optimizer": args.optimizer.to_string(),
             "learning_rate": settings[0].learning_rate,
             "epsilon": args.epsilon,
             "batch_size": args.batch_size,
@@ -365,7 +403,7 @@ fn document(
             "replicas": args.replicas,
             "seed": args.seed,
             "init": init,
-            "order": if args.order == Order::Shuffled { "shuffled" } else { "sequential" },
+            "order": args.order.to_string(),
         },
         "dataset": {
             "name": dataset.name,

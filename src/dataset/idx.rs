@@ -104,7 +104,9 @@ fn open(source: &Path, kind: &Kind, temporary: &Path) -> Result<IdxFile> {
     let refuse = |problem: String| Error::data(source, problem);
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof => refuse("cut off; fetch it again".into()),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => refuse(format!("damaged ({error}); fetch it again")),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            refuse(format!("damaged ({error}); fetch it again"))
+        }
         _ => Error::io(source, "read", error),
     };
     let file = File::open(source).map_err(unreadable)?;
@@ -123,7 +125,8 @@ fn open(source: &Path, kind: &Kind, temporary: &Path) -> Result<IdxFile> {
     let header_bytes = 4 * (2 + kind.axes);
     let mut header = vec![0; header_bytes];
     file.read_exact(&mut header).map_err(unreadable)?;
-    let words: Vec<u32> = header.chunks_exact(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]])).collect();
+    let words: Vec<u32> =
+        header.chunks_exact(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]])).collect();
     if words[0] != kind.magic {
         let found = match words[0] {
             IMAGES_MAGIC => "it holds images".to_string(),
@@ -137,7 +140,8 @@ fn open(source: &Path, kind: &Kind, temporary: &Path) -> Result<IdxFile> {
     let expected = (count as u64).saturating_mul(features as u64).saturating_add(header_bytes as u64);
     let length = file.metadata().map_err(unreadable)?.len();
     if length != expected || count == 0 || features == 0 {
-        let problem = format!("{length} bytes, but its header announces {expected}; it is cut off or damaged, fetch it again");
+        let problem =
+            format!("{length} bytes, but its header announces {expected}; it is cut off or damaged, fetch it again");
         return Err(refuse(problem));
     }
     Ok(IdxFile { source: source.to_path_buf(), plain, count, features, header_bytes })
@@ -152,7 +156,9 @@ fn payloads(files: &[IdxFile; 4]) -> Result<[Vec<u8>; 4]> {
         sides(&files[0])? == expected && sides(&files[2])? == expected
     };
     let paths = files.each_ref().map(|file| file.plain.to_str());
-    if let (true, [Some(train_images), Some(train_labels), Some(test_images), Some(test_labels)]) = (has_mnist_size, paths) {
+    if let (true, [Some(train_images), Some(train_labels), Some(test_images), Some(test_labels)]) =
+        (has_mnist_size, paths)
+    {
         let set = MnistBuilder::new()
             .base_path("")
             .training_images_filename(train_images)

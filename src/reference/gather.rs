@@ -17,6 +17,7 @@ pub fn gather(samples: &Samples, indices: &[u32]) -> Vec<f32> {
 
 /// One bit a sample: which values of a row are not zero.
 pub fn mask(row: &[f32]) -> Vec<u32> {
-    let word = |values: &[f32]| values.iter().enumerate().fold(0, |word, (bit, &value)| word | u32::from(value != 0.0) << bit);
+    let word =
+        |values: &[f32]| values.iter().enumerate().fold(0, |word, (bit, &value)| word | u32::from(value != 0.0) << bit);
     row.chunks(32).map(word).collect()
 }

@@ -63,7 +63,10 @@ mod tests {
                 let chi_squared: f64 = table.iter().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
                 let freedom = f64::from((count - 1) * (count - 1));
                 // Six standard deviations of a chi-squared with that many degrees of freedom.
-                assert!((chi_squared - freedom).abs() < 6.0 * (2.0 * freedom).sqrt(), "{count} {by_seed}: {chi_squared} for {freedom}");
+                assert!(
+                    (chi_squared - freedom).abs() < 6.0 * (2.0 * freedom).sqrt(),
+                    "{count} {by_seed}: {chi_squared} for {freedom}"
+                );
             }
         }
     }

@@ -150,7 +150,13 @@ impl Training {
 
     /// Values of a model's replica in the order of [`Self::parameters`].
     pub fn flatten(model: &Model, replica: usize) -> Vec<Vec<f64>> {
-        Self::new(model, replica, ReplicaSettings { seed: 0, optimizer: crate::Optimizer::Sgd, learning_rate: 1.0, epsilon: 0.0 }, to_f32).parameters
+        Self::new(
+            model,
+            replica,
+            ReplicaSettings { seed: 0, optimizer: crate::Optimizer::Sgd, learning_rate: 1.0, epsilon: 0.0 },
+            to_f32,
+        )
+        .parameters
     }
 
     /// Adaptive batch sizes of a replica in the order of [`Self::counts`].

@@ -20,13 +20,18 @@ fn equals_its_twin() {
         // Bits are added to those of the blocks before.
         let before: Vec<u32> = (0..rows as u32).map(|row| u32::from(row % 5 == 0)).collect();
         for variant in variants(case.inputs) {
-            let buffers = fixture.run(&ACTIVITY, variant, fixture.batch(0), fixture.dispatch().rows(), &[&masks, &before]);
+            let buffers =
+                fixture.run(&ACTIVITY, variant, fixture.batch(0), fixture.dispatch().rows(), &[&masks, &before]);
             for replica in 0..case.replicas {
                 for (layer, shape) in fixture.network.layers().iter().enumerate() {
                     let expected = activity(&fixture.activations[replica][layer], case.size);
                     for (neuron, bits) in expected.into_iter().enumerate() {
                         let row = fixture.row(replica, shape, neuron, 1);
-                        assert_eq!(buffers[1][row], bits | before[row], "{case:?} {variant:?} replica {replica} layer {layer} neuron {neuron}");
+                        assert_eq!(
+                            buffers[1][row],
+                            bits | before[row],
+                            "{case:?} {variant:?} replica {replica} layer {layer} neuron {neuron}"
+                        );
                     }
                 }
             }

@@ -21,24 +21,38 @@ fn equals_its_twin() {
                     poisoned_masks[row / 32..][..length / 32].fill(POISON);
                 }
                 let storage = [&parameters[..], &activations, &poisoned, &poisoned_masks];
-                let buffers = fixture.run(&DELTA, variant, fixture.batch(index), fixture.dispatch().delta(shape), &storage);
+                let buffers =
+                    fixture.run(&DELTA, variant, fixture.batch(index), fixture.dispatch().delta(shape), &storage);
                 for replica in 0..case.replicas {
                     let (weight, above) = (fixture.model.weight(index, replica), &fixture.deltas[replica][index]);
                     let expected = delta(weight, above, &fixture.activations[replica][index - 1], case.size);
                     for neuron in 0..below.outputs as usize {
                         let row = fixture.row(replica, &below, neuron, fixture.stride());
                         for sample in 0..case.size {
-                            let what = format!("{case:?} {variant:?} layer {index} replica {replica} neuron {neuron} sample {sample}");
+                            let what = format!(
+                                "{case:?} {variant:?} layer {index} replica {replica} neuron {neuron} sample {sample}"
+                            );
                             let sum = expected[neuron * case.size + sample];
                             assert_close(&what, buffers[2][row + sample], sum, shape.outputs as usize);
                         }
-                        let values: Vec<f32> = buffers[2][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
-                        assert!(values[case.size..].iter().all(|&delta| delta == 0.0), "{case:?}: samples past the batch");
-                        assert_eq!(buffers[3][row / 32..][..fixture.stride() / 32], mask(&values), "{case:?} {variant:?} mask");
+                        let values: Vec<f32> =
+                            buffers[2][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
+                        assert!(
+                            values[case.size..].iter().all(|&delta| delta == 0.0),
+                            "{case:?}: samples past the batch"
+                        );
+                        assert_eq!(
+                            buffers[3][row / 32..][..fixture.stride() / 32],
+                            mask(&values),
+                            "{case:?} {variant:?} mask"
+                        );
                     }
                 }
                 for (place, (&after, &before)) in buffers[2].iter().zip(&poisoned).enumerate() {
-                    assert!(before == POISON || after == before, "{case:?} {variant:?}: layer {index} touched place {place}");
+                    assert!(
+                        before == POISON || after == before,
+                        "{case:?} {variant:?}: layer {index} touched place {place}"
+                    );
                 }
             }
         }

@@ -33,13 +33,20 @@ fn equals_its_twin() {
         let hits: Vec<u32> = (0..case.replicas * 64).map(|place| 1000 + place as u32 % 64).collect();
         for variant in variants(case.inputs) {
             let batch: Batch = fixture.batch(0);
-            let buffers = fixture.run(&EVALUATE, variant, batch, fixture.dispatch().evaluate(), &[&logits, &labels, &losses, &hits]);
+            let buffers = fixture.run(
+                &EVALUATE,
+                variant,
+                batch,
+                fixture.dispatch().evaluate(),
+                &[&logits, &labels, &losses, &hits],
+            );
             for replica in 0..case.replicas {
                 let (values, labels) = (&fixture.activations[replica][layer], fixture.labels_of(replica));
                 for lane in 0..64 {
                     let (mut sum, mut error, mut count) = (100.0 + lane as f64, 0.0, 1000 + lane as u32);
                     for sample in (0..case.size).filter(|sample| sample / 4 % 64 == lane) {
-                        let column: Vec<f64> = values.iter().skip(sample).step_by(case.size).map(|&z| f64::from(z)).collect();
+                        let column: Vec<f64> =
+                            values.iter().skip(sample).step_by(case.size).map(|&z| f64::from(z)).collect();
                         let (loss, loss_error, hit) = bounded(&column, labels[sample]);
                         sum += loss;
                         error += loss_error;

@@ -138,17 +138,29 @@ impl Fixture {
         let batches = slots as usize * case.replicas;
         let (features, classes) = (case.widths[0], (*case.widths.last().unwrap()).max(2) as u32);
         let input_bytes: Vec<Vec<u8>> = (0..batches)
-            .map(|_| (0..features * case.size).map(|_| if numbers.below(10) < 6 { 0 } else { numbers.below(256) as u8 }).collect())
+            .map(|_| {
+                (0..features * case.size)
+                    .map(|_| if numbers.below(10) < 6 { 0 } else { numbers.below(256) as u8 })
+                    .collect()
+            })
             .collect();
         let inputs = match case.inputs {
-            InputFormat::U8 => input_bytes.iter().map(|bytes| bytes.iter().map(|&b| f32::from(b) / 255.0).collect()).collect(),
-            InputFormat::F32 => (0..batches).map(|_| (0..features * case.size).map(|_| numbers.sparse(3)).collect()).collect(),
+            InputFormat::U8 => {
+                input_bytes.iter().map(|bytes| bytes.iter().map(|&b| f32::from(b) / 255.0).collect()).collect()
+            }
+            InputFormat::F32 => {
+                (0..batches).map(|_| (0..features * case.size).map(|_| numbers.sparse(3)).collect()).collect()
+            }
         };
         let labels = (0..batches).map(|_| (0..case.size).map(|_| numbers.below(classes)).collect()).collect();
         let mut layers = |zeros: u32, positive: bool| -> Vec<Vec<Vec<f32>>> {
-            let value = |numbers: &mut Numbers| if positive { numbers.sparse(zeros).max(0.0) } else { numbers.sparse(zeros) };
-            let of_layer = |numbers: &mut Numbers, width: usize| (0..width * case.size).map(|_| value(numbers)).collect();
-            (0..case.replicas).map(|_| case.widths[1..].iter().map(|&width| of_layer(&mut numbers, width)).collect()).collect()
+            let value =
+                |numbers: &mut Numbers| if positive { numbers.sparse(zeros).max(0.0) } else { numbers.sparse(zeros) };
+            let of_layer =
+                |numbers: &mut Numbers, width: usize| (0..width * case.size).map(|_| value(numbers)).collect();
+            (0..case.replicas)
+                .map(|_| case.widths[1..].iter().map(|&width| of_layer(&mut numbers, width)).collect())
+                .collect()
         };
         let activations = layers(1, true);
         let deltas = layers(3, false);
@@ -250,7 +262,8 @@ impl Fixture {
             for (shape, values) in self.network.layers().iter().zip(replica) {
                 let rows = (shape.outputs + 1).next_multiple_of(4);
                 for row in 0..rows {
-                    let values = (row < shape.outputs).then(|| &values[row as usize * self.case.size..][..self.case.size]);
+                    let values =
+                        (row < shape.outputs).then(|| &values[row as usize * self.case.size..][..self.case.size]);
                     packed.extend(padded_row(values, row == shape.outputs, self.stride()));
                 }
             }
@@ -298,16 +311,27 @@ impl Fixture {
     pub fn padding_rows(&self) -> Vec<usize> {
         let rows = self.network.row_count as usize;
         let is_neuron = |row: usize| {
-            self.network.layers().iter().any(|l| (l.output_row as usize..(l.output_row + l.outputs) as usize).contains(&(row % rows)))
+            self.network
+                .layers()
+                .iter()
+                .any(|l| (l.output_row as usize..(l.output_row + l.outputs) as usize).contains(&(row % rows)))
         };
         (0..rows * self.case.replicas).filter(|&row| !is_neuron(row)).collect()
     }
 
     /// Runs a kernel with `storage` in the order of its storage bindings, and returns what they hold then.
-    pub fn run(&self, kernel: &'static Kernel, variant: Variant, batch: Batch, invocations: u64, storage: &[&[u32]]) -> Vec<Vec<u32>> {
+    pub fn run(
+        &self,
+        kernel: &'static Kernel,
+        variant: Variant,
+        batch: Batch,
+        invocations: u64,
+        storage: &[&[u32]],
+    ) -> Vec<Vec<u32>> {
         type Pipelines = Mutex<HashMap<(&'static str, String), &'static Pipeline>>;
         static PIPELINES: OnceLock<Pipelines> = OnceLock::new();
-        let mut pipelines = PIPELINES.get_or_init(Default::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut pipelines =
+            PIPELINES.get_or_init(Default::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let pipeline: &'static Pipeline = pipelines
             .entry((kernel.entry, kernel.source(variant)))
             .or_insert_with(|| Box::leak(Box::new(Pipeline::new(gpu(), kernel, variant))));
@@ -320,7 +344,8 @@ impl Fixture {
         let buffers: Vec<_> = storage.iter().map(|words| gpu().storage_from("test", words).unwrap()).collect();
         let bound = pipeline.bind(gpu(), &network, &batches, &buffers.iter().collect::<Vec<_>>());
         gpu().run(&bound, invocations).unwrap();
-        let sizes: Vec<_> = buffers.iter().zip(storage).map(|(buffer, words)| (buffer, words.len() as u64 * 4)).collect();
+        let sizes: Vec<_> =
+            buffers.iter().zip(storage).map(|(buffer, words)| (buffer, words.len() as u64 * 4)).collect();
         gpu().read(&sizes).unwrap()
     }
 }
@@ -348,14 +373,19 @@ pub fn is_close(actual: f32, expected: Sum, roundings: usize) -> bool {
 #[track_caller]
 pub fn assert_close(what: &str, actual: u32, expected: Sum, roundings: usize) {
     let actual = f32::from_bits(actual);
-    assert!(is_close(actual, expected, roundings), "{what}: {actual} instead of {expected:?} within {roundings} roundings");
+    assert!(
+        is_close(actual, expected, roundings),
+        "{what}: {actual} instead of {expected:?} within {roundings} roundings"
+    );
 }
 
 /// Samples of a data set with recognisable values.
 pub fn samples(count: usize, features: usize, format: InputFormat, classes: usize) -> Samples {
     let mut numbers = Numbers::new(count as u64);
     let inputs = match format {
-        InputFormat::U8 => Inputs::U8((0..count * features).map(|_| if numbers.below(10) < 6 { 0 } else { numbers.below(256) as u8 }).collect()),
+        InputFormat::U8 => Inputs::U8(
+            (0..count * features).map(|_| if numbers.below(10) < 6 { 0 } else { numbers.below(256) as u8 }).collect(),
+        ),
         InputFormat::F32 => Inputs::F32((0..count * features).map(|_| numbers.sparse(3)).collect()),
     };
     let labels = (0..count).map(|_| numbers.below(classes as u32)).collect();

@@ -7,7 +7,15 @@ use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Fixtu
 
 /// Checks the activations of one layer and their masks, for all samples that are really in the batch.
 #[track_caller]
-pub fn check_layer(fixture: &Fixture, index: usize, shape: &Layer, below: impl Fn(usize) -> Vec<f32>, activations: &[u32], masks: &[u32], what: &str) {
+pub fn check_layer(
+    fixture: &Fixture,
+    index: usize,
+    shape: &Layer,
+    below: impl Fn(usize) -> Vec<f32>,
+    activations: &[u32],
+    masks: &[u32],
+    what: &str,
+) {
     let size = fixture.case.size;
     for replica in 0..fixture.case.replicas {
         let (weight, bias) = (fixture.model.weight(index, replica), fixture.model.bias(index, replica));
@@ -19,12 +27,22 @@ pub fn check_layer(fixture: &Fixture, index: usize, shape: &Layer, below: impl F
                 let a = if shape.is_output == 1 { z } else { relu(z) };
                 // A term an input, one for the bias, up to three zeros, and three roundings in v / 255.
                 let roundings = shape.inputs as usize + 1 + 6;
-                assert_close(&format!("{what}: layer {index} replica {replica} neuron {neuron} sample {sample}"), activations[row + sample], a, roundings);
+                assert_close(
+                    &format!("{what}: layer {index} replica {replica} neuron {neuron} sample {sample}"),
+                    activations[row + sample],
+                    a,
+                    roundings,
+                );
             }
             // The mask belongs to what was really computed, padding included.
-            let values: Vec<f32> = activations[row..row + fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
+            let values: Vec<f32> =
+                activations[row..row + fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
             let words = fixture.stride() / 32;
-            assert_eq!(masks[row / 32..][..words], mask(&values), "{what}: mask of layer {index} replica {replica} neuron {neuron}");
+            assert_eq!(
+                masks[row / 32..][..words],
+                mask(&values),
+                "{what}: mask of layer {index} replica {replica} neuron {neuron}"
+            );
         }
     }
 }
@@ -50,7 +68,15 @@ fn equals_its_twin() {
                 let batch: Batch = fixture.batch(index);
                 let buffers = fixture.run(&FORWARD, variant, batch, fixture.dispatch().forward(shape), &storage);
                 let what = format!("{case:?} {variant:?}");
-                check_layer(&fixture, index, shape, |replica| fixture.below(replica, index).to_vec(), &buffers[2], &buffers[3], &what);
+                check_layer(
+                    &fixture,
+                    index,
+                    shape,
+                    |replica| fixture.below(replica, index).to_vec(),
+                    &buffers[2],
+                    &buffers[3],
+                    &what,
+                );
                 // Everything else is as it was: other layers, rows of ones, rows of zeros.
                 for (place, (&after, &before)) in buffers[2].iter().zip(&poisoned).enumerate() {
                     assert!(before == POISON || after == before, "{what}: layer {index} touched place {place}");

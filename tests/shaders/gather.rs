@@ -31,13 +31,23 @@ fn equals_its_twin() {
                 expected.resize(rows * fixture.stride(), 0.0);
                 let expected_masks: Vec<u32> = expected.chunks(fixture.stride()).flat_map(mask).collect();
                 let words = rows * fixture.stride() / 32;
-                assert_eq!(buffers[3][index * words..][..words], expected_masks, "{case:?} {variant:?} masks of batch {index}");
+                assert_eq!(
+                    buffers[3][index * words..][..words],
+                    expected_masks,
+                    "{case:?} {variant:?} masks of batch {index}"
+                );
                 let actual: Vec<f32> = match case.inputs {
                     InputFormat::U8 => {
                         let bytes: &[u8] = bytemuck::cast_slice(&buffers[2]);
-                        bytes[index * expected.len()..][..expected.len()].iter().map(|&byte| f32::from(byte) / 255.0).collect()
+                        bytes[index * expected.len()..][..expected.len()]
+                            .iter()
+                            .map(|&byte| f32::from(byte) / 255.0)
+                            .collect()
                     }
-                    InputFormat::F32 => buffers[2][index * expected.len()..][..expected.len()].iter().map(|&word| f32::from_bits(word)).collect(),
+                    InputFormat::F32 => buffers[2][index * expected.len()..][..expected.len()]
+                        .iter()
+                        .map(|&word| f32::from_bits(word))
+                        .collect(),
                 };
                 assert_eq!(actual, expected, "{case:?} {variant:?} batch {index}");
             }

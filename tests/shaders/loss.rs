@@ -72,13 +72,24 @@ fn equals_its_twin() {
                             let what = format!("{case:?} {variant:?} replica {replica} unit {unit} sample {sample}");
                             assert_close(&what, buffers[1][row + sample], expected[unit * case.size + sample], 1);
                         }
-                        let values: Vec<f32> = buffers[1][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
-                        assert!(values[case.size..].iter().all(|&delta| delta == 0.0), "{case:?}: samples past the batch");
-                        assert_eq!(buffers[2][row / 32..][..fixture.stride() / 32], mask(&values), "{case:?} {variant:?} mask");
+                        let values: Vec<f32> =
+                            buffers[1][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
+                        assert!(
+                            values[case.size..].iter().all(|&delta| delta == 0.0),
+                            "{case:?}: samples past the batch"
+                        );
+                        assert_eq!(
+                            buffers[2][row / 32..][..fixture.stride() / 32],
+                            mask(&values),
+                            "{case:?} {variant:?} mask"
+                        );
                     }
                 }
                 for (row, _) in untouched.iter().enumerate().filter(|(_, &untouched)| untouched) {
-                    assert!(buffers[1][row * fixture.stride()..][..fixture.stride()].iter().all(|&word| word == POISON), "{case:?} row {row}");
+                    assert!(
+                        buffers[1][row * fixture.stride()..][..fixture.stride()].iter().all(|&word| word == POISON),
+                        "{case:?} row {row}"
+                    );
                 }
             }
         }
@@ -95,7 +106,8 @@ fn is_stable_for_extreme_logits() {
         let mut fixture = Fixture::new(&case);
         let units = case.widths[1];
         let extreme = [1e30f32, -1e30, 500.0, -500.0];
-        fixture.activations[0][0] = (0..units).flat_map(|unit| extreme.map(|z| if unit % 2 == 0 { z } else { -z })).collect();
+        fixture.activations[0][0] =
+            (0..units).flat_map(|unit| extreme.map(|z| if unit % 2 == 0 { z } else { -z })).collect();
         let logits = bits(&fixture.packed(&fixture.activations));
         let (deltas, masks) = (vec![POISON; logits.len()], vec![POISON; logits.len() / 32]);
         for variant in variants(case.inputs) {
@@ -105,7 +117,10 @@ fn is_stable_for_extreme_logits() {
             for (place, expected) in loss(&z, fixture.labels_of(0)).into_iter().enumerate() {
                 let row = fixture.row(0, &fixture.network.layers()[0], place / 4, fixture.stride());
                 let delta = f32::from_bits(buffers[1][row + place % 4]);
-                assert!((f64::from(delta) - expected).abs() < 1e-6, "{variant:?} {place}: {delta} instead of {expected}");
+                assert!(
+                    (f64::from(delta) - expected).abs() < 1e-6,
+                    "{variant:?} {place}: {delta} instead of {expected}"
+                );
             }
         }
     }

@@ -12,7 +12,14 @@ fn equals_its_twin() {
         let seeds: Vec<u64> = (0..replicas as u64).map(|replica| replica.wrapping_mul(0x1_0000_0001_0003)).collect();
         let columns: Vec<ReplicaColumns> = seeds
             .iter()
-            .map(|&seed| ReplicaColumns { seed_low: seed as u32, seed_high: (seed >> 32) as u32, optimizer: 1, learning_rate: 0.1, epsilon: 0.0, pad: [0; 3] })
+            .map(|&seed| ReplicaColumns {
+                seed_low: seed as u32,
+                seed_high: (seed >> 32) as u32,
+                optimizer: 1,
+                learning_rate: 0.1,
+                epsilon: 0.0,
+                pad: [0; 3],
+            })
             .collect();
         // The last of three batches is short.
         let count = case.capacity as u32 * 3 - case.capacity as u32 / 2;
@@ -27,7 +34,7 @@ fn equals_its_twin() {
                 let storage = [bytemuck::cast_slice(&columns), &labels[..], &poison, &poison];
                 let invocations = fixture.dispatch().permute(steps, replicas as u32);
                 let buffers = fixture.run(&PERMUTE, variant, batch, invocations, &storage);
-                for place in 0..places {
+                for (place, (&actual_index, &actual_label)) in buffers[2].iter().zip(&buffers[3]).enumerate() {
                     let (sample, replica) = (place % fixture.stride(), place / fixture.stride() % replicas);
                     let step = (place / fixture.stride() / replicas) as u32;
                     let at = position + step * case.capacity as u32 + sample as u32;
@@ -37,7 +44,7 @@ fn equals_its_twin() {
                         let index = if shuffled == 1 { permute(at, count, seeds[replica], epoch) } else { at };
                         (index, labels[index as usize])
                     };
-                    assert_eq!((buffers[2][place], buffers[3][place]), (index, label), "{case:?} {variant:?} place {place}");
+                    assert_eq!((actual_index, actual_label), (index, label), "{case:?} {variant:?} place {place}");
                 }
             }
         }

@@ -13,7 +13,8 @@ fn equals_its_twins() {
     for case in cases().iter().chain([&many_workgroups()]) {
         let fixture = Fixture::new(case);
         let stride = fixture.stride();
-        let (parameters, inputs, labels) = (fixture.packed_parameters(), fixture.packed_inputs(), fixture.packed_labels());
+        let (parameters, inputs, labels) =
+            (fixture.packed_parameters(), fixture.packed_inputs(), fixture.packed_labels());
         // Poison everything but the rows of ones.
         let mut activations = bits(&fixture.packed(&fixture.activations));
         let mut masks = fixture.packed_masks(&fixture.activations);
@@ -53,22 +54,41 @@ fn equals_its_twins() {
                     } else {
                         let weight = fixture.model.weight(index + 1, replica);
                         let above = values(&buffers[4], replica, index + 1);
-                        (delta(weight, &above, &values(&buffers[2], replica, index), case.size), layers[index + 1].outputs as usize)
+                        (
+                            delta(weight, &above, &values(&buffers[2], replica, index), case.size),
+                            layers[index + 1].outputs as usize,
+                        )
                     };
                     for (place, &actual) in values(&buffers[4], replica, index).iter().enumerate() {
-                        assert_close(&format!("{what} delta of layer {index} place {place}"), actual.to_bits(), expected[place], roundings);
+                        assert_close(
+                            &format!("{what} delta of layer {index} place {place}"),
+                            actual.to_bits(),
+                            expected[place],
+                            roundings,
+                        );
                     }
                     for neuron in 0..shape.outputs as usize {
                         let row = fixture.row(replica, shape, neuron, stride);
-                        let row_values: Vec<f32> = buffers[4][row..row + stride].iter().map(|&word| f32::from_bits(word)).collect();
-                        assert!(row_values[case.size..].iter().all(|&delta| delta == 0.0), "{what}: samples past the batch");
+                        let row_values: Vec<f32> =
+                            buffers[4][row..row + stride].iter().map(|&word| f32::from_bits(word)).collect();
+                        assert!(
+                            row_values[case.size..].iter().all(|&delta| delta == 0.0),
+                            "{what}: samples past the batch"
+                        );
                         assert_eq!(buffers[5][row / 32..][..stride / 32], mask(&row_values), "{what}: delta mask");
                     }
                 }
             }
             for row in &padding {
-                assert_eq!(buffers[2][row * stride..][..stride], activations[row * stride..][..stride], "{what}: row {row}");
-                assert!(buffers[4][row * stride..][..stride].iter().all(|&word| word == POISON), "{what}: delta row {row}");
+                assert_eq!(
+                    buffers[2][row * stride..][..stride],
+                    activations[row * stride..][..stride],
+                    "{what}: row {row}"
+                );
+                assert!(
+                    buffers[4][row * stride..][..stride].iter().all(|&word| word == POISON),
+                    "{what}: delta row {row}"
+                );
             }
         }
     }

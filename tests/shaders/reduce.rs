@@ -12,7 +12,10 @@ use crate::update::{bounded_update, columns};
 pub fn expected(fixture: &Fixture) -> Vec<Vec<Reduction>> {
     let layers = 0..fixture.network.layers().len();
     let of_replica = |replica: usize| {
-        layers.clone().map(|layer| reduce(&fixture.deltas[replica][layer], fixture.below(replica, layer), fixture.case.size)).collect()
+        layers
+            .clone()
+            .map(|layer| reduce(&fixture.deltas[replica][layer], fixture.below(replica, layer), fixture.case.size))
+            .collect()
     };
     (0..fixture.case.replicas).map(of_replica).collect()
 }
@@ -60,9 +63,15 @@ fn equals_its_twin() {
                 for (index, shape) in fixture.network.layers().iter().enumerate() {
                     for neuron in 0..shape.outputs as usize {
                         for column in 0..shape.weight_stride as usize * 4 {
-                            let what = format!("{case:?} {variant:?} replica {replica} layer {index} neuron {neuron} column {column}");
+                            let what = format!(
+                                "{case:?} {variant:?} replica {replica} layer {index} neuron {neuron} column {column}"
+                            );
                             let padding = column > shape.inputs as usize;
-                            let (sum, count) = if padding { (Sum::default(), 0) } else { of_parameter(&layers[index], neuron, column) };
+                            let (sum, count) = if padding {
+                                (Sum::default(), 0)
+                            } else {
+                                of_parameter(&layers[index], neuron, column)
+                            };
                             assert_close(&what, results[6][place], sum, roundings(case));
                             assert_eq!(results[7][place], count, "{what}");
                             place += 1;
@@ -100,9 +109,15 @@ fn with_update_equals_its_twins() {
                 for (index, shape) in fixture.network.layers().iter().enumerate() {
                     for neuron in 0..shape.outputs as usize {
                         for column in 0..shape.weight_stride as usize * 4 {
-                            let what = format!("{case:?} {variant:?} replica {replica} layer {index} neuron {neuron} column {column}");
+                            let what = format!(
+                                "{case:?} {variant:?} replica {replica} layer {index} neuron {neuron} column {column}"
+                            );
                             let padding = column > shape.inputs as usize;
-                            let (sum, count) = if padding { (Sum::default(), 0) } else { of_parameter(&layers[index], neuron, column) };
+                            let (sum, count) = if padding {
+                                (Sum::default(), 0)
+                            } else {
+                                of_parameter(&layers[index], neuron, column)
+                            };
                             let theta = f64::from(f32::from_bits(before[place]));
                             let settings = &settings[replica];
                             let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);

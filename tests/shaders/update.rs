@@ -20,11 +20,19 @@ pub fn columns(settings: &ReplicaSettings) -> ReplicaColumns {
 
 /// theta after the step, with the error of S (`roundings` of its terms), of lr S, of c + epsilon, of the division
 /// (2.5 ULP in WGSL) and of the subtraction.
-pub fn bounded_update(theta: f64, sum: Sum, roundings: usize, count: u32, samples: usize, settings: &ReplicaSettings) -> Sum {
+pub fn bounded_update(
+    theta: f64,
+    sum: Sum,
+    roundings: usize,
+    count: u32,
+    samples: usize,
+    settings: &ReplicaSettings,
+) -> Sum {
     let value = update(theta, sum.value, count, samples, settings);
     // The step is proportional to S.
     let per_unit = (update(0.0, 1.0, count, samples, settings)).abs();
-    let error = per_unit * (gamma(roundings) * sum.magnitude + gamma(8) * sum.value.abs()) + gamma(1) * (theta.abs() + value.abs());
+    let error = per_unit * (gamma(roundings) * sum.magnitude + gamma(8) * sum.value.abs())
+        + gamma(1) * (theta.abs() + value.abs());
     Sum { value, magnitude: error / gamma(1) }
 }
 
@@ -33,11 +41,15 @@ fn check(case: &Case) {
     let mut numbers = Numbers::new(11);
     let parameters = fixture.packed_parameters();
     let counts: Vec<u32> = fixture.arena(|_, _, column, replica| ((column + replica) as u32) % (case.size as u32 + 1));
-    let sums: Vec<f32> = counts.iter().map(|&count| if count == 0 { 0.0 } else { numbers.signed() * count as f32 }).collect();
+    let sums: Vec<f32> =
+        counts.iter().map(|&count| if count == 0 { 0.0 } else { numbers.signed() * count as f32 }).collect();
     for variant in variants(InputFormat::U8) {
-        for (optimizer, learning_rate, epsilon) in
-            [(Optimizer::Asgd, 0.01, 1e-8), (Optimizer::Asgd, 0.5, 0.0), (Optimizer::Asgd, 1.0, 1.0), (Optimizer::Sgd, 0.1, 1e-8)]
-        {
+        for (optimizer, learning_rate, epsilon) in [
+            (Optimizer::Asgd, 0.01, 1e-8),
+            (Optimizer::Asgd, 0.5, 0.0),
+            (Optimizer::Asgd, 1.0, 1.0),
+            (Optimizer::Sgd, 0.1, 1e-8),
+        ] {
             let settings = ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon };
             let columns = vec![columns(&settings); case.replicas];
             let storage = [bytemuck::cast_slice(&columns), &bits(&sums)[..], &counts, &parameters];
@@ -46,9 +58,17 @@ fn check(case: &Case) {
                 let theta = f64::from(f32::from_bits(parameters[place]));
                 let sum = Sum { value: f64::from(sums[place]), magnitude: 0.0 };
                 let expected = bounded_update(theta, sum, 0, counts[place], case.size, &settings);
-                assert_close(&format!("{case:?} {variant:?} {settings:?} place {place}"), buffers[3][place], expected, 1);
+                assert_close(
+                    &format!("{case:?} {variant:?} {settings:?} place {place}"),
+                    buffers[3][place],
+                    expected,
+                    1,
+                );
                 if counts[place] == 0 {
-                    assert_eq!(buffers[3][place], parameters[place], "c = 0 leaves theta untouched, bit for bit, for every epsilon");
+                    assert_eq!(
+                        buffers[3][place], parameters[place],
+                        "c = 0 leaves theta untouched, bit for bit, for every epsilon"
+                    );
                 }
             }
         }
