@@ -4,7 +4,7 @@ use crate::dataset::{Inputs, Samples};
 use crate::dispatch::Dispatch;
 use crate::gpu::Gpu;
 use crate::kernels::{Bound, InputFormat, Pipeline, Variant, GATHER, PERMUTE};
-use crate::network::Network;
+use crate::network::{Batch, Network};
 use crate::Result;
 
 impl From<&Inputs> for InputFormat {
@@ -132,4 +132,16 @@ impl Gatherer {
         self.permute.dispatch(pass, offset, dispatch.permute(steps, input_replicas));
         self.gather.dispatch(pass, offset, dispatch.gather(steps, input_replicas));
     }
+}
+
+/// Bytes from one `Batch` to the next: WebGPU's largest alignment of dynamic offsets.
+pub(crate) const BATCH_STRIDE: u64 = 256;
+
+/// Writes `Batch`es at their dynamic offsets.
+pub(crate) fn write_batches(gpu: &Gpu, buffer: &wgpu::Buffer, batches: &[Batch]) -> Result<()> {
+    let mut bytes = vec![0u8; batches.len() * BATCH_STRIDE as usize];
+    for (place, batch) in bytes.chunks_exact_mut(BATCH_STRIDE as usize).zip(batches) {
+        place[..size_of::<Batch>()].copy_from_slice(bytemuck::bytes_of(batch));
+    }
+    gpu.write(buffer, &bytes)
 }

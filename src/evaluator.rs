@@ -2,15 +2,23 @@
 
 use wgpu::BufferUsages;
 
-use crate::batches::{Batches, DeviceSamples, Gatherer};
+use crate::batches::{write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
 use crate::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::Gpu;
 use crate::kernels::{Bound, Pipeline, Variant, ACTIVITY, EVALUATE, FORWARD};
 use crate::network::{Batch, Network};
 use crate::pacing::Pacer;
 use crate::state::{activation_bytes, State};
-use crate::trainer::{write_batches, Split};
 use crate::Result;
+
+/// Which part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Training set.
+    Train,
+    /// Test set.
+    Test,
+}
 
 /// What one replica makes of a data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,7 +77,7 @@ impl Evaluator {
         let batches = Batches::new(gpu, network, variant.inputs, 1, 1, quads)?;
         let batch_uniform = gpu.buffer(
             "the blocks",
-            MAX_BLOCKS * u64::from(network.layer_count) * 256,
+            MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE,
             BufferUsages::UNIFORM | BufferUsages::COPY_DST,
         )?;
         let state = State::new(gpu, network, quads, false)?;
@@ -135,10 +143,10 @@ impl Evaluator {
                     layer: 0,
                     pad: 0,
                 };
-                let first = uniform.len() as u32 * 256;
+                let first = uniform.len() as u32 * BATCH_STRIDE as u32;
                 gatherer.encode(&mut pass, first, dispatch, 1, 1);
                 for (layer, shape) in network.layers().iter().enumerate() {
-                    self.forward.dispatch(&mut pass, first + layer as u32 * 256, dispatch.forward(shape));
+                    self.forward.dispatch(&mut pass, first + layer as u32 * BATCH_STRIDE, dispatch.forward(shape));
                     uniform.push(Batch { layer: layer as u32, ..batch });
                 }
                 self.evaluate.dispatch(&mut pass, first, dispatch.evaluate());

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use wgpu::{AdapterInfo, Backends, BufferUsages, DeviceType};
 
-use crate::kernels::Bound;
 use crate::{Error, Result};
 
 /// A dispatch or copy that takes longer than this has hung.
@@ -271,17 +270,6 @@ impl Gpu {
                 bytemuck::pod_collect_to_vec(part)
             })
             .collect())
-    }
-
-    /// Runs one kernel alone, with the `Batch` at the start of its buffer, and waits for it.
-    ///
-    /// # Errors
-    /// What the driver reported.
-    pub fn run(&self, kernel: &Bound, invocations: u64) -> Result<()> {
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        kernel.dispatch(&mut encoder.begin_compute_pass(&Default::default()), 0, invocations);
-        let submission = self.queue.submit([encoder.finish()]);
-        self.wait(submission)
     }
 
     /// Waits until a submission is done.

@@ -5,6 +5,7 @@ use wgpu::{BindingType, BufferBindingType, ShaderStages};
 use crate::dispatch::workgroups;
 use crate::gpu::Gpu;
 use crate::network::Batch;
+use crate::Result;
 
 /// How samples are stored on the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -302,6 +303,17 @@ impl Pipeline {
 }
 
 impl Bound {
+    /// Runs the kernel alone, with the `Batch` at the start of its buffer, and waits for it.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    pub fn run(&self, gpu: &Gpu, invocations: u64) -> Result<()> {
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        self.dispatch(&mut encoder.begin_compute_pass(&Default::default()), 0, invocations);
+        let submission = gpu.queue.submit([encoder.finish()]);
+        gpu.wait(submission)
+    }
+
     /// Encodes a dispatch of at least `invocations`, with the batch at `batch_offset` bytes.
     pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, batch_offset: u32, invocations: u64) {
         let [x, y] = workgroups(invocations, self.workgroup_size);

@@ -19,14 +19,16 @@ pub mod network;
 mod pacing;
 mod random;
 pub mod reference;
+mod settings;
 mod state;
 mod trainer;
 
 pub use dataset::Dataset;
 pub use error::{Error, Result};
-pub use evaluator::Evaluation;
+pub use evaluator::{Evaluation, Split};
 pub use gpu::Gpu;
 pub use init::Init;
 pub use model::{AdaptiveBatchSizes, Element, Model, PerParameter};
 pub use network::NetworkSpec;
-pub use trainer::{Optimizer, Order, ReplicaSettings, Split, StepForm, TrainSettings, Trainer};
+pub use settings::{Optimizer, Order, ReplicaSettings, StepForm, TrainSettings};
+pub use trainer::Trainer;

@@ -1,127 +1,21 @@
 //! Training: buffers, bind groups and pipelines are made once, a step only encodes.
 
-use std::fmt;
-use std::str::FromStr;
-
 use wgpu::BufferUsages;
 
-use crate::batches::{input_bytes, Batches, DeviceSamples, Gatherer};
+use crate::batches::{input_bytes, write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
 use crate::dataset::Dataset;
 use crate::dispatch::Dispatch;
-use crate::evaluator::{Evaluation, Evaluator};
+use crate::evaluator::{Evaluation, Evaluator, Split};
 use crate::gpu::Gpu;
 use crate::kernels::{
     Bound, InputFormat, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE,
 };
 use crate::model::{AdaptiveBatchSizes, Model};
-use crate::network::{Batch, Layer, Network, NetworkSpec, ReplicaColumns};
+use crate::network::{Batch, Layer, Network, NetworkSpec};
 use crate::pacing::Pacer;
+use crate::settings::{check, Order, ReplicaSettings, StepForm, TrainSettings};
 use crate::state::{activation_bytes, State};
 use crate::{Error, Result};
-
-/// The update rule of a replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Optimizer {
-    /// theta -= lr S / m.
-    Sgd,
-    /// theta -= lr S / (c + epsilon): SGD with an adaptive batch size for every parameter.
-    Asgd,
-}
-
-impl FromStr for Optimizer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "sgd" => Ok(Self::Sgd),
-            "asgd" => Ok(Self::Asgd),
-            _ => Err("expected asgd or sgd".into()),
-        }
-    }
-}
-
-impl fmt::Display for Optimizer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Sgd => "sgd",
-            Self::Asgd => "asgd",
-        })
-    }
-}
-
-/// The order in which an epoch takes the samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// A new permutation for every epoch and seed.
-    Shuffled,
-    /// As in the data set.
-    Sequential,
-}
-
-impl FromStr for Order {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "shuffled" => Ok(Self::Shuffled),
-            "sequential" => Ok(Self::Sequential),
-            _ => Err("expected shuffled or sequential".into()),
-        }
-    }
-}
-
-impl fmt::Display for Order {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Shuffled => "shuffled",
-            Self::Sequential => "sequential",
-        })
-    }
-}
-
-/// How a step is cut into dispatches. The arithmetic is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepForm {
-    /// One kernel a stage and layer: the readable form.
-    Staged,
-    /// Two kernels a step: all that belongs to a sample, all that belongs to a parameter.
-    Fused,
-}
-
-/// Settings of one replica.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ReplicaSettings {
-    /// Decides initial parameters and permutations.
-    pub seed: u64,
-    /// The update rule.
-    pub optimizer: Optimizer,
-    /// lr: finite and above 0.
-    pub learning_rate: f32,
-    /// epsilon of aSGD: finite and not negative.
-    pub epsilon: f32,
-}
-
-/// Settings of a training.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrainSettings {
-    /// Samples of a mini-batch, m.
-    pub batch_size: usize,
-    /// Order of the samples.
-    pub order: Order,
-    /// One entry a replica.
-    pub replicas: Vec<ReplicaSettings>,
-    /// How a step is cut into dispatches; `None` takes what suits the adapter.
-    pub form: Option<StepForm>,
-}
-
-/// Which part of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// Training set.
-    Train,
-    /// Test set.
-    Test,
-}
 
 /// Trains R replicas of a network side by side.
 pub struct Trainer {
@@ -153,9 +47,6 @@ enum StepKernels {
     Fused { propagate: Bound, reduce_update: Bound },
     Staged { forward: Bound, loss: Bound, delta: Bound, reduce: Bound, update: Bound },
 }
-
-/// Bytes from one `Batch` to the next: WebGPU's largest alignment of dynamic offsets.
-const BATCH_STRIDE: u64 = 256;
 
 /// `Batch`es that a submission can hold.
 const MAX_BATCHES: u64 = 4096;
@@ -506,23 +397,7 @@ impl Trainer {
 
     fn run_once(&self, batch: Batch, kernel: &Bound, invocations: u64) -> Result<()> {
         write_batches(&self.gpu, &self.batch_uniform, &[batch])?;
-        self.gpu.run(kernel, invocations)
-    }
-}
-
-impl ReplicaSettings {
-    fn columns(&self) -> ReplicaColumns {
-        ReplicaColumns {
-            seed_low: self.seed as u32,
-            seed_high: (self.seed >> 32) as u32,
-            optimizer: match self.optimizer {
-                Optimizer::Sgd => 0,
-                Optimizer::Asgd => 1,
-            },
-            learning_rate: self.learning_rate,
-            epsilon: self.epsilon,
-            pad: [0; 3],
-        }
+        kernel.run(&self.gpu, invocations)
     }
 }
 
@@ -530,47 +405,4 @@ impl ReplicaSettings {
 fn sum_buffers(gpu: &Gpu, network: &Network) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
     let bytes = u64::from(network.replica_count) * network.parameter_stride() as u64 * 4;
     Ok((gpu.storage("the gradient sums", bytes)?, gpu.storage("the adaptive batch sizes", bytes)?))
-}
-
-/// Writes `Batch`es at their dynamic offsets.
-pub(crate) fn write_batches(gpu: &Gpu, buffer: &wgpu::Buffer, batches: &[Batch]) -> Result<()> {
-    let mut bytes = vec![0u8; batches.len() * BATCH_STRIDE as usize];
-    for (place, batch) in bytes.chunks_exact_mut(BATCH_STRIDE as usize).zip(batches) {
-        place[..size_of::<Batch>()].copy_from_slice(bytemuck::bytes_of(batch));
-    }
-    gpu.write(buffer, &bytes)
-}
-
-fn check(dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings, initial_replicas: usize) -> Result<()> {
-    let TrainSettings { batch_size, replicas, .. } = settings;
-    if spec.inputs() != dataset.features() || spec.outputs() != dataset.output_units() {
-        let problem = format!(
-            "a network of {} inputs and {} outputs does not fit {}, which has {} features and {} classes ({} outputs)",
-            spec.inputs(),
-            spec.outputs(),
-            dataset.name,
-            dataset.features(),
-            dataset.classes,
-            dataset.output_units()
-        );
-        return Err(Error::setting("network", problem));
-    }
-    if *batch_size == 0 || *batch_size > dataset.train.len() {
-        let problem =
-            format!("{batch_size} samples; the training set of {} allows 1 to {}", dataset.name, dataset.train.len());
-        return Err(Error::setting("--batch-size", problem));
-    }
-    if replicas.is_empty() || replicas.len() != initial_replicas {
-        let problem = format!("{} settings for {initial_replicas} initial networks", replicas.len());
-        return Err(Error::setting("--replicas", problem));
-    }
-    for ReplicaSettings { learning_rate, epsilon, .. } in replicas {
-        if !learning_rate.is_finite() || *learning_rate <= 0.0 {
-            return Err(Error::setting("--lr", format!("{learning_rate} is not a finite number above 0")));
-        }
-        if !epsilon.is_finite() || *epsilon < 0.0 {
-            return Err(Error::setting("--epsilon", format!("{epsilon} is not a finite number of at least 0")));
-        }
-    }
-    Ok(())
 }

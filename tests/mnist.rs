@@ -29,7 +29,7 @@ fn the_files_hold_mnist() {
     assert!((zeros - 0.809).abs() < 0.0005, "80.9 % of the pixels are zero: {zeros}");
 }
 
-/// One epoch of both optimizers side by side, in both forms of the step. PyTorch reaches 0.91 and 0.94 here.
+/// One epoch of both optimizers side by side, in both forms of the step.
 #[test]
 #[ignore = "needs MNIST: set ASGD_DATA_DIR"]
 fn one_epoch_learns_to_read() {

@@ -7,7 +7,7 @@ use super::update::update;
 use crate::dataset::Samples;
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::network::NetworkSpec;
-use crate::trainer::ReplicaSettings;
+use crate::settings::ReplicaSettings;
 
 /// One network in training.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! Twin of update.wgsl.
 
-use crate::trainer::{Optimizer, ReplicaSettings};
+use crate::settings::{Optimizer, ReplicaSettings};
 
 /// theta after a step with gradient sum `sum` and adaptive batch size `count`, for a batch of `samples`.
 pub fn update(theta: f64, sum: f64, count: u32, samples: usize, settings: &ReplicaSettings) -> f64 {

@@ -343,7 +343,7 @@ impl Fixture {
         gpu().write(&batches, &[batch]).unwrap();
         let buffers: Vec<_> = storage.iter().map(|words| gpu().storage_from("test", words).unwrap()).collect();
         let bound = pipeline.bind(gpu(), &network, &batches, &buffers.iter().collect::<Vec<_>>());
-        gpu().run(&bound, invocations).unwrap();
+        bound.run(gpu(), invocations).unwrap();
         let sizes: Vec<_> =
             buffers.iter().zip(storage).map(|(buffer, words)| (buffer, words.len() as u64 * 4)).collect();
         gpu().read(&sizes).unwrap()

@@ -1,0 +1,75 @@
+"""Re-derives a sequential run in PyTorch from the saved files alone, for those who distrust us.
+
+    asgd train DATA --init start.safetensors --order sequential --steps K --out RUN
+    python3 tests/rederive.py start.safetensors DATA RUN          (needs torch and safetensors)
+
+DATA is a folder of IDX files. Steps are taken in float64 from the float32 start, with per-sample gradients and
+counts by comparison with zero. Counts of the last step must agree exactly, parameters to rounding.
+"""
+
+import gzip
+import json
+import pathlib
+import sys
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+start, data, run = map(pathlib.Path, sys.argv[1:])
+settings = json.loads((run / "run.json").read_text())["settings"]
+assert settings["order"] == "sequential", "the run must have --order sequential"
+
+
+def idx(stem, axes):
+    path = next(p for p in data.iterdir() if p.name.startswith(stem))
+    raw = (gzip.open(path) if path.suffix == ".gz" else open(path, "rb")).read()
+    return np.frombuffer(raw, np.uint8, offset=4 * (1 + axes)).copy()
+
+
+labels = torch.tensor(idx("train-labels", 1), dtype=torch.int64)
+inputs = torch.tensor(idx("train-images", 3)).reshape(len(labels), -1).double() / 255
+first = load_file(start)
+numbers = sorted({int(name.split(".")[-2]) for name in first})
+prefix = next(iter(first)).rsplit(".", 2)[0]
+layers = [[first[f"{prefix}.{n}.{kind}"].double() for kind in ("weight", "bias")] for n in numbers]
+
+m, lr, epsilon = settings["batch_size"], settings["learning_rate"], settings["epsilon"]
+per_epoch = -(-len(labels) // m)
+for step in range(settings["steps"]):
+    begin = step % per_epoch * m
+    x, y = inputs[begin : begin + m], labels[begin : begin + m]
+    activations = [x]
+    for number, (weight, bias) in enumerate(layers):
+        z = activations[-1] @ weight.T + bias
+        activations.append(z if number + 1 == len(layers) else torch.relu(z))
+    logits = activations[-1]
+    if logits.shape[1] == 1:
+        delta = torch.sigmoid(logits) - y[:, None]
+    else:
+        delta = torch.softmax(logits, 1) - torch.nn.functional.one_hot(y, logits.shape[1])
+    counts = [None] * len(layers)
+    for number in reversed(range(len(layers))):
+        weight, bias = layers[number]
+        below = activations[number]
+        gradients = delta[:, :, None] * below[:, None, :]  # per sample: (m, out, in)
+        sums, c = [gradients.sum(0), delta.sum(0)], [(gradients != 0).sum(0), (delta != 0).sum(0)]
+        counts[number] = c
+        delta = (delta @ weight) * (below > 0)
+        for index, (s, count) in enumerate(zip(sums, c)):
+            if settings["optimizer"] == "asgd":
+                moved = layers[number][index] - lr * s / (count + epsilon)
+                layers[number][index] = torch.where(count == 0, layers[number][index], moved)
+            else:
+                layers[number][index] = layers[number][index] - lr * s / len(x)
+
+model, saved_counts = load_file(run / "model.safetensors"), load_file(run / "counts.safetensors")
+worst, different, total = 0.0, 0, 0
+for number, (values, c) in enumerate(zip(layers, counts)):
+    for kind, value, count in zip(("weight", "bias"), values, c):
+        name = f"layers.{number}.{kind}"
+        worst = max(worst, (model[name].double() - value).abs().max().item())
+        different += (saved_counts[name] != count).sum().item()
+        total += count.numel()
+print(f"{settings['steps']} steps: largest difference of a parameter {worst:.2e}, {different} of {total} counts differ")
+sys.exit(0 if different == 0 and worst < 1e-4 else 1)
