@@ -146,7 +146,11 @@ impl Evaluator {
                 let first = uniform.len() as u32 * BATCH_STRIDE as u32;
                 gatherer.encode(&mut pass, first, dispatch, 1, 1);
                 for (layer, shape) in network.layers().iter().enumerate() {
-                    self.forward.dispatch(&mut pass, first + layer as u32 * BATCH_STRIDE, dispatch.forward(shape));
+                    self.forward.dispatch(
+                        &mut pass,
+                        first + layer as u32 * BATCH_STRIDE as u32,
+                        dispatch.forward(shape),
+                    );
                     uniform.push(Batch { layer: layer as u32, ..batch });
                 }
                 self.evaluate.dispatch(&mut pass, first, dispatch.evaluate());
