@@ -108,6 +108,7 @@ impl Dispatch<'_> {
             return Err(Error::Limit {
                 what: "the largest dispatch".into(),
                 limit: "the range of a 32-bit index",
+                unit: "invocations",
                 needed,
                 available,
                 mend: "use fewer replicas or a smaller batch",

@@ -22,13 +22,15 @@ pub enum Error {
     },
 
     /// A buffer or dispatch is larger than the adapter allows.
-    #[error("{what} needs {needed}, but {limit} of this adapter is {available}; {mend}")]
+    #[error("{what} needs {needed} {unit}, but {limit} of this adapter is {available}; {mend}")]
     Limit {
         /// What was to be made.
         what: String,
         /// The limit's name in WebGPU.
         limit: &'static str,
-        /// What it would take, in the limit's unit.
+        /// What it counts: bytes or invocations.
+        unit: &'static str,
+        /// What it would take.
         needed: u64,
         /// What the adapter allows.
         available: u64,

@@ -8,7 +8,7 @@ use wgpu::{AdapterInfo, Backends, BufferUsages, DeviceType};
 use crate::{Error, Result};
 
 /// A dispatch or copy that takes longer than this has hung.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// An adapter, its device and its queue. Cheap to clone: clones share the device.
 #[derive(Clone)]
@@ -184,6 +184,7 @@ impl Gpu {
                 return Err(Error::Limit {
                     what: format!("the buffer of {label}"),
                     limit,
+                    unit: "bytes",
                     needed: size,
                     available,
                     mend: "use fewer replicas, a smaller batch, a smaller network or less data",
@@ -275,7 +276,7 @@ impl Gpu {
     /// Waits until a submission is done.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`] after two minutes without an end, or what the driver reported meanwhile.
+    /// [`Error::DeviceLost`] after ten minutes without an end, or what the driver reported meanwhile.
     pub fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
         let poll = wgpu::PollType::Wait { submission_index: Some(submission), timeout: Some(TIMEOUT) };
         let result = self.device.poll(poll);

@@ -2,11 +2,14 @@
 
 mod cli;
 mod commands;
+mod data_source;
 mod plot;
+mod report;
 mod run_folder;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
@@ -19,6 +22,10 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
         Err(error) if error.use_stderr() => {
             // One line: what is wrong, without clap's usage paragraph.
             let message = error.to_string();

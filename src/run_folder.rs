@@ -33,7 +33,10 @@ const HEADER: [&str; 10] = [
     "pseudo_dummies",
 ];
 
-/// A run's folder, with its metrics growing in `metrics.partial.csv` until [`RunFolder::finish_metrics`].
+/// Metrics of a run that has not ended.
+const PARTIAL_METRICS: &str = "metrics.partial.csv";
+
+/// A run's folder, with its metrics growing in a partial file until [`RunFolder::finish_metrics`].
 pub struct RunFolder {
     path: PathBuf,
     metrics: csv::Writer<File>,
@@ -53,6 +56,7 @@ pub fn choose(out: Option<&Path>, name: &str) -> Result<PathBuf> {
     }
     let holds_other_things = out.is_dir()
         && !out.join("run.json").exists()
+        && !out.join(PARTIAL_METRICS).exists()
         && std::fs::read_dir(out).with_context(|| format!("{}: cannot be read", out.display()))?.next().is_some();
     if holds_other_things {
         anyhow::bail!("{}: is not empty and holds no run; choose another --out", out.display());
@@ -64,7 +68,7 @@ impl RunFolder {
     /// Makes the folder and begins its metrics.
     pub fn create(path: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
-        let partial = path.join("metrics.partial.csv");
+        let partial = path.join(PARTIAL_METRICS);
         let file = File::create(&partial).with_context(|| format!("{}: cannot be written", partial.display()))?;
         let mut metrics = csv::Writer::from_writer(file);
         metrics.write_record(HEADER)?;
@@ -96,11 +100,22 @@ impl RunFolder {
         self.metrics.flush().with_context(|| format!("{}: the metrics cannot be written", self.path.display()))
     }
 
+    /// Takes away an earlier run's run.json before its files are replaced one by one: without it a folder is no
+    /// finished run, whenever this program should be killed.
+    pub fn begin_replacing(&self) -> Result<()> {
+        match std::fs::remove_file(self.path.join("run.json")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{}: cannot be replaced", self.path.join("run.json").display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Gives the metrics their final name.
     pub fn finish_metrics(&mut self) -> Result<()> {
         let finish = || -> std::io::Result<()> {
             self.metrics.get_ref().sync_all()?;
-            std::fs::rename(self.path.join("metrics.partial.csv"), self.path.join("metrics.csv"))
+            std::fs::rename(self.path.join(PARTIAL_METRICS), self.path.join("metrics.csv"))
         };
         finish().with_context(|| format!("{}: the metrics cannot be written", self.path.display()))
     }
@@ -111,7 +126,7 @@ impl RunFolder {
     }
 }
 
-/// Warns before the end where a line to stdout fails, such as into a closed pipe.
+/// Prints a line to stdout; a closed pipe is an error, not a panic.
 pub fn print_line(line: &str) -> Result<()> {
     writeln!(std::io::stdout(), "{line}").context("stdout cannot be written")
 }

@@ -257,6 +257,12 @@ fn wrong_output_folders() {
     fs::write(path("other/thesis.tex"), "precious").unwrap();
     refuses(folder.path(), &["train", "--out", &path("other")], 1, &["not empty"]);
     assert_eq!(fs::read_to_string(path("file")).unwrap(), "precious");
+
+    // A run that was killed leaves its metrics so far; the folder may be used again.
+    fs::create_dir(path("killed")).unwrap();
+    fs::write(path("killed/metrics.partial.csv"), "replica,epoch\n").unwrap();
+    let status = asgd().args(["train", "--steps", "1", "--quiet", "--out", &path("killed")]).status().unwrap();
+    assert!(status.success() && !folder.path().join("killed/metrics.partial.csv").exists());
 }
 
 #[test]

@@ -1,19 +1,18 @@
 //! `asgd train`
 
-use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use asgd::dataset::{Circles, Spirals};
 use asgd::{
     AdaptiveBatchSizes, Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, Split,
     TrainSettings, Trainer,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{json, Value};
 
 use crate::cli::{Hidden, TrainArgs};
+use crate::data_source::{is_points, open_dataset, short_name};
 use crate::plot::learning_curve;
+use crate::report::Reporter;
 use crate::run_folder::{choose, print_line, Row, RunFolder};
 
 pub fn run(args: &TrainArgs) -> Result<()> {
@@ -96,6 +95,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     let seconds = start.elapsed().as_secs_f64();
     let result = result(args, &rows, &schedule, seconds);
     let path = folder.path().to_path_buf();
+    folder.begin_replacing()?;
     if let Some(model) = model {
         model.save(&path.join("model.safetensors"))?;
     }
@@ -137,54 +137,6 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// Messages and progress, on stderr.
-struct Reporter {
-    quiet: bool,
-}
-
-impl Reporter {
-    fn line(&self, line: &str) {
-        if !self.quiet {
-            eprintln!("{line}");
-        }
-    }
-
-    /// A bar on a terminal; elsewhere nothing, because evaluations then print lines.
-    fn progress(&self, length: u64) -> ProgressBar {
-        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {per_sec}  left {eta}  {msg}");
-        let bar = ProgressBar::with_draw_target(Some(length), target);
-        match style {
-            Ok(style) => bar.with_style(style.with_key(
-                "per_sec",
-                |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
-                    // A bar that cannot be written is no reason to fail.
-                    let _ = write!(text, "{:.0} steps/s", state.per_sec());
-                },
-            )),
-            Err(_) => bar,
-        }
-    }
-
-    fn evaluation(&self, progress: &ProgressBar, rows: &[Row]) {
-        let (Some(first), false) = (rows.first(), self.quiet) else { return };
-        let mean = |value: fn(&Row) -> f64| rows.iter().map(value).sum::<f64>() / rows.len() as f64;
-        let line = format!(
-            "epoch {:>5}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
-            (first.epoch * 100.0).round() / 100.0,
-            mean(|row| row.train.loss),
-            mean(|row| row.train.accuracy),
-            mean(|row| row.test.loss),
-            mean(|row| row.test.accuracy)
-        );
-        if progress.is_hidden() {
-            eprintln!("{line}");
-        } else {
-            progress.set_message(line);
-        }
-    }
-}
-
 /// When to stop and when to evaluate, in steps.
 struct Schedule {
     steps: u64,
@@ -220,59 +172,6 @@ impl Schedule {
         (step < self.steps)
             .then(|| (step / self.evaluate_every + 1).saturating_mul(self.evaluate_every).min(self.steps))
     }
-}
-
-fn is_points(dataset: &str) -> bool {
-    matches!(dataset, "circles" | "spirals")
-}
-
-/// What the run folder is called after.
-fn short_name(dataset: &str) -> String {
-    Path::new(dataset).file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned())
-}
-
-fn open_dataset(args: &TrainArgs, from_file: Option<&NetworkSpec>) -> Result<Dataset> {
-    let TrainArgs { samples, factor, data_seed, .. } = *args;
-    match args.dataset.as_str() {
-        "circles" => Ok(Circles { samples, factor, noise: args.noise.unwrap_or(0.1), seed: data_seed }.dataset()?),
-        "spirals" => Ok(Spirals { samples, noise: args.noise.unwrap_or(0.5), seed: data_seed }.dataset()?),
-        name => {
-            let known = matches!(name, "mnist" | "fashion-mnist");
-            let folder = if known { find_data_folder(args.data_dir.as_deref(), name)? } else { PathBuf::from(name) };
-            if !folder.is_dir() {
-                let problem =
-                    "no such folder; expected circles, spirals, mnist, fashion-mnist or a folder of IDX files";
-                return Err(Error::Data { path: folder, problem: problem.into() }.into());
-            }
-            let classes_of_file = from_file.map(|spec| spec.outputs().max(2));
-            let classes = args.classes.or(classes_of_file.filter(|_| !known)).unwrap_or(10);
-            let dataset = Dataset::from_idx_folder(&folder, classes)?;
-            Ok(if known { Dataset { name: name.into(), ..dataset } } else { dataset })
-        }
-    }
-}
-
-/// `--data-dir`, else `$ASGD_DATA_DIR`, else the user's data folder; the set stands in a folder of its name, or
-/// in the folder itself.
-fn find_data_folder(data_dir: Option<&Path>, name: &str) -> Result<PathBuf> {
-    let from_environment = || std::env::var_os("ASGD_DATA_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let of_user = || directories::ProjectDirs::from("", "", "asgd").map(|dirs| dirs.data_dir().to_path_buf());
-    let root = data_dir.map(Path::to_path_buf).or_else(from_environment).or_else(of_user);
-    let root = root.context("no data folder: name one with --data-dir or ASGD_DATA_DIR")?;
-    let own = root.join(name);
-    if own.is_dir() {
-        return Ok(own);
-    }
-    let holds_files = std::fs::read_dir(&root).is_ok_and(|mut entries| {
-        entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("train-images")))
-    });
-    if holds_files {
-        return Ok(root);
-    }
-    let problem = format!(
-        "no such folder; {name} is looked for in --data-dir, else in $ASGD_DATA_DIR, else in the user's data folder"
-    );
-    Err(Error::Data { path: own, problem }.into())
 }
 
 fn network(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<NetworkSpec> {
