@@ -17,10 +17,10 @@ impl Reporter {
         }
     }
 
-    /// A bar on a terminal; elsewhere nothing, because evaluations then print lines.
+    /// A bar below the lines of the evaluations; elsewhere than on a terminal there are only the lines.
     pub fn progress(&self, length: u64) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {per_sec}  left {eta}  {msg}");
+        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {per_sec}  left {eta}");
         let bar = ProgressBar::with_draw_target(Some(length), target);
         match style {
             Ok(style) => bar.with_style(style.with_key(
@@ -49,7 +49,7 @@ impl Reporter {
         if progress.is_hidden() {
             eprintln!("{line}");
         } else {
-            progress.set_message(line);
+            progress.println(line);
         }
     }
 }
