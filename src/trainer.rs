@@ -312,11 +312,12 @@ impl Trainer {
         let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
         let dispatch = Dispatch { network: &self.network, quads: self.batches.quads };
         self.run_once(batch, &reduce, dispatch.reduce())?;
-        let arenas = self.gpu.read::<u32>(&[(&sums, self.arena_bytes()), (&counts, self.arena_bytes())])?;
-        let sums: Vec<f32> = arenas[0].iter().copied().map(f32::from_bits).collect();
+        // One after the other: a buffer for both might be larger than the adapter allows.
+        let sums = self.gpu.read::<f32>(&[(&sums, self.arena_bytes())])?;
+        let counts = self.gpu.read::<u32>(&[(&counts, self.arena_bytes())])?;
         Ok(Some((
-            Model::from_arena(&self.spec, &self.network, &sums),
-            AdaptiveBatchSizes::from_arena(&self.spec, &self.network, &arenas[1]),
+            Model::from_arena(&self.spec, &self.network, &sums[0]),
+            AdaptiveBatchSizes::from_arena(&self.spec, &self.network, &counts[0]),
         )))
     }
 
