@@ -103,6 +103,16 @@ pub fn many_workgroups() -> Case {
     Case { widths: vec![1, 1, 1], capacity: 2, size: 2, replicas: 66_000, inputs: InputFormat::F32 }
 }
 
+/// A place in the parameters; the column after the inputs is the bias.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub replica: usize,
+    pub layer: usize,
+    pub neuron: usize,
+    pub column: usize,
+    pub is_padding: bool,
+}
+
 /// Random state of R networks in the middle of a step: nothing in it was computed by a kernel.
 pub struct Fixture {
     pub case: Case,
@@ -286,20 +296,37 @@ impl Fixture {
         })
     }
 
-    /// (R, P) of a value of (layer, neuron, column, replica); the column after the inputs is the bias.
+    /// (R, P) of a value of (layer, neuron, column, replica); the column after the inputs is the bias, padding is 0.
     pub fn arena(&self, value: impl Fn(usize, usize, usize, usize) -> u32) -> Vec<u32> {
-        let mut arena = Vec::new();
+        let place = |place: Place| {
+            if place.is_padding {
+                0
+            } else {
+                value(place.layer, place.neuron, place.column, place.replica)
+            }
+        };
+        self.places().into_iter().map(place).collect()
+    }
+
+    /// What stands at each place of (R, P).
+    pub fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
         for replica in 0..self.case.replicas {
-            for (index, layer) in self.network.layers().iter().enumerate() {
-                for neuron in 0..layer.outputs as usize {
-                    for column in 0..layer.weight_stride as usize * 4 {
-                        let padding = column > layer.inputs as usize;
-                        arena.push(if padding { 0 } else { value(index, neuron, column, replica) });
+            for (layer, shape) in self.network.layers().iter().enumerate() {
+                for neuron in 0..shape.outputs as usize {
+                    for column in 0..shape.weight_stride as usize * 4 {
+                        places.push(Place {
+                            replica,
+                            layer,
+                            neuron,
+                            column,
+                            is_padding: column > shape.inputs as usize,
+                        });
                     }
                 }
             }
         }
-        arena
+        places
     }
 
     /// Where row `neuron` of a layer starts in (R, N, stride).

@@ -5,7 +5,7 @@ use asgd::reference::update::update;
 use asgd::reference::Sum;
 use asgd::{Optimizer, ReplicaSettings};
 
-use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Case, Fixture, POISON};
+use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Case, Fixture, Place, POISON};
 use crate::update::{bounded_update, columns};
 
 /// By replica and layer.
@@ -20,10 +20,14 @@ pub fn expected(fixture: &Fixture) -> Vec<Vec<Reduction>> {
     (0..fixture.case.replicas).map(of_replica).collect()
 }
 
-/// S and c of a parameter; the column after the inputs is the bias.
-pub fn of_parameter(reduction: &Reduction, neuron: usize, column: usize) -> (Sum, u32) {
+/// S and c at a place of the parameters; nothing in the padding.
+fn of_place(reductions: &[Vec<Reduction>], place: Place) -> (Sum, u32) {
+    let Place { replica, layer, neuron, column, is_padding } = place;
+    let reduction = &reductions[replica][layer];
     let inputs = reduction.weight_sums.len() / reduction.bias_sums.len();
-    if column < inputs {
+    if is_padding {
+        (Sum::default(), 0)
+    } else if column < inputs {
         (reduction.weight_sums[neuron * inputs + column], reduction.weight_counts[neuron * inputs + column])
     } else {
         (reduction.bias_sums[neuron], reduction.bias_counts[neuron])
@@ -31,7 +35,7 @@ pub fn of_parameter(reduction: &Reduction, neuron: usize, column: usize) -> (Sum
 }
 
 /// A product a sample, summed, and three roundings in v / 255.
-pub fn roundings(case: &Case) -> usize {
+fn roundings(case: &Case) -> usize {
     case.size + 3
 }
 
@@ -58,26 +62,11 @@ fn equals_its_twin() {
             let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
             storage.extend([&poison[..], &poison[..]]);
             let results = fixture.run(&REDUCE, variant, fixture.batch(0), fixture.dispatch().reduce(), &storage);
-            let mut place = 0;
-            for (replica, layers) in expected.iter().enumerate() {
-                for (index, shape) in fixture.network.layers().iter().enumerate() {
-                    for neuron in 0..shape.outputs as usize {
-                        for column in 0..shape.weight_stride as usize * 4 {
-                            let what = format!(
-                                "{case:?} {variant:?} replica {replica} layer {index} neuron {neuron} column {column}"
-                            );
-                            let padding = column > shape.inputs as usize;
-                            let (sum, count) = if padding {
-                                (Sum::default(), 0)
-                            } else {
-                                of_parameter(&layers[index], neuron, column)
-                            };
-                            assert_close(&what, results[6][place], sum, roundings(case));
-                            assert_eq!(results[7][place], count, "{what}");
-                            place += 1;
-                        }
-                    }
-                }
+            for (index, place) in fixture.places().into_iter().enumerate() {
+                let what = format!("{case:?} {variant:?} {place:?}");
+                let (sum, count) = of_place(&expected, place);
+                assert_close(&what, results[6][index], sum, roundings(case));
+                assert_eq!(results[7][index], count, "{what}");
             }
         }
     }
@@ -104,31 +93,16 @@ fn with_update_equals_its_twins() {
             let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
             storage.extend([bytemuck::cast_slice(&columns), &before[..]]);
             let results = fixture.run(&REDUCE_UPDATE, variant, fixture.batch(0), fixture.dispatch().reduce(), &storage);
-            let mut place = 0;
-            for (replica, layers) in expected.iter().enumerate() {
-                for (index, shape) in fixture.network.layers().iter().enumerate() {
-                    for neuron in 0..shape.outputs as usize {
-                        for column in 0..shape.weight_stride as usize * 4 {
-                            let what = format!(
-                                "{case:?} {variant:?} replica {replica} layer {index} neuron {neuron} column {column}"
-                            );
-                            let padding = column > shape.inputs as usize;
-                            let (sum, count) = if padding {
-                                (Sum::default(), 0)
-                            } else {
-                                of_parameter(&layers[index], neuron, column)
-                            };
-                            let theta = f64::from(f32::from_bits(before[place]));
-                            let settings = &settings[replica];
-                            let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);
-                            assert_eq!(bounded.value, update(theta, sum.value, count, case.size, settings));
-                            assert_close(&what, results[7][place], bounded, 1);
-                            if count == 0 {
-                                assert_eq!(results[7][place], before[place], "{what}: untouched, bit for bit");
-                            }
-                            place += 1;
-                        }
-                    }
+            for (index, place) in fixture.places().into_iter().enumerate() {
+                let what = format!("{case:?} {variant:?} {place:?}");
+                let (sum, count) = of_place(&expected, place);
+                let theta = f64::from(f32::from_bits(before[index]));
+                let settings = &settings[place.replica];
+                let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);
+                assert_eq!(bounded.value, update(theta, sum.value, count, case.size, settings));
+                assert_close(&what, results[7][index], bounded, 1);
+                if count == 0 {
+                    assert_eq!(results[7][index], before[index], "{what}: untouched, bit for bit");
                 }
             }
         }
