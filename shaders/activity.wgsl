@@ -4,7 +4,7 @@
 // One invocation owns one row of one replica. Outputs are added to (bitwise or): bit 0 is set where some
 // sample activates the neuron, bit 1 where some sample does not. The host clears them first.
 
-@group(0) @binding(2) var<storage, read> activation_masks: array<u32>;          // (R, N, B / 32)
+@group(0) @binding(2) var<storage, read> masks: array<u32>;                     // (R, B / 32, 2 N)
 @group(0) @binding(3) var<storage, read_write> activity: array<u32>;            // (R, N)
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -18,7 +18,7 @@ fn observe(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     for (var word = 0u; word < words; word++) {
         let samples = min(batch.size - min(batch.size, word * 32u), 32u);
         let valid = select((1u << (samples % 32u)) - 1u, 0xffffffffu, samples == 32u);
-        let mask = activation_masks[index * words + word] & valid;
+        let mask = masks[mask_start(index / network.row_count, word) + index % network.row_count] & valid;
         seen |= select(0u, 1u, mask != 0u) | select(0u, 2u, mask != valid);
     }
     activity[index] = seen;

@@ -1,26 +1,28 @@
-// common.wgsl: what every kernel shares. It is appended to each kernel, together with the constant
-// that the host chooses for the adapter: WORKGROUP_SIZE, a multiple of 8.
+// common.wgsl: what every kernel shares. It is appended to each kernel, together with the constants
+// that the host chooses for the adapter: WORKGROUP_SIZE, a multiple of 8, and TILE_QUADS, quads of neurons
+// (or of inputs) that one invocation owns.
 //
 // Names of dimensions in the shapes of the bindings:
 //   R  replicas           P  parameters of a replica, rows padded to a multiple of 4
 //   B  batch size, rounded up to a multiple of 32 (one mask word)
-//   K  input rows: features, one row of ones for the bias, zeros up to a multiple of 4
+//   K  input rows: features, one row of ones for the bias, zeros up to a multiple of 4 (f32) or 16 (u8)
 //   N  rows of all layers 1..L: outputs, one row of ones, zeros up to a multiple of 4
 //   T  steps whose batches are gathered at once
-// A *quad* is four consecutive samples of one neuron, the unit of every load.
+// A *quad* is four consecutive samples of one neuron, the unit of most loads.
 
 const MAX_LAYERS = 32u;
 
-// Neurons that one invocation owns. A tile is kept as two halves, each an array as long as the loops over
-// it: compilers then unroll the loops and keep the tile in registers.
-const TILE_ROWS = 16u;
+// A tile of accumulators is an array as long as the loops over it: compilers then unroll the loops and keep
+// the tile in registers.
+const TILE_ROWS = 4u * TILE_QUADS;
 
-// One weight matrix [W | b | 0]: the bias is the column that multiplies the row of ones.
+// One weight matrix, transposed: a row of n_l weights for each input, and the biases as the row of the input
+// that is always 1. So the parameters of an input that is zero in a whole batch stand together, and are skipped.
 struct Layer {
     inputs: u32,         // n_(l-1)
     outputs: u32,        // n_l
     weight_start: u32,   // vec4s from the start of a replica's parameters
-    weight_stride: u32,  // vec4s in a matrix row: (n_(l-1) + 1) / 4, rounded up
+    weight_stride: u32,  // vec4s in a matrix row: n_l / 4, rounded up
     input_row: u32,      // first row of a^(l-1) among the N rows; unused where reads_data is 1
     output_row: u32,     // first row of a^l and delta^l among the N rows
     reads_data: u32,     // 1 for the first layer, whose inputs are the gathered samples
@@ -83,15 +85,27 @@ fn row_start(replica: u32, row: u32) -> u32 {
     return (replica * network.row_count + row) * batch.quads;
 }
 
-// First word of the same row in an (R, N, B / 32) array of masks.
-fn mask_start(replica: u32, row: u32) -> u32 {
-    return (replica * network.row_count + row) * (batch.quads / 8u);
+// Word `word` of the mask of row 0 of the activations in an (R, B / 32, 2 N) array; rows N.. are the deltas'.
+fn mask_start(replica: u32, word: u32) -> u32 {
+    return (replica * (batch.quads / 8u) + word) * 2u * network.row_count;
 }
 
 // First quad of feature `row` in the gathered batch that `replica` reads: (T, R, K, B).
 fn input_start(replica: u32, row: u32) -> u32 {
     let input_replica = min(replica, batch.input_replicas - 1u);
     return ((batch.slot * batch.input_replicas + input_replica) * network.input_rows + row) * batch.quads;
+}
+
+// Word `word` of the mask of feature 0 in the gathered batch that `replica` reads: (T, R, B / 32, K).
+fn input_mask_start(replica: u32, word: u32) -> u32 {
+    let input_replica = min(replica, batch.input_replicas - 1u);
+    return ((batch.slot * batch.input_replicas + input_replica) * (batch.quads / 8u) + word) * network.input_rows;
+}
+
+// Where the features of the gathered batch that `replica` reads are listed: (T, R, 1 + K / 4) vec4s.
+fn features_start(replica: u32) -> u32 {
+    let input_replica = min(replica, batch.input_replicas - 1u);
+    return (batch.slot * batch.input_replicas + input_replica) * (1u + network.input_rows / 4u);
 }
 
 // First quad of the labels of the gathered batch that `replica` reads: (T, R, B).

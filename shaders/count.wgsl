@@ -4,10 +4,9 @@
 // One invocation owns one neuron (weights and bias) of one replica. Outputs are written; rows that are no
 // neuron get 0.
 
-@group(0) @binding(2) var<storage, read> input_masks: array<u32>;               // (T, R, K, B / 32)
-@group(0) @binding(3) var<storage, read> activation_masks: array<u32>;          // (R, N, B / 32)
-@group(0) @binding(4) var<storage, read> delta_masks: array<u32>;               // (R, N, B / 32)
-@group(0) @binding(5) var<storage, read_write> count_sums: array<u32>;          // (R, N)
+@group(0) @binding(2) var<storage, read> input_masks: array<u32>;               // (T, R, B / 32, K)
+@group(0) @binding(3) var<storage, read> masks: array<u32>;                     // (R, B / 32, 2 N)
+@group(0) @binding(4) var<storage, read_write> count_sums: array<u32>;          // (R, N)
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn count(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -22,18 +21,16 @@ fn count(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     for (var l = 0u; l < network.layer_count; l++) {
         let layer = network.layers[l];
         if row >= layer.output_row && row < layer.output_row + layer.outputs {
-            let delta = mask_start(replica, row);
-            let data = input_start(replica, 0u) / 8u;
-            let hidden = mask_start(replica, layer.input_row);
-            for (var k = 0u; k <= layer.inputs; k++) {
-                for (var word = 0u; word < words; word++) {
-                    var mask = delta_masks[delta + word];
-                    if layer.reads_data != 0u {
-                        mask &= input_masks[data + k * words + word];
+            for (var word = 0u; word < words; word++) {
+                let data = input_mask_start(replica, word);
+                let start = mask_start(replica, word);
+                let delta = masks[start + network.row_count + row];
+                for (var k = 0u; k <= layer.inputs; k++) {
+                    if layer.reads_data == 1u {
+                        sum += countOneBits(delta & input_masks[data + k]);
                     } else {
-                        mask &= activation_masks[hidden + k * words + word];
+                        sum += countOneBits(delta & masks[start + layer.input_row + k]);
                     }
-                    sum += countOneBits(mask);
                 }
             }
         }

@@ -1,51 +1,48 @@
 // delta.wgsl: delta^l = (W^(l+1)^T delta^(l+1)) * [z^l > 0] (eqs. 5 and 6).
 //
 // One invocation owns TILE_ROWS neurons of layer l for one quad of samples and walks over the neurons of
-// layer l + 1. Eight neighbours share the weights and together write one mask word a neuron. Outputs are
+// layer l + 1, four at a time. Eight neighbours share the weights and together write one mask word a neuron. Outputs are
 // written. ReLU'(0) = 0: the activation is positive exactly where z is.
 
 // `layer` is layer l + 1, whose weights carry the deltas back. Called by whole workgroups.
 fn delta_tile(replica: u32, layer: Layer, tile: u32, quad: u32, local: u32, owned: bool) {
     let first_neuron = tile * TILE_ROWS;
-    let last = layer.weight_stride - 1u;
-    let first_column = min(first_neuron / 4u, last);
+    let row_count = min(layer.inputs - min(first_neuron, layer.inputs), TILE_ROWS);
+    let stride = layer.weight_stride;
+    let quads = batch.quads;
     let lane = local % 8u;
-    let weights = replica * network.parameter_vec4s + layer.weight_start + first_column;
+    let weights = replica * network.parameter_vec4s + layer.weight_start + min(first_neuron, layer.inputs - 1u) * stride;
+    let above = row_start(replica, layer.output_row) + quad;
 
-    // A column of four samples for each of four neurons.
-    var sums: array<mat4x4<f32>, 4>;
-    for (var j = 0u; j < layer.outputs; j++) {
-        let delta = deltas[row_start(replica, layer.output_row + j) + quad];
-        let columns = load_rows(weights + j * layer.weight_stride, 1u, last - first_column, lane);
-        for (var column = 0u; column < 4u; column++) {
-            let w = columns[column];
-            sums[column] += mat4x4(delta * w.x, delta * w.y, delta * w.z, delta * w.w);
-        }
+    var sums: array<mat4x4<f32>, TILE_QUADS>;
+    for (var j = 0u; j < stride; j++) {
+        // Places after the last neuron have weights of zero.
+        let rows = above + min(vec4(4u * j) + vec4(0u, 1u, 2u, 3u), vec4(layer.outputs - 1u)) * quads;
+        let columns = mat4x4(deltas[rows.x], deltas[rows.y], deltas[rows.z], deltas[rows.w]);
+        add_tile(&sums, columns, load_tile(weights + j, stride, max(row_count, 1u) - 1u, lane));
     }
 
-    // A copy that may be indexed by a variable: the loop over it stays a loop, which keeps compilation short.
-    var rows: array<vec4<f32>, TILE_ROWS>;
-    for (var column = 0u; column < 4u; column++) {
-        for (var k = 0u; k < 4u; k++) {
-            rows[column * 4u + k] = sums[column][k];
+    let place = row_start(replica, layer.input_row + first_neuron) + quad;
+    let stored_rows = select(0u, row_count, owned);
+    mask_part(&sums, place, stored_rows, local, 0u);
+    mask_part(&sums, place, stored_rows, local, 1u);
+    mask_part(&sums, place, stored_rows, local, 2u);
+    mask_part(&sums, place, stored_rows, local, 3u);
+    store_masks(replica, network.row_count + layer.input_row + first_neuron, row_count, quad, local, owned, 0u);
+}
+
+// Deltas of every fourth neuron from its sum, where the neuron is active.
+fn mask_part(sums: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, place: u32, stored_rows: u32, local: u32, part: u32) {
+    for (var quad = 0u; quad < TILE_QUADS; quad++) {
+        let row = 4u * quad + part;
+        var delta = vec4<f32>();
+        if row < stored_rows {
+            let own = place + row * batch.quads;
+            delta = select(vec4<f32>(), (*sums)[quad][part], activations[own] > vec4<f32>());
+            deltas[own] = delta;
         }
+        share_mask(local, row, quad_bits(delta != vec4<f32>()));
     }
-    let row_count = min(layer.inputs - min(layer.inputs, first_neuron), TILE_ROWS);
-    for (var k = 0u; k < row_count; k++) {
-        let row = row_start(replica, layer.input_row + first_neuron + k) + quad;
-        let delta = select(vec4<f32>(), rows[k], activations[row] > vec4<f32>());
-        if owned {
-            deltas[row] = delta;
-        }
-        share_mask(local, k, quad_bits(delta != vec4<f32>()));
-    }
-    mask_barrier();
-    for (var k = lane; k < TILE_ROWS; k += 8u) {
-        if owned && first_neuron + k < layer.inputs {
-            delta_masks[mask_start(replica, layer.input_row + first_neuron + k) + quad / 8u] = shared_mask(local, k);
-        }
-    }
-    mask_barrier();
 }
 
 // The deltas of the inputs of batch.layer, for all replicas.

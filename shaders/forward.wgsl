@@ -1,68 +1,109 @@
 // forward.wgsl: a^l = ReLU(W^l a^(l-1) + b^l), and the logits for the last layer.
 //
 // One invocation owns TILE_ROWS neurons of one quad of samples: it loads four inputs of its four samples
-// (a 4 x 4 matrix) and four weights of each neuron, and multiplies. Eight neighbours share their weights
-// and together write one mask word a neuron. Outputs are written. The row of ones that follows a layer's
-// neurons, and its mask, are there before the first step and stay.
+// (a 4 x 4 matrix) and the weights of each neuron for them, and multiplies. Eight neighbours share their
+// weights and together write one mask word a neuron. Outputs are written. The row of ones that follows a
+// layer's neurons, and its mask, are there before the first step and stay.
+//
+// In the first layer only the features that select.wgsl listed as active take part: the others are zero in
+// the whole batch.
 
+struct WeightRows {
+    a: Rows,
+    b: Rows,
+    c: Rows,
+    d: Rows,
+}
 
-// z_j += X w_j for half a tile; X has a column of four samples for each of four inputs.
-fn add_products(z: ptr<function, array<vec4<f32>, 8>>, columns: mat4x4<f32>, first: u32, weights: u32, stride: u32, last: u32, lane: u32) {
-    let start = min(first, last);
-    let rows = load_rows(weights + start * stride, stride, last - start, lane);
-    for (var j = 0u; j < 8u; j++) {
-        (*z)[j] = add_product((*z)[j], columns, rows[j]);
+// z_j += X w_j for every fourth neuron; X has a column of four samples for each of four inputs, whose weights are in
+// a, b, c and d. Mesa unrolls loops up to some hundred scalar operations a turn; hence one for each part.
+fn add_weighted_part(z: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, columns: mat4x4<f32>, weights: WeightRows, part: u32) {
+    for (var quad = 0u; quad < TILE_QUADS; quad++) {
+        let factors = vec4(row(weights.a, quad)[part], row(weights.b, quad)[part], row(weights.c, quad)[part], row(weights.d, quad)[part]);
+        (*z)[quad][part] = add_product((*z)[quad][part], columns, factors);
     }
+}
+
+// The same for all neurons; a quad of neurons is a matrix.
+fn add_weighted(z: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, columns: mat4x4<f32>, weights: WeightRows) {
+    add_weighted_part(z, columns, weights, 0u);
+    add_weighted_part(z, columns, weights, 1u);
+    add_weighted_part(z, columns, weights, 2u);
+    add_weighted_part(z, columns, weights, 3u);
+}
+
+// The weights of four inputs: rows `first` of the quads of neurons from `weights` on.
+fn load_weights(weights: u32, inputs: vec4<u32>, layer: Layer, last: u32, lane: u32) -> WeightRows {
+    // Rows of zeros have no weights of their own.
+    let first = weights + min(inputs, vec4(layer.inputs)) * layer.weight_stride;
+    return WeightRows(
+        load_rows(first.x, 1u, last, lane),
+        load_rows(first.y, 1u, last, lane),
+        load_rows(first.z, 1u, last, lane),
+        load_rows(first.w, 1u, last, lane),
+    );
 }
 
 // Called by whole workgroups, for the barriers; `owned` is false for invocations past the end.
 fn forward_tile(replica: u32, layer: Layer, tile: u32, quad: u32, local: u32, owned: bool) {
-    let first_neuron = tile * TILE_ROWS;
-    let last = layer.outputs - 1u - min(first_neuron, layer.outputs - 1u);
-    let weights = replica * network.parameter_vec4s + layer.weight_start
-        + min(first_neuron, layer.outputs - 1u) * layer.weight_stride;
+    let stride = layer.weight_stride;
+    let first_quad = min(tile * TILE_QUADS, stride - 1u);
+    let last = stride - 1u - first_quad;
+    let weights = replica * network.parameter_vec4s + layer.weight_start + first_quad;
     let lane = local % 8u;
+    let quads = batch.quads;
+    var z: array<mat4x4<f32>, TILE_QUADS>;
 
     // Only one of the two loops runs. (Software Vulkan executes both sides of an if, but leaves a loop.)
-    var low: array<vec4<f32>, 8>;
-    var high: array<vec4<f32>, 8>;
-    let stride = layer.weight_stride;
+    let list = features_start(replica);
+    let feature_quads = (features[list].x + 3u) / 4u * layer.reads_data;
     let data = input_start(replica, 0u) + quad;
-    for (var k = 0u; k < stride * layer.reads_data; k++) {
-        let columns = input_columns(data + 4u * k * batch.quads);
-        add_products(&low, columns, 0u, weights + k, stride, last, lane);
-        add_products(&high, columns, 8u, weights + k, stride, last, lane);
+    for (var first = 0u; first < feature_quads; first += 8u) {
+        let end = min(feature_quads - first, 8u);
+        let listed = load_words(list + 1u + first, 1u, end - 1u, lane);
+        for (var i = 0u; i < end; i++) {
+            let k = word(listed, i);
+            let columns = mat4x4(
+                input_values(inputs[data + k.x * quads]),
+                input_values(inputs[data + k.y * quads]),
+                input_values(inputs[data + k.z * quads]),
+                input_values(inputs[data + k.w * quads]),
+            );
+            add_weighted(&z, columns, load_weights(weights, k, layer, last, lane));
+        }
     }
     let hidden = row_start(replica, layer.input_row) + quad;
-    for (var k = 0u; k < stride * (1u - layer.reads_data); k++) {
-        let columns = activation_columns(hidden + 4u * k * batch.quads);
-        add_products(&low, columns, 0u, weights + k, stride, last, lane);
-        add_products(&high, columns, 8u, weights + k, stride, last, lane);
+    for (var k = 0u; k < (layer.inputs + 1u) * (1u - layer.reads_data); k += 4u) {
+        let first = hidden + k * quads;
+        let columns = mat4x4(activations[first], activations[first + quads], activations[first + 2u * quads], activations[first + 3u * quads]);
+        add_weighted(&z, columns, load_weights(weights, vec4(k) + vec4(0u, 1u, 2u, 3u), layer, last, lane));
     }
 
-    // A copy that may be indexed by a variable: the loop over it stays a loop, which keeps compilation short.
-    var z: array<vec4<f32>, TILE_ROWS>;
-    for (var j = 0u; j < 8u; j++) {
-        z[j] = low[j];
-        z[j + 8u] = high[j];
-    }
-    let row_count = min(last + 1u, TILE_ROWS);
-    for (var j = 0u; j < row_count; j++) {
+    let first_neuron = tile * TILE_ROWS;
+    let row_count = min(layer.outputs - min(first_neuron, layer.outputs), TILE_ROWS);
+    let place = row_start(replica, layer.output_row + first_neuron) + quad;
+    let stored_rows = select(0u, row_count, owned);
+    activate_part(&z, layer, place, stored_rows, local, 0u);
+    activate_part(&z, layer, place, stored_rows, local, 1u);
+    activate_part(&z, layer, place, stored_rows, local, 2u);
+    activate_part(&z, layer, place, stored_rows, local, 3u);
+    store_masks(replica, layer.output_row + first_neuron, row_count, quad, local, owned, 0xffffffffu);
+}
+
+// Activations of every fourth neuron from its finished sum.
+fn activate_part(z: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, layer: Layer, place: u32, stored_rows: u32, local: u32, part: u32) {
+    let divisor = select(1.0, INPUT_ONE, layer.reads_data == 1u);
+    for (var quad = 0u; quad < TILE_QUADS; quad++) {
+        let row = 4u * quad + part;
         // NaN stays NaN, so that a diverged replica shows.
-        let is_negative = z[j] <= vec4<f32>();
-        let a = select(z[j], vec4<f32>(), is_negative & vec4(layer.is_output == 0u));
-        if owned {
-            activations[row_start(replica, layer.output_row + first_neuron + j) + quad] = a;
+        let sum = (*z)[quad][part] / divisor;
+        let is_cut = (sum <= vec4<f32>()) & vec4(layer.is_output == 0u);
+        let activation = select(sum, vec4<f32>(), is_cut);
+        if row < stored_rows {
+            activations[place + row * batch.quads] = activation;
         }
-        share_mask(local, j, quad_bits(a != vec4<f32>()));
+        share_mask(local, row, quad_bits(activation != vec4<f32>()));
     }
-    mask_barrier();
-    for (var j = lane; j < TILE_ROWS; j += 8u) {
-        if owned && first_neuron + j < layer.outputs {
-            activation_masks[mask_start(replica, layer.output_row + first_neuron + j) + quad / 8u] = shared_mask(local, j);
-        }
-    }
-    mask_barrier();
 }
 
 // One layer of all replicas: batch.layer.

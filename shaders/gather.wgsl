@@ -1,51 +1,51 @@
 // gather.wgsl: the next batches, transposed so that samples are the fastest axis, and their zero masks.
 //
-// One invocation owns up to 16 features of 32 samples (one mask word) of one (step, replica): the places of
-// its samples are looked up once. Outputs are written; samples past the end of the batch are zero. The data
-// set's rows already hold the 1 that multiplies the bias.
+// One invocation owns a block of features (16 of bytes, 4 of floats) of 32 samples (one mask word) of one
+// (step, replica). Outputs are written; samples past the end of the batch are zero. The data set's rows
+// already hold the 1 that multiplies the bias.
 
-@group(0) @binding(2) var<storage, read> dataset: array<InputQuad>;            // (samples + 1, K), four features a quad
+@group(0) @binding(2) var<storage, read> dataset: array<InputBlock>;           // (samples + 1, K)
 @group(0) @binding(3) var<storage, read> sample_indices: array<vec4<u32>>;     // (T, R, B)
-@group(0) @binding(4) var<storage, read_write> inputs: array<InputQuad>;       // (T, R, K, B)
-@group(0) @binding(5) var<storage, read_write> input_masks: array<u32>;        // (T, R, K, B / 32)
+@group(0) @binding(4) var<storage, read_write> inputs: array<InputBlock>;      // (T, R, K, B)
+@group(0) @binding(5) var<storage, read_write> input_masks: array<vec4<u32>>;  // (T, R, B / 32, K)
 
-const FEATURE_QUADS = 4u;
+const BLOCKS_A_WORD = 32u / BLOCK;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = flat_index(id, groups);
-    let feature_quads = network.input_rows / 4u;
-    let groups_of_features = (feature_quads + FEATURE_QUADS - 1u) / FEATURE_QUADS;
+    let feature_blocks = network.input_rows / BLOCK;
     let words = batch.quads / 8u;
-    let word = index / groups_of_features % words;
-    let batch_index = index / groups_of_features / words;
+    let feature_block = index % feature_blocks;
+    let word = index / feature_blocks % words;
+    let batch_index = index / feature_blocks / words;
     if batch_index >= batch.steps * batch.input_replicas {
         return;
     }
-    let first_feature_quad = index % groups_of_features * FEATURE_QUADS;
-    let end = min(first_feature_quad + FEATURE_QUADS, feature_quads);
+    let first_row = batch_index * network.input_rows + feature_block * BLOCK;
+    let first_quad = batch_index * batch.quads + word * 8u;
 
-    // Where the rows of the 32 samples begin.
-    var rows: array<vec4<u32>, 8>;
-    for (var quad = 0u; quad < 8u; quad++) {
-        rows[quad] = sample_indices[batch_index * batch.quads + word * 8u + quad] * feature_quads;
+    var masks: array<vec4<u32>, BLOCK / 4u>;
+    for (var block = 0u; block < BLOCKS_A_WORD; block++) {
+        var places: array<vec4<u32>, BLOCK / 4u>;
+        for (var quad = 0u; quad < BLOCK / 4u; quad++) {
+            places[quad] = sample_indices[first_quad + block * (BLOCK / 4u) + quad] * feature_blocks + feature_block;
+        }
+        var samples: array<InputBlock, BLOCK>;
+        for (var sample = 0u; sample < BLOCK; sample++) {
+            samples[sample] = dataset[places[sample / 4u][sample % 4u]];
+        }
+        var features = transpose_block(samples);
+        for (var feature = 0u; feature < BLOCK; feature++) {
+            inputs[((first_row + feature) * words + word) * BLOCKS_A_WORD + block] = features[feature];
+        }
+        var bits = blocks_bits(features);
+        for (var quad = 0u; quad < BLOCK / 4u; quad++) {
+            masks[quad] |= bits[quad] << vec4(block * BLOCK);
+        }
     }
-    for (var feature_quad = first_feature_quad; feature_quad < end; feature_quad++) {
-        let first_row = batch_index * network.input_rows + feature_quad * 4u;
-        var masks = vec4<u32>();
-        for (var quad = 0u; quad < 8u; quad++) {
-            let row = rows[quad] + vec4(feature_quad);
-            let features = transpose_inputs(dataset[row.x], dataset[row.y], dataset[row.z], dataset[row.w]);
-            let target_quad = first_row * batch.quads + word * 8u + quad;
-            var bits = vec4<u32>();
-            for (var feature = 0u; feature < 4u; feature++) {
-                inputs[target_quad + feature * batch.quads] = features[feature];
-                bits[feature] = quad_bits(input_values(features[feature]) != vec4<f32>());
-            }
-            masks |= bits << vec4(4u * quad);
-        }
-        for (var feature = 0u; feature < 4u; feature++) {
-            input_masks[(first_row + feature) * words + word] = masks[feature];
-        }
+    let first_mask = ((batch_index * words + word) * network.input_rows + feature_block * BLOCK) / 4u;
+    for (var quad = 0u; quad < BLOCK / 4u; quad++) {
+        input_masks[first_mask + quad] = masks[quad];
     }
 }

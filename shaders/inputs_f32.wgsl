@@ -1,17 +1,29 @@
-// inputs_f32.wgsl: samples as 32-bit floats; a quad is a vec4.
+// inputs_f32.wgsl: samples as 32-bit floats.
 
-alias InputQuad = vec4<f32>;
+alias InputQuad = vec4<f32>;    // four samples of a feature
+alias InputBlock = vec4<f32>;   // four features of a sample, or four samples of a feature
+
+const BLOCK = 4u;
+const INPUT_ONE = 1.0;
 
 fn input_values(quad: InputQuad) -> vec4<f32> {
     return quad;
 }
 
+// Which of a block's four values are not zero, one bit each, for four blocks.
+fn blocks_bits(blocks: array<InputBlock, BLOCK>) -> array<vec4<u32>, BLOCK / 4u> {
+    var bits: array<vec4<u32>, BLOCK / 4u>;
+    let zero = vec4<f32>();
+    bits[0] = vec4(quad_bits(blocks[0] != zero), quad_bits(blocks[1] != zero), quad_bits(blocks[2] != zero), quad_bits(blocks[3] != zero));
+    return bits;
+}
+
 // Four samples of four features each, to four features of four samples each.
-fn transpose_inputs(a: InputQuad, b: InputQuad, c: InputQuad, d: InputQuad) -> array<vec4<f32>, 4> {
-    return array<vec4<f32>, 4>(
-        vec4(a.x, b.x, c.x, d.x),
-        vec4(a.y, b.y, c.y, d.y),
-        vec4(a.z, b.z, c.z, d.z),
-        vec4(a.w, b.w, c.w, d.w),
-    );
+fn transpose_block(samples: array<InputBlock, BLOCK>) -> array<InputBlock, BLOCK> {
+    var features: array<InputBlock, BLOCK>;
+    features[0] = vec4(samples[0].x, samples[1].x, samples[2].x, samples[3].x);
+    features[1] = vec4(samples[0].y, samples[1].y, samples[2].y, samples[3].y);
+    features[2] = vec4(samples[0].z, samples[1].z, samples[2].z, samples[3].z);
+    features[3] = vec4(samples[0].w, samples[1].w, samples[2].w, samples[3].w);
+    return features;
 }

@@ -27,30 +27,22 @@ fn loss_quad(replica: u32, layer: Layer, quad: u32, local: u32, owned: bool) {
     }
 
     for (var first = 0u; first < layer.outputs; first += TILE_ROWS) {
-        for (var j = 0u; j < TILE_ROWS; j++) {
+        let row_count = min(layer.outputs - first, TILE_ROWS);
+        for (var j = 0u; j < row_count; j++) {
             let unit = first + j;
-            var delta = vec4<f32>();
-            if unit < layer.outputs {
-                let z = activations[logits + unit * batch.quads];
-                let is_target = select(vec4<f32>(), vec4(1.0), label == vec4(unit));
-                delta = exp(z - highest) / total - is_target;
-                if layer.outputs == 1u {
-                    delta = sigmoid(z) - vec4<f32>(label);
-                }
-                delta = select(vec4<f32>(), delta, valid);
-                if owned {
-                    deltas[row_start(replica, layer.output_row + unit) + quad] = delta;
-                }
+            let z = activations[logits + unit * batch.quads];
+            let is_target = select(vec4<f32>(), vec4(1.0), label == vec4(unit));
+            var delta = exp(z - highest) / total - is_target;
+            if layer.outputs == 1u {
+                delta = sigmoid(z) - vec4<f32>(label);
+            }
+            delta = select(vec4<f32>(), delta, valid);
+            if owned {
+                deltas[row_start(replica, layer.output_row + unit) + quad] = delta;
             }
             share_mask(local, j, quad_bits(delta != vec4<f32>()));
         }
-        mask_barrier();
-        for (var j = local % 8u; j < TILE_ROWS; j += 8u) {
-            if owned && first + j < layer.outputs {
-                delta_masks[mask_start(replica, layer.output_row + first + j) + quad / 8u] = shared_mask(local, j);
-            }
-        }
-        mask_barrier();
+        store_masks(replica, network.row_count + layer.output_row + first, row_count, quad, local, owned, 0u);
     }
 }
 

@@ -8,14 +8,18 @@ fn share_mask(local: u32, tile_row: u32, bits: u32) {
     quad_masks[tile_row * WORKGROUP_SIZE + local] = bits << (4u * (local % 8u));
 }
 
-// Between share_mask and shared_mask, and again before the next tile.
+// Between share_mask and shared_masks, and again before the next tile.
 fn mask_barrier() {
     workgroupBarrier();
 }
 
-// The word of row `tile_row`; of every eight rows, an invocation may ask for the one of its place in the word.
 fn shared_mask(local: u32, tile_row: u32) -> u32 {
     let first = tile_row * WORKGROUP_SIZE + local / 8u * 8u;
     return quad_masks[first] | quad_masks[first + 1u] | quad_masks[first + 2u] | quad_masks[first + 3u]
         | quad_masks[first + 4u] | quad_masks[first + 5u] | quad_masks[first + 6u] | quad_masks[first + 7u];
+}
+
+// The words of rows 4 q.. of the tile. Of every eight q, an invocation may ask for the one of its place in the word.
+fn shared_masks(local: u32, q: u32) -> vec4<u32> {
+    return vec4(shared_mask(local, 4u * q), shared_mask(local, 4u * q + 1u), shared_mask(local, 4u * q + 2u), shared_mask(local, 4u * q + 3u));
 }

@@ -2,18 +2,19 @@
 // each lane of a subgroup of eight holds. Same functions as masks_plain.wgsl, without workgroup memory.
 // Valid where subgroups have exactly 8 lanes, in the order of the local index.
 
-var<private> own_masks: vec2<u32>;
+var<private> own_masks: vec4<u32>;
 
 fn share_mask(local: u32, tile_row: u32, bits: u32) {
     let lane = local % 8u;
     let word = subgroupOr(bits << (4u * lane));
-    let is_own = vec2(tile_row == lane, tile_row == lane + 8u);
-    own_masks = select(own_masks, vec2(word), is_own);
+    let is_own = vec4(tile_row) == vec4(4u * lane) + vec4(0u, 1u, 2u, 3u);
+    own_masks = select(own_masks, vec4(word), is_own);
 }
 
 fn mask_barrier() {
 }
 
-fn shared_mask(local: u32, tile_row: u32) -> u32 {
-    return select(own_masks.y, own_masks.x, tile_row < 8u);
+// The words of rows 4 q.. of the tile: the invocation's own, for tiles of at most 32 rows.
+fn shared_masks(local: u32, q: u32) -> vec4<u32> {
+    return own_masks;
 }

@@ -3,12 +3,29 @@
 @group(0) @binding(2) var<storage, read> parameters: array<vec4<f32>>;          // (R, P)
 @group(0) @binding(3) var<storage, read> inputs: array<InputQuad>;              // (T, R, K, B)
 @group(0) @binding(4) var<storage, read_write> activations: array<vec4<f32>>;   // (R, N, B)
-@group(0) @binding(5) var<storage, read_write> activation_masks: array<u32>;    // (R, N, B / 32)
+@group(0) @binding(5) var<storage, read_write> masks: array<vec4<u32>>;         // (R, B / 32, 2 N)
 @group(0) @binding(6) var<storage, read_write> deltas: array<vec4<f32>>;        // (R, N, B)
-@group(0) @binding(7) var<storage, read_write> delta_masks: array<u32>;         // (R, N, B / 32)
+@group(0) @binding(7) var<storage, read> features: array<vec4<u32>>;            // (T, R, 1 + K / 4)
 @group(0) @binding(8) var<storage, read> labels: array<vec4<u32>>;              // (T, R, B)
 
-// What load_rows() hands to eight neighbours: weights.
+// What eight neighbours share.
 fn row_vec4(index: u32) -> vec4<f32> {
     return parameters[index];
+}
+
+fn word_vec4(index: u32) -> vec4<u32> {
+    return features[index];
+}
+
+// Writes what the invocations of a mask word shared of a tile's masks; `row` is the tile's first row, 2 N a word's.
+fn store_masks(replica: u32, row: u32, row_count: u32, quad: u32, local: u32, owned: bool, ones: u32) {
+    mask_barrier();
+    let first = (mask_start(replica, quad / 8u) + row) / 4u;
+    for (var q = local % 8u; q < TILE_QUADS; q += 8u) {
+        if owned && 4u * q < row_count {
+            let rows = vec4(4u * q) + vec4(0u, 1u, 2u, 3u);
+            masks[first + q] = select(select(vec4<u32>(), vec4(ones), rows == vec4(row_count)), shared_masks(local, q), rows < vec4(row_count));
+        }
+    }
+    mask_barrier();
 }

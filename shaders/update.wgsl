@@ -14,5 +14,5 @@ fn update(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     if replica >= network.replica_count {
         return;
     }
-    parameters[index] = updated(parameters[index], gradient_sums[index], adaptive_batch_sizes[index], replicas[replica]);
+    parameters[index] -= parameter_step(gradient_sums[index], adaptive_batch_sizes[index], replicas[replica]);
 }

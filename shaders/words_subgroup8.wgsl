@@ -1,15 +1,14 @@
-// words_subgroup8.wgsl: as rows_subgroup8.wgsl, for eight mask words. The kernel defines row_word(index).
+// words_subgroup8.wgsl: as rows_subgroup8.wgsl, for vec4s of words. The kernel defines word_vec4(index).
 
-fn load_words(first: u32, stride: u32, last: u32, lane: u32) -> array<u32, 8> {
-    let own = row_word(first + min(lane, last) * stride);
-    return array(
-        subgroupBroadcast(own, 0u),
-        subgroupBroadcast(own, 1u),
-        subgroupBroadcast(own, 2u),
-        subgroupBroadcast(own, 3u),
-        subgroupBroadcast(own, 4u),
-        subgroupBroadcast(own, 5u),
-        subgroupBroadcast(own, 6u),
-        subgroupBroadcast(own, 7u),
-    );
+struct Words {
+    own: vec4<u32>,
+}
+
+// Rows 0..last of at most 8; those after it repeat it.
+fn load_words(first: u32, stride: u32, last: u32, lane: u32) -> Words {
+    return Words(word_vec4(first + min(lane, last) * stride));
+}
+
+fn word(words: Words, index: u32) -> vec4<u32> {
+    return subgroupShuffle(words.own, index);
 }

@@ -3,7 +3,7 @@
 use crate::dataset::{Inputs, Samples};
 use crate::dispatch::Dispatch;
 use crate::gpu::Gpu;
-use crate::kernels::{Bound, InputFormat, Pipeline, Variant, GATHER, PERMUTE};
+use crate::kernels::{Bound, InputFormat, Pipeline, Variant, GATHER, PERMUTE, SELECT};
 use crate::network::{Batch, Network};
 use crate::Result;
 
@@ -17,6 +17,19 @@ impl From<&Inputs> for InputFormat {
 }
 
 impl InputFormat {
+    /// A feature's row or a sample's row is a multiple of this: BLOCK of inputs_u8.wgsl and inputs_f32.wgsl.
+    pub fn row_multiple(self) -> u32 {
+        match self {
+            Self::U8 => 16,
+            Self::F32 => 4,
+        }
+    }
+
+    /// Rows of `features` inputs: the features, a row of ones for the bias, zeros.
+    pub fn padded_rows(self, features: usize) -> u32 {
+        (features as u32 + 1).next_multiple_of(self.row_multiple())
+    }
+
     /// Bytes of a quad: four samples of one feature.
     pub fn quad_bytes(self) -> u64 {
         match self {
@@ -51,8 +64,10 @@ pub(crate) struct Batches {
     pub labels: wgpu::Buffer,
     /// (T, R, K, B)
     pub inputs: wgpu::Buffer,
-    /// (T, R, K, B / 32)
+    /// (T, R, B / 32, K)
     pub input_masks: wgpu::Buffer,
+    /// (T, R, 4 + K): how many features are active, and which.
+    pub features: wgpu::Buffer,
     pub slots: u32,
     pub input_replicas: u32,
     pub quads: u32,
@@ -80,6 +95,8 @@ impl Batches {
             inputs: gpu
                 .storage("the batches", u64::from(slots) * input_bytes(network, format, input_replicas, quads))?,
             input_masks: gpu.storage("the input masks", rows * u64::from(quads / 8) * 4)?,
+            features: gpu
+                .storage("the features", u64::from(slots * input_replicas) * u64::from(4 + network.input_rows) * 4)?,
             slots,
             input_replicas,
             quads,
@@ -91,6 +108,7 @@ impl Batches {
 pub(crate) struct Gatherer {
     pub permute: Bound,
     pub gather: Bound,
+    pub select: Bound,
 }
 
 impl Gatherer {
@@ -103,7 +121,7 @@ impl Gatherer {
         batch: &wgpu::Buffer,
         replicas: &wgpu::Buffer,
     ) -> Self {
-        let Batches { sample_indices, labels, inputs, input_masks, .. } = batches;
+        let Batches { sample_indices, labels, inputs, input_masks, features, .. } = batches;
         Self {
             permute: Pipeline::new(gpu, &PERMUTE, variant).bind(
                 gpu,
@@ -117,6 +135,7 @@ impl Gatherer {
                 batch,
                 &[&samples.inputs, sample_indices, inputs, input_masks],
             ),
+            select: Pipeline::new(gpu, &SELECT, variant).bind(gpu, network, batch, &[input_masks, features]),
         }
     }
 
@@ -131,6 +150,7 @@ impl Gatherer {
     ) {
         self.permute.dispatch(pass, offset, dispatch.permute(steps, input_replicas));
         self.gather.dispatch(pass, offset, dispatch.gather(steps, input_replicas));
+        self.select.dispatch(pass, offset, dispatch.select(steps, input_replicas));
     }
 }
 

@@ -1,5 +1,6 @@
 //! How many invocations each kernel takes, and how they become workgroups.
 
+use crate::kernels::Variant;
 use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
@@ -8,13 +9,6 @@ const MAX_WORKGROUPS: u64 = 65_535;
 
 /// Totals that `evaluate.wgsl` keeps for each replica.
 pub const EVALUATE_LANES: u64 = 64;
-
-/// `TILE_ROWS` of common.wgsl: neurons that one invocation owns.
-const TILE_ROWS: u32 = 16;
-
-fn tiles(neurons: u32) -> u64 {
-    u64::from(neurons.div_ceil(TILE_ROWS))
-}
 
 /// x and y of a dispatch of at least `invocations`.
 pub fn workgroups(invocations: u64, workgroup_size: u32) -> [u32; 2] {
@@ -30,6 +24,8 @@ pub struct Dispatch<'a> {
     pub network: &'a Network,
     /// Quads of a batch row.
     pub quads: u32,
+    /// What the kernels were composed for.
+    pub variant: Variant,
 }
 
 impl Dispatch<'_> {
@@ -42,17 +38,25 @@ impl Dispatch<'_> {
         u64::from(steps) * u64::from(input_replicas) * u64::from(self.quads) * 4
     }
 
-    /// 16 features of 32 samples.
+    /// A block of features of 32 samples.
     pub fn gather(&self, steps: u32, input_replicas: u32) -> u64 {
-        u64::from(steps)
-            * u64::from(input_replicas)
-            * u64::from(self.network.input_rows.div_ceil(16))
-            * u64::from(self.quads / 8)
+        let blocks = self.network.input_rows / self.variant.inputs.row_multiple();
+        self.select(steps, input_replicas) * u64::from(blocks) * u64::from(self.quads / 8)
+    }
+
+    /// A batch.
+    pub fn select(&self, steps: u32, input_replicas: u32) -> u64 {
+        u64::from(steps) * u64::from(input_replicas)
+    }
+
+    /// Tiles that cover `neurons`.
+    fn tiles(&self, neurons: u32) -> u64 {
+        u64::from(neurons.div_ceil(4 * self.variant.tile_quads))
     }
 
     /// A tile of the layer's outputs for a quad.
     pub fn forward(&self, layer: &Layer) -> u64 {
-        self.replicas() * tiles(layer.outputs) * u64::from(self.quads)
+        self.replicas() * self.tiles(layer.outputs) * u64::from(self.quads)
     }
 
     /// A quad.
@@ -62,7 +66,7 @@ impl Dispatch<'_> {
 
     /// A tile of the layer's inputs for a quad.
     pub fn delta(&self, layer: &Layer) -> u64 {
-        self.replicas() * tiles(layer.inputs) * u64::from(self.quads)
+        self.replicas() * self.tiles(layer.inputs) * u64::from(self.quads)
     }
 
     /// A quad.
@@ -70,9 +74,12 @@ impl Dispatch<'_> {
         self.loss()
     }
 
-    /// A tile of neurons by four inputs, over all layers; rows of tiles are padded to eight.
+    /// Four inputs by a tile of neurons, over all layers; rows of tiles are padded to eight.
     pub fn reduce(&self) -> u64 {
-        let invocations = |layer: &Layer| u64::from(layer.weight_stride.next_multiple_of(8)) * tiles(layer.outputs);
+        let invocations = |layer: &Layer| {
+            let columns = if layer.reads_data == 1 { self.network.input_rows / 4 } else { layer.inputs / 4 + 1 };
+            u64::from(columns.next_multiple_of(8)) * self.tiles(layer.outputs)
+        };
         self.replicas() * self.network.layers().iter().map(invocations).sum::<u64>()
     }
 

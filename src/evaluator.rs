@@ -46,6 +46,7 @@ pub(crate) struct Evaluator {
     hits: wgpu::Buffer,
     activity_bits: wgpu::Buffer,
     pacer: Pacer,
+    variant: Variant,
 }
 
 /// Activations of a block may take this many bytes.
@@ -81,7 +82,7 @@ impl Evaluator {
             BufferUsages::UNIFORM | BufferUsages::COPY_DST,
         )?;
         let state = State::new(gpu, network, quads, false)?;
-        let dispatch = Dispatch { network, quads };
+        let dispatch = Dispatch { network, quads, variant };
         dispatch.check(1, 1)?;
         let loss_sums = gpu.storage("the loss sums", dispatch.evaluate() * 4)?;
         let hits = gpu.storage("the hits", dispatch.evaluate() * 4)?;
@@ -94,15 +95,19 @@ impl Evaluator {
         Ok(Self {
             train: (gatherer(train), train.count),
             test: (gatherer(test), test.count),
-            forward: bind(&FORWARD, &[parameters, &batches.inputs, &state.activations, &state.activation_masks]),
+            forward: bind(
+                &FORWARD,
+                &[parameters, &batches.inputs, &state.activations, &state.masks, &batches.features],
+            ),
             evaluate: bind(&EVALUATE, &[&state.activations, &batches.labels, &loss_sums, &hits]),
-            activity: bind(&ACTIVITY, &[&state.activation_masks, &activity_bits]),
+            activity: bind(&ACTIVITY, &[&state.masks, &activity_bits]),
             batches,
             batch_uniform,
             loss_sums,
             hits,
             activity_bits,
             pacer: Pacer::new(MAX_BLOCKS),
+            variant,
         })
     }
 
@@ -113,7 +118,7 @@ impl Evaluator {
             Split::Test => &self.test,
         };
         let quads = self.batches.quads;
-        let dispatch = Dispatch { network, quads };
+        let dispatch = Dispatch { network, quads, variant: self.variant };
         let block = quads * 4;
         let blocks = sample_count.div_ceil(block);
         let mut next = 0;

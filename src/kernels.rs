@@ -25,13 +25,18 @@ pub struct Variant {
     pub subgroups_of_8: bool,
     /// Invocations in a workgroup, a multiple of 8.
     pub workgroup_size: u32,
+    /// Quads of neurons (or of inputs) that one invocation owns, at most 8.
+    pub tile_quads: u32,
 }
 
 impl Variant {
     /// What suits an adapter.
     pub fn choose(gpu: &Gpu, inputs: InputFormat) -> Self {
         let workgroup_size = if gpu.is_software() { 8 } else { 64 };
-        Self { inputs, subgroups_of_8: gpu.has_subgroups_of_8(), workgroup_size }
+        // Where eight lanes share their loads, a tile of eight quads is what they can share; elsewhere a small tile
+        // leaves registers for more invocations.
+        let tile_quads = if gpu.has_subgroups_of_8() { 8 } else { 2 };
+        Self { inputs, subgroups_of_8: gpu.has_subgroups_of_8(), workgroup_size, tile_quads }
     }
 }
 
@@ -76,6 +81,7 @@ macro_rules! file {
 const COMMON: Part = file!("common");
 const STATE: Part = file!("state");
 const COLUMNS: Part = file!("columns");
+const TILE: Part = file!("tile");
 const REDUCE_FILE: Part = file!("reduce");
 const OPTIMIZER: Part = file!("optimizer");
 
@@ -95,25 +101,29 @@ pub const GATHER: Kernel = Kernel {
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
 };
 
+/// Which features of the next batches are active.
+pub const SELECT: Kernel =
+    Kernel { entry: "list_features", parts: &[file!("select"), COMMON], storage: &[(2, Read), (3, Write)] };
+
 /// Activations of one layer.
 pub const FORWARD: Kernel = Kernel {
     entry: "forward",
-    parts: &[file!("forward"), STATE, COLUMNS, Part::Masks, Part::Inputs, Part::Rows, COMMON],
-    storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
+    parts: &[file!("forward"), STATE, COLUMNS, Part::Masks, Part::Inputs, Part::Rows, Part::Words, COMMON],
+    storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (7, Read)],
 };
 
 /// Deltas of the output layer.
 pub const LOSS: Kernel = Kernel {
     entry: "loss",
     parts: &[file!("loss"), STATE, Part::Masks, Part::Inputs, COMMON],
-    storage: &[(4, Write), (6, Write), (7, Write), (8, Read)],
+    storage: &[(4, Write), (5, Write), (6, Write), (8, Read)],
 };
 
 /// Deltas of one hidden layer.
 pub const DELTA: Kernel = Kernel {
     entry: "delta",
-    parts: &[file!("delta"), STATE, Part::Masks, Part::Inputs, Part::Rows, COMMON],
-    storage: &[(2, Read), (4, Write), (6, Write), (7, Write)],
+    parts: &[file!("delta"), STATE, COLUMNS, TILE, Part::Masks, Part::Inputs, Part::Rows, COMMON],
+    storage: &[(2, Read), (4, Write), (5, Write), (6, Write)],
 };
 
 /// Forward, loss and delta of all layers.
@@ -126,18 +136,20 @@ pub const PROPAGATE: Kernel = Kernel {
         file!("delta"),
         STATE,
         COLUMNS,
+        TILE,
         Part::Masks,
         Part::Inputs,
         Part::Rows,
+        Part::Words,
         COMMON,
     ],
-    storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (6, Write), (7, Write), (8, Read)],
+    storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read)],
 };
 
 /// Gradient sums and counts, written out.
 pub const REDUCE: Kernel = Kernel {
     entry: "reduce",
-    parts: &[REDUCE_FILE, file!("reduce_store"), COLUMNS, Part::Inputs, Part::Rows, Part::Words, COMMON],
+    parts: &[REDUCE_FILE, file!("reduce_store"), COLUMNS, TILE, Part::Inputs, Part::Rows, Part::Words, COMMON],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
 };
 
@@ -151,7 +163,17 @@ pub const UPDATE: Kernel = Kernel {
 /// Gradient sums, counts and the update in one dispatch.
 pub const REDUCE_UPDATE: Kernel = Kernel {
     entry: "reduce",
-    parts: &[REDUCE_FILE, file!("reduce_update"), OPTIMIZER, COLUMNS, Part::Inputs, Part::Rows, Part::Words, COMMON],
+    parts: &[
+        REDUCE_FILE,
+        file!("reduce_update"),
+        OPTIMIZER,
+        COLUMNS,
+        TILE,
+        Part::Inputs,
+        Part::Rows,
+        Part::Words,
+        COMMON,
+    ],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Read), (9, Write)],
 };
 
@@ -167,16 +189,14 @@ pub const ACTIVITY: Kernel =
     Kernel { entry: "observe", parts: &[file!("activity"), COMMON], storage: &[(2, Read), (3, Write)] };
 
 /// Adaptive batch sizes summed by neuron.
-pub const COUNT: Kernel = Kernel {
-    entry: "count",
-    parts: &[file!("count"), COMMON],
-    storage: &[(2, Read), (3, Read), (4, Read), (5, Write)],
-};
+pub const COUNT: Kernel =
+    Kernel { entry: "count", parts: &[file!("count"), COMMON], storage: &[(2, Read), (3, Read), (4, Write)] };
 
 /// All kernels.
-pub const ALL: [&Kernel; 12] = [
+pub const ALL: [&Kernel; 13] = [
     &PERMUTE,
     &GATHER,
+    &SELECT,
     &FORWARD,
     &LOSS,
     &DELTA,
@@ -192,7 +212,7 @@ pub const ALL: [&Kernel; 12] = [
 impl Kernel {
     /// The WGSL text exactly as it is compiled: the kernel first, so that line numbers in messages are its own.
     pub fn source(&self, variant: Variant) -> String {
-        let Variant { inputs, subgroups_of_8, workgroup_size } = variant;
+        let Variant { inputs, subgroups_of_8, workgroup_size, tile_quads } = variant;
         let mut source = String::new();
         for part in self.parts {
             source.push_str(match part {
@@ -209,7 +229,7 @@ impl Kernel {
                 Part::Words => include_str!("../shaders/words_plain.wgsl"),
             });
         }
-        source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\n"));
+        source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\nconst TILE_QUADS = {tile_quads}u;\n"));
         source
     }
 

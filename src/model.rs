@@ -9,7 +9,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::files::write_atomically;
-use crate::network::{Network, NetworkSpec};
+use crate::network::{Layer, Network, NetworkSpec};
 use crate::{Error, Result};
 
 /// One number for every parameter of every replica.
@@ -121,17 +121,17 @@ impl<T: Pod> PerParameter<T> {
         }
     }
 
-    /// As the GPU keeps it: (replicas, P), a layer as rows of [W | b | 0].
+    /// As the GPU keeps it: (replicas, P), a layer as a row of weights for each input and a row of biases.
     pub(crate) fn to_arena(&self, network: &Network) -> Vec<T> {
         let mut arena = vec![T::zeroed(); self.replicas * network.parameter_stride()];
         for (replica, parameters) in arena.chunks_exact_mut(network.parameter_stride()).enumerate() {
             for (index, layer) in network.layers().iter().enumerate() {
-                let inputs = layer.inputs as usize;
-                for neuron in 0..layer.outputs as usize {
-                    let row = (layer.weight_start as usize + neuron * layer.weight_stride as usize) * 4;
-                    parameters[row..row + inputs]
-                        .copy_from_slice(&self.weight(index, replica)[neuron * inputs..][..inputs]);
-                    parameters[row + inputs] = self.bias(index, replica)[neuron];
+                let (weight, bias) = (self.weight(index, replica), self.bias(index, replica));
+                for (place, neuron, input) in places(layer) {
+                    parameters[place] = match input {
+                        Some(input) => weight[neuron * layer.inputs as usize + input],
+                        None => bias[neuron],
+                    };
                 }
             }
         }
@@ -143,17 +143,29 @@ impl<T: Pod> PerParameter<T> {
         let mut values = Self::zeros(spec, arena.len() / network.parameter_stride());
         for (replica, parameters) in arena.chunks_exact(network.parameter_stride()).enumerate() {
             for (index, layer) in network.layers().iter().enumerate() {
-                let inputs = layer.inputs as usize;
-                for neuron in 0..layer.outputs as usize {
-                    let row = (layer.weight_start as usize + neuron * layer.weight_stride as usize) * 4;
-                    values.weight_mut(index, replica)[neuron * inputs..][..inputs]
-                        .copy_from_slice(&parameters[row..row + inputs]);
-                    values.bias_mut(index, replica)[neuron] = parameters[row + inputs];
+                for (place, neuron, input) in places(layer) {
+                    match input {
+                        Some(input) => {
+                            values.weight_mut(index, replica)[neuron * layer.inputs as usize + input] =
+                                parameters[place]
+                        }
+                        None => values.bias_mut(index, replica)[neuron] = parameters[place],
+                    }
                 }
             }
         }
         values
     }
+}
+
+/// (place in a replica's parameters, neuron, input) of every weight of a layer; without input, of its biases.
+fn places(layer: &Layer) -> impl Iterator<Item = (usize, usize, Option<usize>)> {
+    let Layer { inputs, outputs, weight_start, weight_stride, .. } = *layer;
+    (0..=inputs as usize).flat_map(move |input| {
+        let row = (weight_start as usize + input * weight_stride as usize) * 4;
+        let input = (input < inputs as usize).then_some(input);
+        (0..outputs as usize).map(move |neuron| (row + neuron, neuron, input))
+    })
 }
 
 impl<T: Element> PerParameter<T> {
@@ -279,7 +291,7 @@ mod tests {
         for (widths, replicas) in [(vec![2, 1], 1), (vec![5, 3, 4, 2], 3), (vec![3, 4, 7, 1], 2)] {
             let spec = NetworkSpec::new(&widths).unwrap();
             let model = counted(&spec, replicas);
-            let network = Network::new(&spec, replicas);
+            let network = Network::new(&spec, replicas, crate::kernels::InputFormat::F32);
             assert_eq!(Model::from_arena(&spec, &network, &model.to_arena(&network)), model);
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("model.safetensors");

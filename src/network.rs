@@ -2,6 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::kernels::InputFormat;
 use crate::{Error, Result};
 
 /// Layers that a network may have: the length of the array in the shaders' `Network`.
@@ -68,7 +69,7 @@ pub struct Layer {
     pub outputs: u32,
     /// First vec4 of the layer's matrix within a replica's parameters.
     pub weight_start: u32,
-    /// vec4s in a row of the matrix [W | b | 0].
+    /// vec4s in a row of the matrix: the weights of one input, or the biases after the last.
     pub weight_stride: u32,
     /// First row of a^(l-1) in the activations; unused for the first layer.
     pub input_row: u32,
@@ -92,7 +93,7 @@ pub struct Network {
     pub row_count: u32,
     /// P / 4.
     pub parameter_vec4s: u32,
-    /// K: features, the row of ones, zeros up to a multiple of 4.
+    /// K: features, the row of ones, zeros up to a multiple of what the format wants.
     pub input_rows: u32,
     /// Alignment.
     pub pad: [u32; 3],
@@ -102,13 +103,13 @@ pub struct Network {
 
 impl Network {
     /// Where `replicas` networks of this shape stand.
-    pub fn new(spec: &NetworkSpec, replicas: usize) -> Self {
+    pub fn new(spec: &NetworkSpec, replicas: usize, inputs: InputFormat) -> Self {
         let mut network =
             Self { replica_count: replicas as u32, layer_count: spec.layers().len() as u32, ..Zeroable::zeroed() };
-        network.input_rows = padded_rows(spec.inputs());
+        network.input_rows = inputs.padded_rows(spec.inputs());
         let mut input_row = 0;
         for (index, (inputs, outputs)) in spec.layers().enumerate() {
-            let weight_stride = padded_rows(inputs) / 4;
+            let weight_stride = (outputs as u32).div_ceil(4);
             network.layers[index] = Layer {
                 inputs: inputs as u32,
                 outputs: outputs as u32,
@@ -121,7 +122,7 @@ impl Network {
             };
             input_row = network.row_count;
             network.row_count += padded_rows(outputs);
-            network.parameter_vec4s += weight_stride * outputs as u32;
+            network.parameter_vec4s += (inputs as u32 + 1) * weight_stride;
         }
         network
     }
@@ -138,7 +139,7 @@ impl Network {
 }
 
 /// Rows of a layer of `width` neurons: the neurons, a row of ones for the bias, zeros up to a multiple of 4.
-pub(crate) fn padded_rows(width: usize) -> u32 {
+fn padded_rows(width: usize) -> u32 {
     (width as u32 + 1).next_multiple_of(4)
 }
 

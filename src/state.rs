@@ -4,12 +4,12 @@ use crate::gpu::Gpu;
 use crate::network::Network;
 use crate::Result;
 
-/// Activations, deltas and their masks: (R, N, B).
+/// Activations and deltas, (R, N, B), and their masks.
 pub(crate) struct State {
     pub activations: wgpu::Buffer,
-    pub activation_masks: wgpu::Buffer,
     pub deltas: wgpu::Buffer,
-    pub delta_masks: wgpu::Buffer,
+    /// (R, B / 32, 2 N): of the activations, then of the deltas.
+    pub masks: wgpu::Buffer,
 }
 
 /// Bytes of the activations of all replicas.
@@ -24,22 +24,22 @@ impl State {
         let delta_bytes = if with_deltas { bytes } else { 0 };
         let state = Self {
             activations: gpu.storage("the activations", bytes)?,
-            activation_masks: gpu.storage("the activation masks", bytes / 32)?,
             deltas: gpu.storage("the deltas", delta_bytes)?,
-            delta_masks: gpu.storage("the delta masks", delta_bytes / 32)?,
+            masks: gpu.storage("the masks", bytes / 16)?,
         };
-        gpu.write(&state.activations, &with_ones(network, quads as usize * 4, 0.0f32, 1.0))?;
-        gpu.write(&state.activation_masks, &with_ones(network, quads as usize / 8, 0u32, u32::MAX))?;
+        // The row after each layer's neurons is ones, for the biases, and no kernel writes it.
+        let stride = quads as usize * 4;
+        let rows = network.row_count as usize;
+        let mut activations = vec![0.0f32; rows * stride];
+        let mut masks = vec![0u32; 2 * rows];
+        for layer in network.layers() {
+            let row = (layer.output_row + layer.outputs) as usize;
+            activations[row * stride..][..stride].fill(1.0);
+            masks[row] = u32::MAX;
+        }
+        let replicas = network.replica_count as usize;
+        gpu.write(&state.activations, &activations.repeat(replicas))?;
+        gpu.write(&state.masks, &masks.repeat(replicas * stride / 32))?;
         Ok(state)
     }
-}
-
-/// (R, N, stride) of zeros, but for the row after each layer's neurons, which is ones. No kernel writes it.
-pub(crate) fn with_ones<T: Copy>(network: &Network, stride: usize, zero: T, one: T) -> Vec<T> {
-    let mut rows = vec![zero; network.row_count as usize * stride];
-    for layer in network.layers() {
-        let row = (layer.output_row + layer.outputs) as usize;
-        rows[row * stride..(row + 1) * stride].fill(one);
-    }
-    rows.repeat(network.replica_count as usize)
 }

@@ -52,7 +52,7 @@ enum StepKernels {
 const MAX_BATCHES: u64 = 4096;
 
 /// Gathered batches may take this many bytes.
-const GATHER_BYTES: u64 = 32 << 20;
+const GATHER_BYTES: u64 = 1 << 20;
 
 const MAX_SLOTS: u64 = 32;
 
@@ -69,14 +69,14 @@ impl Trainer {
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         let spec = initial.spec().clone();
         check(dataset, &spec, &settings, initial.replicas())?;
-        let network = Network::new(&spec, settings.replicas.len());
         let format = InputFormat::from(dataset.train.inputs());
+        let network = Network::new(&spec, settings.replicas.len(), format);
         let variant = Variant::choose(gpu, format);
         let quads = quads(settings.batch_size);
         let replica_count = network.replica_count;
 
         let slots = (GATHER_BYTES / input_bytes(&network, format, replica_count, quads)).clamp(1, MAX_SLOTS) as u32;
-        let dispatch = Dispatch { network: &network, quads };
+        let dispatch = Dispatch { network: &network, quads, variant };
         dispatch.check(slots, replica_count)?;
         let parameters = gpu.storage_from("the parameters", &initial.to_arena(&network))?;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
@@ -96,30 +96,27 @@ impl Trainer {
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
             Pipeline::new(gpu, kernel, variant).bind(gpu, &network_uniform, &batch_uniform, storage)
         };
-        let State { activations, activation_masks, deltas, delta_masks } = &state;
-        let Batches { inputs, input_masks, labels, .. } = &batches;
-        let reduced = [inputs, input_masks, activations, activation_masks, deltas, delta_masks];
+        let State { activations, deltas, masks } = &state;
+        let Batches { inputs, input_masks, features, labels, .. } = &batches;
+        let reduced = [inputs, input_masks, features, activations, deltas, masks];
         let form = settings.form.unwrap_or(if gpu.is_software() { StepForm::Fused } else { StepForm::Staged });
         let step_kernels = match form {
             StepForm::Fused => StepKernels::Fused {
-                propagate: bind(
-                    &PROPAGATE,
-                    &[&parameters, inputs, activations, activation_masks, deltas, delta_masks, labels],
-                ),
+                propagate: bind(&PROPAGATE, &[&parameters, inputs, activations, masks, deltas, features, labels]),
                 reduce_update: bind(&REDUCE_UPDATE, &[&reduced[..], &[&replicas, &parameters]].concat()),
             },
             StepForm::Staged => {
                 let (sums, counts) = sum_buffers(gpu, &network)?;
                 StepKernels::Staged {
-                    forward: bind(&FORWARD, &[&parameters, inputs, activations, activation_masks]),
-                    loss: bind(&LOSS, &[activations, deltas, delta_masks, labels]),
-                    delta: bind(&DELTA, &[&parameters, activations, deltas, delta_masks]),
+                    forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
+                    loss: bind(&LOSS, &[activations, masks, deltas, labels]),
+                    delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
                     reduce: bind(&REDUCE, &[&reduced[..], &[&sums, &counts]].concat()),
                     update: bind(&UPDATE, &[&replicas, &sums, &counts, &parameters]),
                 }
             }
         };
-        let count = bind(&COUNT, &[input_masks, activation_masks, delta_masks, &count_sums]);
+        let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
             gpu,
             &network,
@@ -156,9 +153,9 @@ impl Trainer {
 
     /// How many replicas of `spec` fit the adapter's limits at once.
     pub fn max_replicas(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
-        let one = Network::new(spec, 1);
-        let quads = quads(batch_size);
         let format = InputFormat::from(dataset.train.inputs());
+        let one = Network::new(spec, 1, format);
+        let quads = quads(batch_size);
         let largest = [
             one.parameter_stride() as u64 * 4,
             input_bytes(&one, format, 1, quads),
@@ -214,7 +211,7 @@ impl Trainer {
         let mut uniform = Vec::new();
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        let dispatch = Dispatch { network: &self.network, quads: self.batches.quads };
+        let dispatch = Dispatch { network: &self.network, quads: self.batches.quads, variant: self.variant };
         while self.step < end {
             let steps_per_epoch = self.steps_per_epoch();
             let (epoch, step_in_epoch) = (self.step / steps_per_epoch, self.step % steps_per_epoch);
@@ -293,6 +290,10 @@ impl Trainer {
         Ok(Model::from_arena(&self.spec, &self.network, &arena[0]))
     }
 
+    fn dispatch(&self) -> Dispatch<'_> {
+        Dispatch { network: &self.network, quads: self.batches.quads, variant: self.variant }
+    }
+
     fn arena_bytes(&self) -> u64 {
         u64::from(self.network.replica_count) * self.network.parameter_stride() as u64 * 4
     }
@@ -305,12 +306,12 @@ impl Trainer {
     pub fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>> {
         let Some(batch) = self.last_batch else { return Ok(None) };
         let (sums, counts) = sum_buffers(&self.gpu, &self.network)?;
-        let State { activations, activation_masks, deltas, delta_masks } = &self.state;
-        let Batches { inputs, input_masks, .. } = &self.batches;
-        let storage = [inputs, input_masks, activations, activation_masks, deltas, delta_masks, &sums, &counts];
+        let State { activations, deltas, masks } = &self.state;
+        let Batches { inputs, input_masks, features, .. } = &self.batches;
+        let storage = [inputs, input_masks, features, activations, deltas, masks, &sums, &counts];
         let reduce = Pipeline::new(&self.gpu, &REDUCE, self.variant);
         let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
-        let dispatch = Dispatch { network: &self.network, quads: self.batches.quads };
+        let dispatch = self.dispatch();
         self.run_once(batch, &reduce, dispatch.reduce())?;
         // One after the other: a buffer for both might be larger than the adapter allows.
         let sums = self.gpu.read::<f32>(&[(&sums, self.arena_bytes())])?;
@@ -328,7 +329,7 @@ impl Trainer {
     /// What the driver reported.
     pub fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>> {
         let Some(batch) = self.last_batch else { return Ok(None) };
-        let dispatch = Dispatch { network: &self.network, quads: self.batches.quads };
+        let dispatch = self.dispatch();
         self.run_once(batch, &self.count, dispatch.rows())?;
         let sums = self.gpu.read::<u32>(&[(&self.count_sums, dispatch.rows() * 4)])?;
         let mean = |rows: &[u32]| {
@@ -345,8 +346,10 @@ impl Trainer {
     /// The kernels of a step, in their order.
     pub fn kernels(&self) -> Vec<&'static str> {
         match self.step_kernels {
-            StepKernels::Fused { .. } => vec!["permute", "gather", "propagate", "reduce_update"],
-            StepKernels::Staged { .. } => vec!["permute", "gather", "forward", "loss", "delta", "reduce", "update"],
+            StepKernels::Fused { .. } => vec!["permute", "gather", "select", "propagate", "reduce_update"],
+            StepKernels::Staged { .. } => {
+                vec!["permute", "gather", "select", "forward", "loss", "delta", "reduce", "update"]
+            }
         }
     }
 
@@ -363,7 +366,7 @@ impl Trainer {
         let per_layer: Vec<Batch> =
             (0..layers.len() as u32).map(|layer| Batch { layer, steps: 1, position: 0, ..batch }).collect();
         write_batches(&self.gpu, &self.batch_uniform, &per_layer)?;
-        let dispatch = Dispatch { network: &self.network, quads: self.batches.quads };
+        let dispatch = self.dispatch();
         let replicas = self.batches.input_replicas;
         let each_layer = |invocations: &dyn Fn(&Layer) -> u64| -> Vec<(u32, u64)> {
             layers.iter().enumerate().map(|(index, layer)| (index as u32, invocations(layer))).collect()
@@ -371,6 +374,7 @@ impl Trainer {
         let (bound, dispatches) = match (&self.step_kernels, name) {
             (_, "permute") => (&self.gatherer.permute, vec![(0, dispatch.permute(1, replicas))]),
             (_, "gather") => (&self.gatherer.gather, vec![(0, dispatch.gather(1, replicas))]),
+            (_, "select") => (&self.gatherer.select, vec![(0, dispatch.select(1, replicas))]),
             (StepKernels::Fused { propagate, .. }, "propagate") => (propagate, vec![(0, dispatch.propagate())]),
             (StepKernels::Fused { reduce_update, .. }, "reduce_update") => {
                 (reduce_update, vec![(0, dispatch.reduce())])

@@ -14,7 +14,12 @@ fn variants() -> Vec<Variant> {
     for inputs in [InputFormat::U8, InputFormat::F32] {
         for subgroups_of_8 in [false, true] {
             for workgroup_size in [8, 64] {
-                variants.push(Variant { inputs, subgroups_of_8, workgroup_size });
+                variants.push(Variant {
+                    inputs,
+                    subgroups_of_8,
+                    workgroup_size,
+                    tile_quads: if subgroups_of_8 { 8 } else { 2 },
+                });
             }
         }
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::network::padded_rows;
+use crate::kernels::InputFormat;
 use crate::random::Random;
 use crate::{Error, Result};
 
@@ -109,7 +109,7 @@ impl Samples {
     /// The bytes that the GPU keeps: rows of K values, of which the one after the features is the 1 that
     /// multiplies the bias. The row after the last sample is zero and stands for "no sample".
     pub fn padded_bytes(&self) -> Vec<u8> {
-        let stride = padded_rows(self.features) as usize;
+        let stride = InputFormat::from(&self.inputs).padded_rows(self.features) as usize;
         fn rows<T: bytemuck::Pod>(values: &[T], features: usize, stride: usize, one: T) -> Vec<u8> {
             let mut padded = vec![T::zeroed(); (values.len() / features + 1) * stride];
             for (row, sample) in padded.chunks_exact_mut(stride).zip(values.chunks_exact(features)) {

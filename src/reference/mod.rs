@@ -13,6 +13,7 @@ pub mod gather;
 pub mod loss;
 pub mod permute;
 pub mod reduce;
+pub mod select;
 pub mod step;
 pub mod update;
 

@@ -8,8 +8,8 @@ use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Fixtu
 fn equals_its_twin() {
     for case in cases().iter().chain([&many_workgroups()]) {
         let fixture = Fixture::new(case);
-        let (parameters, activations) = (fixture.packed_parameters(), bits(&fixture.packed(&fixture.activations)));
-        let (deltas, masks) = (bits(&fixture.packed(&fixture.deltas)), fixture.packed_masks(&fixture.deltas));
+        let (parameters, activations) = (fixture.packed_parameters(), bits(&fixture.packed_activations()));
+        let (deltas, masks) = (bits(&fixture.packed_deltas()), fixture.packed_masks());
         for variant in variants(case.inputs) {
             for (index, shape) in fixture.network.layers().iter().enumerate().skip(1) {
                 let below = fixture.network.layers()[index - 1];
@@ -18,11 +18,11 @@ fn equals_its_twin() {
                     let row = fixture.row(replica, &below, 0, fixture.stride());
                     let length = below.outputs as usize * fixture.stride();
                     poisoned[row..row + length].fill(POISON);
-                    poisoned_masks[row / 32..][..length / 32].fill(POISON);
                 }
-                let storage = [&parameters[..], &activations, &poisoned, &poisoned_masks];
-                let buffers =
-                    fixture.run(&DELTA, variant, fixture.batch(index), fixture.dispatch().delta(shape), &storage);
+                fixture.poison_masks(&mut poisoned_masks, &below, true);
+                let storage = [&parameters[..], &activations, &poisoned_masks, &poisoned];
+                let invocations = fixture.dispatch(variant).delta(shape);
+                let buffers = fixture.run(&DELTA, variant, fixture.batch(index), invocations, &storage);
                 for replica in 0..case.replicas {
                     let (weight, above) = (fixture.model.weight(index, replica), &fixture.deltas[replica][index]);
                     let expected = delta(weight, above, &fixture.activations[replica][index - 1], case.size);
@@ -33,26 +33,28 @@ fn equals_its_twin() {
                                 "{case:?} {variant:?} layer {index} replica {replica} neuron {neuron} sample {sample}"
                             );
                             let sum = expected[neuron * case.size + sample];
-                            assert_close(&what, buffers[2][row + sample], sum, shape.outputs as usize);
+                            assert_close(&what, buffers[3][row + sample], sum, shape.outputs as usize);
                         }
                         let values: Vec<f32> =
-                            buffers[2][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
+                            buffers[3][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
                         assert!(
                             values[case.size..].iter().all(|&delta| delta == 0.0),
                             "{case:?}: samples past the batch"
                         );
                         assert_eq!(
-                            buffers[3][row / 32..][..fixture.stride() / 32],
+                            fixture.mask_of(&buffers[2], replica, &below, neuron, true),
                             mask(&values),
                             "{case:?} {variant:?} mask"
                         );
                     }
                 }
-                for (place, (&after, &before)) in buffers[2].iter().zip(&poisoned).enumerate() {
-                    assert!(
-                        before == POISON || after == before,
-                        "{case:?} {variant:?}: layer {index} touched place {place}"
-                    );
+                for (buffer, poisoned) in [(2, &poisoned_masks), (3, &poisoned)] {
+                    for (place, (&after, &before)) in buffers[buffer].iter().zip(poisoned).enumerate() {
+                        assert!(
+                            before == POISON || after == before,
+                            "{case:?} {variant:?}: layer {index} touched place {place} of buffer {buffer}"
+                        );
+                    }
                 }
             }
         }

@@ -26,7 +26,7 @@ fn equals_its_twin() {
         for (replica, layers) in fixture.activations.iter_mut().enumerate() {
             layers[layer] = fixture.deltas[replica][layer].iter().map(|delta| delta * 5.0).collect();
         }
-        let logits = bits(&fixture.packed(&fixture.activations));
+        let logits = bits(&fixture.packed_activations());
         let labels = fixture.packed_labels();
         // Totals are added to: they start at 100 + lane and 1000 + lane.
         let losses: Vec<u32> = (0..case.replicas * 64).map(|place| (100.0 + (place % 64) as f32).to_bits()).collect();
@@ -37,7 +37,7 @@ fn equals_its_twin() {
                 &EVALUATE,
                 variant,
                 batch,
-                fixture.dispatch().evaluate(),
+                fixture.dispatch(variant).evaluate(),
                 &[&logits, &labels, &losses, &hits],
             );
             for replica in 0..case.replicas {
@@ -73,8 +73,9 @@ fn nan_is_no_hit() {
         fixture.activations[0][0].fill(f32::NAN);
         let zeros = vec![0; 64];
         for variant in variants(case.inputs) {
-            let storage = [&bits(&fixture.packed(&fixture.activations))[..], &fixture.packed_labels(), &zeros, &zeros];
-            let buffers = fixture.run(&EVALUATE, variant, fixture.batch(0), fixture.dispatch().evaluate(), &storage);
+            let storage = [&bits(&fixture.packed_activations())[..], &fixture.packed_labels(), &zeros, &zeros];
+            let buffers =
+                fixture.run(&EVALUATE, variant, fixture.batch(0), fixture.dispatch(variant).evaluate(), &storage);
             assert_eq!(buffers[3].iter().sum::<u32>(), 0, "{variant:?}");
             assert!(f32::from_bits(buffers[2][0]).is_nan(), "{variant:?}");
         }

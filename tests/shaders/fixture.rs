@@ -8,6 +8,7 @@ use asgd::dataset::{Inputs, Samples};
 use asgd::dispatch::Dispatch;
 use asgd::kernels::{InputFormat, Kernel, Pipeline, Variant};
 use asgd::network::{Batch, Layer, Network};
+use asgd::reference::select::select;
 use asgd::reference::{gamma, gather, Sum};
 use asgd::{Gpu, Model, NetworkSpec};
 use wgpu::BufferUsages;
@@ -23,7 +24,7 @@ pub fn gpu() -> &'static Gpu {
 
 /// Every variant that this adapter can run.
 pub fn variants(inputs: InputFormat) -> Vec<Variant> {
-    let plain = Variant { inputs, subgroups_of_8: false, workgroup_size: 64 };
+    let plain = Variant { inputs, subgroups_of_8: false, workgroup_size: 64, tile_quads: 2 };
     let chosen = Variant::choose(gpu(), inputs);
     if chosen == plain {
         vec![plain]
@@ -76,7 +77,7 @@ pub struct Case {
     pub inputs: InputFormat,
 }
 
-/// Sizes below, at and above the tiles (16 neurons, 4 inputs, 32 samples), odd sizes, batch 1, a short last
+/// Sizes below, at and above the tiles (8 and 32 neurons, 4 inputs, 32 samples), odd sizes, batch 1, a short last
 /// batch, one neuron, no hidden layer, many layers, many replicas.
 pub fn cases() -> Vec<Case> {
     let case = |widths: &[usize], capacity, size, replicas| {
@@ -135,7 +136,7 @@ pub struct Fixture {
 impl Fixture {
     pub fn new(case: &Case) -> Self {
         let spec = NetworkSpec::new(&case.widths).unwrap();
-        let network = Network::new(&spec, case.replicas);
+        let network = Network::new(&spec, case.replicas, case.inputs);
         let mut numbers = Numbers::new(case.widths.iter().sum::<usize>() as u64);
         let mut model = Model::zeros(&spec, case.replicas);
         for replica in 0..case.replicas {
@@ -178,8 +179,8 @@ impl Fixture {
         Self { case: case.clone(), network, quads, model, slots, inputs, input_bytes, labels, activations, deltas }
     }
 
-    pub fn dispatch(&self) -> Dispatch<'_> {
-        Dispatch { network: &self.network, quads: self.quads }
+    pub fn dispatch(&self, variant: Variant) -> Dispatch<'_> {
+        Dispatch { network: &self.network, quads: self.quads, variant }
     }
 
     /// The last slot's batch, for the kernels of layer `layer`.
@@ -247,17 +248,31 @@ impl Fixture {
         words
     }
 
-    /// (T, R, K, B / 32).
-    pub fn packed_input_masks(&self) -> Vec<u32> {
+    /// Mask words of each of the K rows, by slot and replica.
+    fn input_masks(&self) -> Vec<Vec<Vec<u32>>> {
         let (features, size) = (self.case.widths[0], self.case.size);
-        let mut words = Vec::new();
-        for values in &self.inputs {
-            for row in 0..self.network.input_rows as usize {
+        let of_batch = |values: &Vec<f32>| {
+            let rows = (0..self.network.input_rows as usize).map(|row| {
                 let values = (row < features).then(|| &values[row * size..][..size]);
-                words.extend(gather::mask(&padded_row(values, row == features, self.stride())));
-            }
-        }
-        words
+                gather::mask(&padded_row(values, row == features, self.stride()))
+            });
+            rows.collect()
+        };
+        self.inputs.iter().map(of_batch).collect()
+    }
+
+    /// (T, R, B / 32, K).
+    pub fn packed_input_masks(&self) -> Vec<u32> {
+        self.input_masks().iter().flat_map(|rows| by_word(rows)).collect()
+    }
+
+    /// (T, R, 4 + K).
+    pub fn packed_features(&self) -> Vec<u32> {
+        let lists = self.input_masks().into_iter().map(|rows| {
+            let (count, features) = select(&rows);
+            [vec![count, 0, 0, 0], features].concat()
+        });
+        lists.flatten().collect()
     }
 
     /// (T, R, B).
@@ -265,8 +280,17 @@ impl Fixture {
         self.labels.iter().flat_map(|labels| [labels.clone(), vec![0; self.stride() - labels.len()]].concat()).collect()
     }
 
-    /// (R, N, B) of activations or deltas, with rows of ones as the engine makes them.
-    pub fn packed(&self, layers: &[Vec<Vec<f32>>]) -> Vec<f32> {
+    /// (R, N, B) of the activations, with rows of ones as the engine makes them.
+    pub fn packed_activations(&self) -> Vec<f32> {
+        self.packed(&self.activations, true)
+    }
+
+    /// (R, N, B) of the deltas.
+    pub fn packed_deltas(&self) -> Vec<f32> {
+        self.packed(&self.deltas, false)
+    }
+
+    fn packed(&self, layers: &[Vec<Vec<f32>>], with_ones: bool) -> Vec<f32> {
         let mut packed = Vec::with_capacity(self.case.replicas * self.network.row_count as usize * self.stride());
         for replica in layers {
             for (shape, values) in self.network.layers().iter().zip(replica) {
@@ -274,16 +298,43 @@ impl Fixture {
                 for row in 0..rows {
                     let values =
                         (row < shape.outputs).then(|| &values[row as usize * self.case.size..][..self.case.size]);
-                    packed.extend(padded_row(values, row == shape.outputs, self.stride()));
+                    packed.extend(padded_row(values, with_ones && row == shape.outputs, self.stride()));
                 }
             }
         }
         packed
     }
 
-    /// (R, N, B / 32) of the same.
-    pub fn packed_masks(&self, layers: &[Vec<Vec<f32>>]) -> Vec<u32> {
-        self.packed(layers).chunks(self.stride()).flat_map(gather::mask).collect()
+    /// (R, B / 32, 2 N) of the activations, then of the deltas.
+    pub fn packed_masks(&self) -> Vec<u32> {
+        let rows_of = |values: Vec<f32>| -> Vec<Vec<u32>> { values.chunks(self.stride()).map(gather::mask).collect() };
+        let (activations, deltas) = (rows_of(self.packed_activations()), rows_of(self.packed_deltas()));
+        let rows = self.network.row_count as usize;
+        let replicas = activations.chunks(rows).zip(deltas.chunks(rows));
+        replicas.flat_map(|(activations, deltas)| by_word(&[activations, deltas].concat())).collect()
+    }
+
+    /// Where the words of a neuron's mask stand in (R, B / 32, 2 N).
+    pub fn mask_places(&self, replica: usize, layer: &Layer, neuron: usize, of_deltas: bool) -> Vec<usize> {
+        let (rows, words) = (self.network.row_count as usize, self.stride() / 32);
+        let row = layer.output_row as usize + neuron + if of_deltas { rows } else { 0 };
+        (0..words).map(|word| (replica * words + word) * 2 * rows + row).collect()
+    }
+
+    /// The words of a neuron's mask in (R, B / 32, 2 N).
+    pub fn mask_of(&self, masks: &[u32], replica: usize, layer: &Layer, neuron: usize, of_deltas: bool) -> Vec<u32> {
+        self.mask_places(replica, layer, neuron, of_deltas).into_iter().map(|place| masks[place]).collect()
+    }
+
+    /// Poisons the masks of a layer's neurons.
+    pub fn poison_masks(&self, masks: &mut [u32], layer: &Layer, of_deltas: bool) {
+        for replica in 0..self.case.replicas {
+            for neuron in 0..layer.outputs as usize {
+                for place in self.mask_places(replica, layer, neuron, of_deltas) {
+                    masks[place] = POISON;
+                }
+            }
+        }
     }
 
     /// (R, P).
@@ -313,15 +364,10 @@ impl Fixture {
         let mut places = Vec::new();
         for replica in 0..self.case.replicas {
             for (layer, shape) in self.network.layers().iter().enumerate() {
-                for neuron in 0..shape.outputs as usize {
-                    for column in 0..shape.weight_stride as usize * 4 {
-                        places.push(Place {
-                            replica,
-                            layer,
-                            neuron,
-                            column,
-                            is_padding: column > shape.inputs as usize,
-                        });
+                for column in 0..=shape.inputs as usize {
+                    for neuron in 0..shape.weight_stride as usize * 4 {
+                        let is_padding = neuron >= shape.outputs as usize;
+                        places.push(Place { replica, layer, neuron, column, is_padding });
                     }
                 }
             }
@@ -375,6 +421,11 @@ impl Fixture {
             buffers.iter().zip(storage).map(|(buffer, words)| (buffer, words.len() as u64 * 4)).collect();
         gpu().read(&sizes).unwrap()
     }
+}
+
+/// Words of each row, put in the order (words, rows).
+fn by_word(rows: &[Vec<u32>]) -> Vec<u32> {
+    (0..rows[0].len()).flat_map(|word| rows.iter().map(move |row| row[word])).collect()
 }
 
 fn padded_row(values: Option<&[f32]>, ones: bool, stride: usize) -> Vec<f32> {

@@ -22,7 +22,7 @@ fn equals_its_twin() {
             let (poisoned_inputs, poisoned_masks) = (vec![POISON; quads * value_words], vec![POISON; quads / 8]);
             let storage = [&data[..], &indices, &poisoned_inputs, &poisoned_masks];
             let batch = Batch { steps: steps as u32, sample_count: 50, ..fixture.batch(0) };
-            let invocations = fixture.dispatch().gather(steps as u32, replicas as u32);
+            let invocations = fixture.dispatch(variant).gather(steps as u32, replicas as u32);
             let buffers = fixture.run(&GATHER, variant, batch, invocations, &storage);
             for (index, places) in indices.chunks(fixture.stride()).enumerate() {
                 let mut expected = gather(&set, places);
@@ -30,9 +30,12 @@ fn equals_its_twin() {
                 expected.extend(places.iter().map(|&place| if place == 50 { 0.0 } else { 1.0 }));
                 expected.resize(rows * fixture.stride(), 0.0);
                 let expected_masks: Vec<u32> = expected.chunks(fixture.stride()).flat_map(mask).collect();
-                let words = rows * fixture.stride() / 32;
+                let (words, all) = (fixture.stride() / 32, rows * fixture.stride() / 32);
+                // (rows, words) as (words, rows).
+                let expected_masks: Vec<u32> =
+                    (0..all).map(|place| expected_masks[place % rows * words + place / rows]).collect();
                 assert_eq!(
-                    buffers[3][index * words..][..words],
+                    buffers[3][index * all..][..all],
                     expected_masks,
                     "{case:?} {variant:?} masks of batch {index}"
                 );

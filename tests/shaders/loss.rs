@@ -55,12 +55,12 @@ fn equals_its_twin() {
             for (replica, layers) in fixture.activations.iter_mut().enumerate() {
                 layers[layer] = fixture.deltas[replica][layer].iter().map(|delta| delta * scale).collect();
             }
-            let logits = bits(&fixture.packed(&fixture.activations));
-            let (deltas, masks) = (vec![POISON; logits.len()], vec![POISON; logits.len() / 32]);
+            let logits = bits(&fixture.packed_activations());
+            let (deltas, masks) = (vec![POISON; logits.len()], vec![POISON; logits.len() / 16]);
             let labels = fixture.packed_labels();
             for variant in variants(case.inputs) {
-                let storage = [&logits[..], &deltas, &masks, &labels];
-                let buffers = fixture.run(&LOSS, variant, fixture.batch(0), fixture.dispatch().loss(), &storage);
+                let storage = [&logits[..], &masks, &deltas, &labels];
+                let buffers = fixture.run(&LOSS, variant, fixture.batch(0), fixture.dispatch(variant).loss(), &storage);
                 let mut untouched = vec![true; logits.len() / fixture.stride()];
                 for replica in 0..case.replicas {
                     let logits: Vec<f64> = fixture.activations[replica][layer].iter().map(|&z| f64::from(z)).collect();
@@ -70,16 +70,16 @@ fn equals_its_twin() {
                         untouched[row / fixture.stride()] = false;
                         for sample in 0..case.size {
                             let what = format!("{case:?} {variant:?} replica {replica} unit {unit} sample {sample}");
-                            assert_close(&what, buffers[1][row + sample], expected[unit * case.size + sample], 1);
+                            assert_close(&what, buffers[2][row + sample], expected[unit * case.size + sample], 1);
                         }
                         let values: Vec<f32> =
-                            buffers[1][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
+                            buffers[2][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
                         assert!(
                             values[case.size..].iter().all(|&delta| delta == 0.0),
                             "{case:?}: samples past the batch"
                         );
                         assert_eq!(
-                            buffers[2][row / 32..][..fixture.stride() / 32],
+                            fixture.mask_of(&buffers[1], replica, &last, unit, true),
                             mask(&values),
                             "{case:?} {variant:?} mask"
                         );
@@ -87,7 +87,7 @@ fn equals_its_twin() {
                 }
                 for (row, _) in untouched.iter().enumerate().filter(|(_, &untouched)| untouched) {
                     assert!(
-                        buffers[1][row * fixture.stride()..][..fixture.stride()].iter().all(|&word| word == POISON),
+                        buffers[2][row * fixture.stride()..][..fixture.stride()].iter().all(|&word| word == POISON),
                         "{case:?} row {row}"
                     );
                 }
@@ -108,15 +108,15 @@ fn is_stable_for_extreme_logits() {
         let extreme = [1e30f32, -1e30, 500.0, -500.0];
         fixture.activations[0][0] =
             (0..units).flat_map(|unit| extreme.map(|z| if unit % 2 == 0 { z } else { -z })).collect();
-        let logits = bits(&fixture.packed(&fixture.activations));
-        let (deltas, masks) = (vec![POISON; logits.len()], vec![POISON; logits.len() / 32]);
+        let logits = bits(&fixture.packed_activations());
+        let (deltas, masks) = (vec![POISON; logits.len()], vec![POISON; logits.len() / 16]);
         for variant in variants(case.inputs) {
-            let storage = [&logits[..], &deltas, &masks, &fixture.packed_labels()];
-            let buffers = fixture.run(&LOSS, variant, fixture.batch(0), fixture.dispatch().loss(), &storage);
+            let storage = [&logits[..], &masks, &deltas, &fixture.packed_labels()];
+            let buffers = fixture.run(&LOSS, variant, fixture.batch(0), fixture.dispatch(variant).loss(), &storage);
             let z: Vec<f64> = fixture.activations[0][0].iter().map(|&z| f64::from(z)).collect();
             for (place, expected) in loss(&z, fixture.labels_of(0)).into_iter().enumerate() {
                 let row = fixture.row(0, &fixture.network.layers()[0], place / 4, fixture.stride());
-                let delta = f32::from_bits(buffers[1][row + place % 4]);
+                let delta = f32::from_bits(buffers[2][row + place % 4]);
                 assert!(
                     (f64::from(delta) - expected).abs() < 1e-6,
                     "{variant:?} {place}: {delta} instead of {expected}"

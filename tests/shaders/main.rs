@@ -16,4 +16,5 @@ mod loss;
 mod permute;
 mod propagate;
 mod reduce;
+mod select;
 mod update;

@@ -32,7 +32,7 @@ fn equals_its_twin() {
                 let places = steps as usize * replicas * fixture.stride();
                 let poison = vec![POISON; places];
                 let storage = [bytemuck::cast_slice(&columns), &labels[..], &poison, &poison];
-                let invocations = fixture.dispatch().permute(steps, replicas as u32);
+                let invocations = fixture.dispatch(variant).permute(steps, replicas as u32);
                 let buffers = fixture.run(&PERMUTE, variant, batch, invocations, &storage);
                 for (place, (&actual_index, &actual_label)) in buffers[2].iter().zip(&buffers[3]).enumerate() {
                     let (sample, replica) = (place % fixture.stride(), place / fixture.stride() % replicas);

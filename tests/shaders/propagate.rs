@@ -16,18 +16,23 @@ fn equals_its_twins() {
         let (parameters, inputs, labels) =
             (fixture.packed_parameters(), fixture.packed_inputs(), fixture.packed_labels());
         // Poison everything but the rows of ones.
-        let mut activations = bits(&fixture.packed(&fixture.activations));
-        let mut masks = fixture.packed_masks(&fixture.activations);
+        let mut activations = bits(&fixture.packed_activations());
+        let mut masks = fixture.packed_masks();
+        let features = fixture.packed_features();
         let padding = fixture.padding_rows();
         let is_padding: std::collections::HashSet<usize> = padding.iter().copied().collect();
         for row in (0..activations.len() / stride).filter(|row| !is_padding.contains(row)) {
             activations[row * stride..][..stride].fill(POISON);
-            masks[row * stride / 32..][..stride / 32].fill(POISON);
         }
-        let (deltas, delta_masks) = (vec![POISON; activations.len()], vec![POISON; masks.len()]);
+        for shape in fixture.network.layers() {
+            fixture.poison_masks(&mut masks, shape, false);
+            fixture.poison_masks(&mut masks, shape, true);
+        }
+        let deltas = vec![POISON; activations.len()];
         for variant in variants(case.inputs) {
-            let storage = [&parameters[..], &inputs, &activations, &masks, &deltas, &delta_masks, &labels];
-            let buffers = fixture.run(&PROPAGATE, variant, fixture.batch(0), fixture.dispatch().propagate(), &storage);
+            let storage = [&parameters[..], &inputs, &activations, &masks, &deltas, &features, &labels];
+            let buffers =
+                fixture.run(&PROPAGATE, variant, fixture.batch(0), fixture.dispatch(variant).propagate(), &storage);
             let what = format!("{case:?} {variant:?}");
             // Each layer is held against its twin on what the kernel itself left below (or above) it.
             let values = |buffer: &[u32], replica: usize, layer: usize| -> Vec<f32> {
@@ -75,7 +80,11 @@ fn equals_its_twins() {
                             row_values[case.size..].iter().all(|&delta| delta == 0.0),
                             "{what}: samples past the batch"
                         );
-                        assert_eq!(buffers[5][row / 32..][..stride / 32], mask(&row_values), "{what}: delta mask");
+                        assert_eq!(
+                            fixture.mask_of(&buffers[3], replica, shape, neuron, true),
+                            mask(&row_values),
+                            "{what}: delta mask"
+                        );
                     }
                 }
             }

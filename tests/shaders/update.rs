@@ -53,7 +53,7 @@ fn check(case: &Case) {
             let settings = ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon };
             let columns = vec![columns(&settings); case.replicas];
             let storage = [bytemuck::cast_slice(&columns), &bits(&sums)[..], &counts, &parameters];
-            let buffers = fixture.run(&UPDATE, variant, fixture.batch(0), fixture.dispatch().update(), &storage);
+            let buffers = fixture.run(&UPDATE, variant, fixture.batch(0), fixture.dispatch(variant).update(), &storage);
             for place in 0..parameters.len() {
                 let theta = f64::from(f32::from_bits(parameters[place]));
                 let sum = Sum { value: f64::from(sums[place]), magnitude: 0.0 };

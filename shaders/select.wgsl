@@ -1,0 +1,37 @@
+// select.wgsl: which features of the gathered batches are active, that is, not zero in every sample. The others
+// add nothing to the first layer and their parameters do not move, so the step leaves them out.
+//
+// One invocation owns one (step, replica). Outputs are written: the number of active features, then the active
+// ones in their order, then the others.
+
+@group(0) @binding(2) var<storage, read> input_masks: array<vec4<u32>>;        // (T, R, B / 32, K)
+@group(0) @binding(3) var<storage, read_write> features: array<u32>;           // (T, R, 4 + K)
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn list_features(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let batch_index = flat_index(id, groups);
+    if batch_index >= batch.steps * batch.input_replicas {
+        return;
+    }
+    let words = batch.quads / 8u;
+    let quads = network.input_rows / 4u;
+    let list = batch_index * (4u + network.input_rows) + 4u;
+    var count = 0u;
+    for (var quad = 0u; quad < quads; quad++) {
+        var mask = vec4<u32>();
+        for (var word = 0u; word < words && any(mask == vec4<u32>()); word++) {
+            mask |= input_masks[(batch_index * words + word) * quads + quad];
+        }
+        for (var part = 0u; part < 4u; part++) {
+            let feature = 4u * quad + part;
+            let is_active = mask[part] != 0u;
+            // The others from the end backwards.
+            features[list + select(network.input_rows - 1u - (feature - count), count, is_active)] = feature;
+            count += u32(is_active);
+        }
+    }
+    features[list - 4u] = count;
+    features[list - 3u] = 0u;
+    features[list - 2u] = 0u;
+    features[list - 1u] = 0u;
+}

@@ -1,0 +1,31 @@
+use asgd::kernels::{InputFormat, SELECT};
+use asgd::network::Batch;
+use asgd::reference::select::select;
+
+use crate::fixture::{cases, variants, Fixture, Numbers, POISON};
+
+#[test]
+fn equals_its_twin() {
+    for case in cases() {
+        let fixture = Fixture::new(&case);
+        let (rows, words, steps) = (fixture.network.input_rows as usize, fixture.stride() / 32, 3);
+        for active_in_ten in [0, 3, 10] {
+            let mut numbers = Numbers::new(active_in_ten.into());
+            let mut mask = || if numbers.below(10) < active_in_ten { numbers.below(u32::MAX) } else { 0 };
+            let masks: Vec<u32> = (0..steps * case.replicas * words * rows).map(|_| mask()).collect();
+            for variant in variants(InputFormat::U8) {
+                let poison = vec![POISON; steps * case.replicas * (4 + rows)];
+                let batch = Batch { steps: steps as u32, ..fixture.batch(0) };
+                let invocations = fixture.dispatch(variant).select(steps as u32, case.replicas as u32);
+                let buffers = fixture.run(&SELECT, variant, batch, invocations, &[&masks, &poison]);
+                for (index, list) in buffers[1].chunks(4 + rows).enumerate() {
+                    let of_row =
+                        |row: usize| (0..words).map(|word| masks[(index * words + word) * rows + row]).collect();
+                    let (count, features) = select(&(0..rows).map(of_row).collect::<Vec<_>>());
+                    assert_eq!(list[..4], [count, 0, 0, 0], "{case:?} {variant:?} batch {index}");
+                    assert_eq!(list[4..], features, "{case:?} {variant:?} batch {index}");
+                }
+            }
+        }
+    }
+}
