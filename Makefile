@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test bench
+.PHONY: demo test bench bench-peers
 
 demo: ## Build, train on concentric circles, say where the figures are
 	@.ci/ensure-linker
@@ -19,3 +19,6 @@ test: ## Build and run all tests; those on the real MNIST too where ASGD_DATA_DI
 
 bench: ## Samples per second of steps and kernels, and aSGD beside SGD
 	$(CARGO) bench --locked
+
+bench-peers: ## A step beside JAX, PyTorch and burn, installed under target/peers; needs ASGD_DATA_DIR
+	python3 benches/peers/bench.py

@@ -9,7 +9,7 @@ use asgd::{Gpu, Optimizer, Trainer};
 
 mod workload;
 
-use workload::WORKLOADS;
+use workload::{named, WORKLOADS};
 
 fn main() -> asgd::Result<()> {
     // cargo adds --bench to the arguments.
@@ -21,7 +21,11 @@ fn main() -> asgd::Result<()> {
         "{:10} {:>26} {:>26} {:>22} {:>15}",
         "workload", "aSGD us/step", "SGD us/step", "aSGD / SGD", "aSGD samples/s"
     );
-    for workload in WORKLOADS.iter().filter(|workload| arguments.get(1).is_none_or(|name| name == workload.name)) {
+    let workloads = match arguments.get(1) {
+        Some(name) => vec![named(name).expect("a workload's name")],
+        None => WORKLOADS.to_vec(),
+    };
+    for workload in workloads {
         let mut asgd = workload.trainer(&gpu, Optimizer::Asgd)?;
         let mut sgd = workload.trainer(&gpu, Optimizer::Sgd)?;
         // About half a second a measurement; the first also lets submissions grow to their size.

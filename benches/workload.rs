@@ -1,5 +1,7 @@
 //! The networks that every benchmark measures, on MNIST.
 
+#![allow(dead_code, reason = "each benchmark uses its part of this file")]
+
 use asgd::dataset::{Inputs, Samples};
 use asgd::{Dataset, Gpu, Init, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings, Trainer};
 
@@ -20,6 +22,16 @@ pub const WORKLOADS: [Workload; 3] = [
     Workload { name: "wide-R1", widths: &[784, 512, 512, 10], batch_size: 256, replicas: 1 },
 ];
 
+/// One of [`WORKLOADS`], or mnist-RN for any number N of replicas.
+pub fn named(name: &str) -> Option<Workload> {
+    let known = WORKLOADS.into_iter().find(|workload| workload.name == name);
+    let of_replicas = || {
+        let replicas = name.strip_prefix("mnist-R")?.parse().ok()?;
+        Some(Workload { name: "mnist-RN", replicas, ..WORKLOADS[0] })
+    };
+    known.or_else(of_replicas)
+}
+
 impl Workload {
     pub fn samples_per_step(&self) -> u64 {
         (self.batch_size * self.replicas) as u64
@@ -27,6 +39,11 @@ impl Workload {
 
     /// A trainer that has done its first step, so that everything is compiled.
     pub fn trainer(&self, gpu: &Gpu, optimizer: Optimizer) -> asgd::Result<Trainer> {
+        self.trainer_on(gpu, optimizer, &images()?)
+    }
+
+    /// The same on other data.
+    pub fn trainer_on(&self, gpu: &Gpu, optimizer: Optimizer, data: &Dataset) -> asgd::Result<Trainer> {
         let learning_rate = if optimizer == Optimizer::Asgd { 0.005 } else { 0.05 };
         let replicas: Vec<_> = (0..self.replicas as u64)
             .map(|seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon: 1e-8 })
@@ -34,7 +51,7 @@ impl Workload {
         let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
         let start = Init::Kaiming.model(&NetworkSpec::new(self.widths)?, &seeds)?;
         let settings = TrainSettings { batch_size: self.batch_size, order: Order::Shuffled, replicas, form: None };
-        let mut trainer = Trainer::new(gpu, &images()?, &start, settings)?;
+        let mut trainer = Trainer::new(gpu, data, &start, settings)?;
         trainer.train(1)?;
         Ok(trainer)
     }
@@ -42,7 +59,7 @@ impl Workload {
 
 /// MNIST where $ASGD_DATA_DIR has it, as the peers do; else 60,000 images whose zeros only number as many (80.9 % of
 /// the pixels), but stand anywhere, so that every pixel is active in every batch.
-fn images() -> asgd::Result<Dataset> {
+pub fn images() -> asgd::Result<Dataset> {
     if let Some(folder) = std::env::var_os("ASGD_DATA_DIR") {
         return Dataset::from_idx_folder(&std::path::Path::new(&folder).join("mnist"), 10);
     }
