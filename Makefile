@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test bench bench-peers
+.PHONY: demo test bench bench-peers bench-gpu
 
 demo: ## Build, train on concentric circles, say where the figures are
 	@.ci/ensure-linker
@@ -22,3 +22,8 @@ bench: ## Samples per second of steps and kernels, and aSGD beside SGD
 
 bench-peers: ## A step beside JAX, PyTorch and burn, installed under target/peers; needs ASGD_DATA_DIR
 	python3 benches/peers/bench.py
+
+bench-gpu: ## What only a real GPU can show: peers at R = 1 and 1,000, the experiments at full size, layers of 4,096
+	REPLICAS="1 1000" python3 benches/peers/bench.py
+	for workload in experiment-2 mnist-R1100 wide-4096; do $(CARGO) bench --bench ratio -- 5 $$workload || exit 1; done
+	ASGD_DATA_DIR=$(ASGD_DATA_DIR) target/peers/venv/bin/python benches/peers/pytorch.py matmul 1 20 1

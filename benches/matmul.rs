@@ -42,7 +42,8 @@ fn source(quads: u32, columns: u32, depth: u32, shared: bool) -> String {
             for column in 0..columns {
                 let sum = format!("c{quad}_{part}_{column}");
                 sums += &format!("  var {sum} = vec4<f32>();\n");
-                let product = (0..depth).fold(sum.clone(), |sum, k| format!("fma(b{k}_{column}, vec4(a{k}_{quad}[{part}]), {sum})"));
+                let product = (0..depth)
+                    .fold(sum.clone(), |sum, k| format!("fma(b{k}_{column}, vec4(a{k}_{quad}[{part}]), {sum})"));
                 body += &format!("  {sum} = {product};\n");
                 let row = format!("(4u * (row + {quad}u) + {part}u)");
                 stores += &format!("  c[{row} * {}u + column + {column}u] = {sum};\n", N / 4);

@@ -18,15 +18,17 @@ fn main() -> asgd::Result<()> {
     let gpu = Gpu::new(None)?;
     println!("adapter: {}", gpu.describe());
     println!(
-        "{:10} {:>26} {:>26} {:>22} {:>15}",
-        "workload", "aSGD us/step", "SGD us/step", "aSGD / SGD", "aSGD samples/s"
+        "{:12} {:>26} {:>26} {:>22} {:>15} {:>9}",
+        "workload", "aSGD us/step", "SGD us/step", "aSGD / SGD", "aSGD samples/s", "GFLOP/s"
     );
     let workloads = match arguments.get(1) {
         Some(name) => vec![named(name).expect("a workload's name")],
         None => WORKLOADS.to_vec(),
     };
     for workload in workloads {
+        let start = Instant::now();
         let mut asgd = workload.trainer(&gpu, Optimizer::Asgd)?;
+        let first_step = start.elapsed().as_secs_f64();
         let mut sgd = workload.trainer(&gpu, Optimizer::Sgd)?;
         // About half a second a measurement; the first also lets submissions grow to their size.
         let steps = (0.5 / microseconds(&mut asgd, 20)? * 1e6).clamp(5.0, 5000.0) as u64;
@@ -42,13 +44,15 @@ fn main() -> asgd::Result<()> {
         };
         let [_, median, _] = spread(pairs.iter().map(|pair| pair.0).collect());
         println!(
-            "{:10} {:>26} {:>26} {:>22} {:>15.0}",
+            "{:12} {:>26} {:>26} {:>22} {:>15.0} {:>9.1}",
             workload.name,
             column(pairs.iter().map(|pair| pair.0).collect(), 0),
             column(pairs.iter().map(|pair| pair.1).collect(), 0),
             column(pairs.iter().map(|pair| pair.0 / pair.1).collect(), 3),
-            workload.samples_per_step() as f64 * 1e6 / median
+            workload.samples_per_step() as f64 * 1e6 / median,
+            workload.operations_per_step() / median / 1e3
         );
+        println!("{:12} first step {first_step:.2} s after its data began to load", "");
     }
     Ok(())
 }

@@ -122,7 +122,12 @@ fn microseconds(
     Ok([times[0], times[rounds / 2], times[rounds - 1]])
 }
 
-fn draw(path: &Path, adapter: &str, sweeps: &[Sweep], figures: &[Vec<Point>]) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(
+    path: &Path,
+    adapter: &str,
+    sweeps: &[Sweep],
+    figures: &[Vec<Point>],
+) -> Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::new(path, (1000, 760)).into_drawing_area();
     root.fill(&WHITE)?;
     let root = root.titled(&format!("Time of one aSGD step: {adapter}"), ("sans-serif", 16))?;
@@ -133,7 +138,9 @@ fn draw(path: &Path, adapter: &str, sweeps: &[Sweep], figures: &[Vec<Point>]) ->
         let mut builder = ChartBuilder::on(&area);
         builder.caption(sweep.fixed, ("sans-serif", 15)).margin(12).x_label_area_size(40).y_label_area_size(70);
         let line = points.iter().map(|&(value, median, ..)| (value as f64, median));
-        let bars = points.iter().map(|&(value, _, low, high)| PathElement::new(vec![(value as f64, low), (value as f64, high)], BLUE));
+        let bars = points
+            .iter()
+            .map(|&(value, _, low, high)| PathElement::new(vec![(value as f64, low), (value as f64, high)], BLUE));
         let dots = points.iter().map(|&(value, median, ..)| Circle::new((value as f64, median), 3, BLUE.filled()));
         macro_rules! chart {
             ($x:expr) => {{

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each benchmark uses its part of this file")]
 
-use asgd::dataset::{Inputs, Samples};
+use asgd::dataset::{Circles, Inputs, Samples};
 use asgd::{Dataset, Gpu, Init, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings, Trainer};
 
 /// A shape of work.
@@ -22,9 +22,15 @@ pub const WORKLOADS: [Workload; 3] = [
     Workload { name: "wide-R1", widths: &[784, 512, 512, 10], batch_size: 256, replicas: 1 },
 ];
 
-/// One of [`WORKLOADS`], or mnist-RN for any number N of replicas.
+/// What only a real GPU can do in reasonable time: the paper's experiment 2 at full size, and layers of 4,096.
+const FOR_GPUS: [Workload; 2] = [
+    Workload { name: "experiment-2", widths: &[2, 10, 10, 10, 10, 10, 1], batch_size: 128, replicas: 40_000 },
+    Workload { name: "wide-4096", widths: &[784, 4096, 4096, 10], batch_size: 4096, replicas: 1 },
+];
+
+/// One of [`WORKLOADS`] or of [`FOR_GPUS`], or mnist-RN for any number N of replicas.
 pub fn named(name: &str) -> Option<Workload> {
-    let known = WORKLOADS.into_iter().find(|workload| workload.name == name);
+    let known = WORKLOADS.into_iter().chain(FOR_GPUS).find(|workload| workload.name == name);
     let of_replicas = || {
         let replicas = name.strip_prefix("mnist-R")?.parse().ok()?;
         Some(Workload { name: "mnist-RN", replicas, ..WORKLOADS[0] })
@@ -37,9 +43,17 @@ impl Workload {
         (self.batch_size * self.replicas) as u64
     }
 
+    /// Useful arithmetic of a step: 6 operations a parameter and sample, as for a network that needs the deltas of its
+    /// inputs too.
+    pub fn operations_per_step(&self) -> f64 {
+        let parameters: usize = self.widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum();
+        6.0 * parameters as f64 * self.samples_per_step() as f64
+    }
+
     /// A trainer that has done its first step, so that everything is compiled.
     pub fn trainer(&self, gpu: &Gpu, optimizer: Optimizer) -> asgd::Result<Trainer> {
-        self.trainer_on(gpu, optimizer, &images()?)
+        let data = if self.widths[0] == 2 { Circles::default().dataset()? } else { images()? };
+        self.trainer_on(gpu, optimizer, &data)
     }
 
     /// The same on other data.

@@ -4,7 +4,7 @@ use wgpu::{BindingType, BufferBindingType, ShaderStages};
 
 use crate::dispatch::workgroups;
 use crate::gpu::Gpu;
-use crate::network::Batch;
+use crate::network::{Batch, NetworkSpec};
 use crate::Result;
 
 /// How samples are stored on the GPU.
@@ -30,12 +30,13 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// What suits an adapter.
-    pub fn choose(gpu: &Gpu, inputs: InputFormat) -> Self {
+    /// What suits an adapter and a network.
+    pub fn choose(gpu: &Gpu, inputs: InputFormat, spec: &NetworkSpec) -> Self {
         let workgroup_size = if gpu.is_software() { 8 } else { 64 };
         // Where eight lanes share their loads, a tile of eight quads is what they can share; elsewhere a small tile
         // leaves registers for more invocations.
-        let tile_quads = if gpu.has_subgroups_of_8() { 8 } else { 2 };
+        let widest = spec.layers().map(|(_, outputs)| outputs).max().unwrap_or(1).div_ceil(4) as u32;
+        let tile_quads = widest.clamp(1, if gpu.has_subgroups_of_8() { 8 } else { 2 });
         Self { inputs, subgroups_of_8: gpu.has_subgroups_of_8(), workgroup_size, tile_quads }
     }
 }

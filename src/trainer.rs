@@ -71,7 +71,7 @@ impl Trainer {
         check(dataset, &spec, &settings, initial.replicas())?;
         let format = InputFormat::from(dataset.train.inputs());
         let network = Network::new(&spec, settings.replicas.len(), format);
-        let variant = Variant::choose(gpu, format);
+        let variant = Variant::choose(gpu, format, &spec);
         let quads = quads(settings.batch_size);
         let replica_count = network.replica_count;
 

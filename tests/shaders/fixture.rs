@@ -22,15 +22,16 @@ pub fn gpu() -> &'static Gpu {
     GPU.get_or_init(|| Gpu::new(None).expect("the tests need an adapter"))
 }
 
-/// Every variant that this adapter can run.
+/// Every variant that this adapter can run: the plain one, and what is chosen for narrow and for wide networks.
 pub fn variants(inputs: InputFormat) -> Vec<Variant> {
-    let plain = Variant { inputs, subgroups_of_8: false, workgroup_size: 64, tile_quads: 2 };
-    let chosen = Variant::choose(gpu(), inputs);
-    if chosen == plain {
-        vec![plain]
-    } else {
-        vec![plain, chosen]
+    let mut variants = vec![Variant { inputs, subgroups_of_8: false, workgroup_size: 64, tile_quads: 2 }];
+    for widest in [10, 32] {
+        let chosen = Variant::choose(gpu(), inputs, &NetworkSpec::new(&[1, widest]).unwrap());
+        if !variants.contains(&chosen) {
+            variants.push(chosen);
+        }
     }
+    variants
 }
 
 /// Numbers that differ from place to place, and are the same in every run.
