@@ -54,7 +54,7 @@ fn reduce(
     }
     let index = flat_index(id, groups);
     let replica = min(index / tiles_per_replica, network.replica_count - 1u);
-    var tile = index % tiles_per_replica;
+    var tile = scattered(index % tiles_per_replica / 8u, tiles_per_replica / 8u) * 8u + index % 8u;
     var l = 0u;
     while tile >= layer_tiles(l) {
         tile -= layer_tiles(l);
@@ -145,6 +145,14 @@ fn finish_part(
             finish(parameter + quad, select(vec4<f32>(), sum / divisor, is_neuron), select(vec4<u32>(), count, is_neuron), settings);
         }
     }
+}
+
+// A bijection of 0..count - 1 that puts neighbours far apart. Software Vulkan gives each thread one stretch of the
+// workgroups; so every thread gets its share of the inactive tiles, which cost nothing.
+fn scattered(index: u32, count: u32) -> u32 {
+    // Any number that has no divisor in common with `count`.
+    let stride = select(select(select(1u, 11u, count % 11u != 0u), 7u, count % 7u != 0u), 5u, count % 5u != 0u);
+    return index * stride % count;
 }
 
 // Quads of inputs, the one that is always 1 included.

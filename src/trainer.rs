@@ -51,8 +51,8 @@ enum StepKernels {
 /// `Batch`es that a submission can hold.
 const MAX_BATCHES: u64 = 4096;
 
-/// Gathered batches may take this many bytes.
-const GATHER_BYTES: u64 = 1 << 20;
+/// Gathered batches may take this many bytes on a GPU, and on a CPU, whose caches should keep them.
+const GATHER_BYTES: [u64; 2] = [32 << 20, 1 << 20];
 
 const MAX_SLOTS: u64 = 32;
 
@@ -75,7 +75,8 @@ impl Trainer {
         let quads = quads(settings.batch_size);
         let replica_count = network.replica_count;
 
-        let slots = (GATHER_BYTES / input_bytes(&network, format, replica_count, quads)).clamp(1, MAX_SLOTS) as u32;
+        let gather_bytes = GATHER_BYTES[usize::from(gpu.is_software())];
+        let slots = (gather_bytes / input_bytes(&network, format, replica_count, quads)).clamp(1, MAX_SLOTS) as u32;
         let dispatch = Dispatch { network: &network, quads, variant };
         dispatch.check(slots, replica_count)?;
         let parameters = gpu.storage_from("the parameters", &initial.to_arena(&network))?;
