@@ -45,7 +45,7 @@ fn main() -> asgd::Result<()> {
         let [_, median, _] = spread(pairs.iter().map(|pair| pair.0).collect());
         println!(
             "{:12} {:>26} {:>26} {:>22} {:>15.0} {:>9.1}",
-            workload.name,
+            arguments.get(1).map_or(workload.name, String::as_str),
             column(pairs.iter().map(|pair| pair.0).collect(), 0),
             column(pairs.iter().map(|pair| pair.1).collect(), 0),
             column(pairs.iter().map(|pair| pair.0 / pair.1).collect(), 3),

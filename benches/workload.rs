@@ -28,14 +28,15 @@ const FOR_GPUS: [Workload; 2] = [
     Workload { name: "wide-4096", widths: &[784, 4096, 4096, 10], batch_size: 4096, replicas: 1 },
 ];
 
-/// One of [`WORKLOADS`] or of [`FOR_GPUS`], or mnist-RN for any number N of replicas.
+/// One of [`WORKLOADS`] or of [`FOR_GPUS`]; -RN at the end of a name stands for any number N of replicas.
 pub fn named(name: &str) -> Option<Workload> {
-    let known = WORKLOADS.into_iter().chain(FOR_GPUS).find(|workload| workload.name == name);
-    let of_replicas = || {
-        let replicas = name.strip_prefix("mnist-R")?.parse().ok()?;
-        Some(Workload { name: "mnist-RN", replicas, ..WORKLOADS[0] })
-    };
-    known.or_else(of_replicas)
+    let mut all = WORKLOADS.into_iter().chain(FOR_GPUS);
+    if let Some(workload) = all.clone().find(|workload| workload.name == name) {
+        return Some(workload);
+    }
+    let (family, replicas) = name.rsplit_once("-R")?;
+    let of_family = |workload: &Workload| workload.name.split("-R").next() == Some(family);
+    Some(Workload { replicas: replicas.parse().ok()?, ..all.find(of_family)? })
 }
 
 impl Workload {
