@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         figures.push(points);
     }
     std::fs::write(folder.join("scaling.csv"), csv)?;
-    draw(&folder.join("scaling.svg"), &gpu.describe(), &sweeps, &figures)?;
+    draw(&folder.join("scaling.svg"), &gpu.info().name, &sweeps, &figures)?;
     println!("{}: scaling.csv, scaling.svg", folder.display());
     Ok(())
 }
@@ -143,18 +143,21 @@ fn draw(
             .map(|&(value, _, low, high)| PathElement::new(vec![(value as f64, low), (value as f64, high)], BLUE));
         let dots = points.iter().map(|&(value, median, ..)| Circle::new((value as f64, median), 3, BLUE.filled()));
         macro_rules! chart {
-            ($x:expr) => {{
-                let mut chart = builder.build_cartesian_2d($x, (low..high).log_scale())?;
-                chart.configure_mesh().x_desc(sweep.axis).y_desc("microseconds").light_line_style(WHITE).draw()?;
+            ($x:expr, $y:expr) => {{
+                let mut chart = builder.build_cartesian_2d($x, $y)?;
+                let mut mesh = chart.configure_mesh();
+                let whole = |number: &f64| format!("{number:.0}");
+                mesh.x_desc(sweep.axis).x_label_formatter(&whole).y_desc("microseconds").y_label_formatter(&whole);
+                mesh.light_line_style(WHITE).draw()?;
                 chart.draw_series(LineSeries::new(line, &BLUE))?;
                 chart.draw_series(bars)?;
                 chart.draw_series(dots)?;
             }};
         }
         if sweep.axis == "depth" {
-            chart!(first - 0.5..last + 0.5);
+            chart!(first - 0.5..last + 0.5, 0.0..high);
         } else {
-            chart!((first * 0.8..last * 1.25).log_scale());
+            chart!((first * 0.8..last * 1.25).log_scale(), (low..high).log_scale());
         }
     }
     root.present()?;

@@ -40,6 +40,12 @@ pub fn open_dataset(args: &TrainArgs, from_file: Option<&NetworkSpec>) -> Result
     }
 }
 
+/// MNIST from where `--data-dir` or its stand-ins point.
+pub fn open_mnist(data_dir: Option<&Path>) -> Result<Dataset> {
+    let dataset = Dataset::from_idx_folder(&find_data_folder(data_dir, "mnist")?, 10)?;
+    Ok(Dataset { name: "mnist".into(), ..dataset })
+}
+
 /// `--data-dir`, else `$ASGD_DATA_DIR`, else the user's data folder; the set stands in a folder of its name, or
 /// in the folder itself.
 fn find_data_folder(data_dir: Option<&Path>, name: &str) -> Result<PathBuf> {

@@ -6,7 +6,7 @@ use crate::batches::{write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRI
 use crate::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::Gpu;
 use crate::kernels::{Bound, Pipeline, Variant, ACTIVITY, EVALUATE, FORWARD};
-use crate::network::{Batch, Network};
+use crate::network::{Batch, Layer, Network};
 use crate::pacing::Pacer;
 use crate::state::{activation_bytes, State};
 use crate::Result;
@@ -20,17 +20,42 @@ pub enum Split {
     Test,
 }
 
+/// What the samples of a set make of a hidden node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// No sample activates it: a true dummy, which can be cut out without changing the output.
+    Never,
+    /// Some do.
+    Sometimes,
+    /// Every sample does: a pseudo dummy, linear on this set.
+    Always,
+}
+
 /// What one replica makes of a data set.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
     pub loss: f64,
     /// Share of samples whose highest logit is their label's.
     pub accuracy: f64,
+    /// Every hidden node, layer by layer.
+    pub nodes: Vec<Activity>,
+}
+
+impl Evaluation {
     /// Hidden nodes that no sample activates.
-    pub true_dummies: u32,
+    pub fn true_dummies(&self) -> u32 {
+        self.count(Activity::Never)
+    }
+
     /// Hidden nodes that every sample activates.
-    pub pseudo_dummies: u32,
+    pub fn pseudo_dummies(&self) -> u32 {
+        self.count(Activity::Always)
+    }
+
+    fn count(&self, activity: Activity) -> u32 {
+        self.nodes.iter().filter(|&&node| node == activity).count() as u32
+    }
 }
 
 /// Everything that evaluation needs, made once.
@@ -179,17 +204,17 @@ impl Evaluator {
             .map(|((losses, hits), activity)| {
                 let loss: f64 = losses.iter().map(|&bits| f64::from(f32::from_bits(bits))).sum();
                 let hits: u64 = hits.iter().copied().map(u64::from).sum();
-                let dummies = |bits: u32| {
-                    let nodes = hidden
-                        .iter()
-                        .flat_map(|layer| &activity[layer.output_row as usize..][..layer.outputs as usize]);
-                    nodes.filter(|&&node| node == bits).count() as u32
+                // activity.wgsl: bit 0 where some sample activates the node, bit 1 where some does not.
+                let node = |&bits: &u32| match bits {
+                    1 => Activity::Always,
+                    2 => Activity::Never,
+                    _ => Activity::Sometimes,
                 };
+                let rows = |layer: &Layer| &activity[layer.output_row as usize..][..layer.outputs as usize];
                 Evaluation {
                     loss: loss / f64::from(*sample_count),
                     accuracy: hits as f64 / f64::from(*sample_count),
-                    true_dummies: dummies(2),
-                    pseudo_dummies: dummies(1),
+                    nodes: hidden.iter().flat_map(rows).map(node).collect(),
                 }
             })
             .collect())

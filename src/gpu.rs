@@ -143,7 +143,7 @@ impl Gpu {
 
     /// Whether shaders run on the CPU, eight lanes to a subgroup (llvmpipe): there loads are done lane by
     /// lane and a dispatch costs more than a small layer.
-    pub(crate) fn is_software(&self) -> bool {
+    pub fn is_software(&self) -> bool {
         self.info.device_type == DeviceType::Cpu
     }
 

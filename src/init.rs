@@ -1,5 +1,6 @@
 //! Initial parameters.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -8,13 +9,15 @@ use crate::network::NetworkSpec;
 use crate::random::Random;
 use crate::{Error, Result};
 
-/// How parameters start. Biases start at 0, except from a file.
+/// How parameters start. Biases start at 0, unless it says otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Init {
     /// Weights from N(0, 2 / inputs) (He et al. 2015).
     Kaiming,
     /// Weights uniform within ± sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010).
     Glorot,
+    /// Weights and biases uniform within ± 1 / sqrt(inputs): the default of PyTorch's nn.Linear.
+    Pytorch,
     /// Weights from N(0, standard deviation squared).
     Normal(f64),
     /// A .safetensors file, with a leading replica axis or with one network for all replicas.
@@ -28,14 +31,27 @@ impl FromStr for Init {
         match text {
             "kaiming" | "he" => Ok(Self::Kaiming),
             "glorot" | "xavier" => Ok(Self::Glorot),
+            "pytorch" => Ok(Self::Pytorch),
             _ => match text.strip_prefix("normal:") {
                 Some(number) => match number.parse::<f64>() {
                     Ok(deviation) if deviation.is_finite() && deviation >= 0.0 => Ok(Self::Normal(deviation)),
                     _ => Err(format!("'{number}' is no standard deviation; write for example normal:0.5")),
                 },
                 None if text.ends_with(".safetensors") => Ok(Self::File(text.into())),
-                None => Err("expected kaiming, glorot, normal:STD or a FILE.safetensors".into()),
+                None => Err("expected kaiming, glorot, pytorch, normal:STD or a FILE.safetensors".into()),
             },
+        }
+    }
+}
+
+impl fmt::Display for Init {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kaiming => formatter.write_str("kaiming"),
+            Self::Glorot => formatter.write_str("glorot"),
+            Self::Pytorch => formatter.write_str("pytorch"),
+            Self::Normal(deviation) => write!(formatter, "normal:{deviation}"),
+            Self::File(path) => write!(formatter, "{}", path.display()),
         }
     }
 }
@@ -54,9 +70,15 @@ impl Init {
                     *weight = match self {
                         Self::Kaiming => random.normal() * (2.0 / inputs as f64).sqrt(),
                         Self::Glorot => (2.0 * random.uniform() - 1.0) * (6.0 / (inputs + outputs) as f64).sqrt(),
+                        Self::Pytorch => (2.0 * random.uniform() - 1.0) / (inputs as f64).sqrt(),
                         Self::Normal(deviation) => random.normal() * deviation,
                         Self::File(path) => return from_file(path, spec, seeds.len()),
                     } as f32;
+                }
+                if *self == Self::Pytorch {
+                    for bias in model.bias_mut(index, replica) {
+                        *bias = ((2.0 * random.uniform() - 1.0) / (inputs as f64).sqrt()) as f32;
+                    }
                 }
             }
         }

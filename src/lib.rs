@@ -25,7 +25,7 @@ mod trainer;
 
 pub use dataset::Dataset;
 pub use error::{Error, Result};
-pub use evaluator::{Evaluation, Split};
+pub use evaluator::{Activity, Evaluation, Split};
 pub use gpu::Gpu;
 pub use init::Init;
 pub use model::{AdaptiveBatchSizes, Element, Model, PerParameter};

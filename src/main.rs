@@ -3,7 +3,8 @@
 mod cli;
 mod commands;
 mod data_source;
-mod plot;
+mod experiments;
+mod figures;
 mod report;
 mod run_folder;
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Train(args) => commands::train::run(&args),
+        Command::Experiment(experiment) => experiments::run(&experiment),
         Command::Devices(args) => commands::devices::run(&args),
     };
     match result {

@@ -174,20 +174,26 @@ impl<T: Element> PerParameter<T> {
     /// # Errors
     /// [`Error::Io`]; the file is whole or not there.
     pub fn save(&self, path: &Path) -> Result<()> {
+        let bytes = self.to_bytes().map_err(|error| Error::model(path, format!("cannot be written: {error}")))?;
+        write_atomically(path, &bytes)
+    }
+
+    /// What [`Self::save`] writes.
+    ///
+    /// # Errors
+    /// What the format refuses: nothing that a network can be.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
         let mut tensors = BTreeMap::new();
         let replica_axis: &[usize] = if self.replicas == 1 { &[] } else { &[self.replicas] };
         for (index, ((inputs, outputs), layer)) in self.spec.layers().zip(&self.layers).enumerate() {
             for (name, shape, values) in
                 [("weight", &[outputs, inputs][..], &layer.weight), ("bias", &[outputs][..], &layer.bias)]
             {
-                let view = TensorView::new(T::DTYPE, [replica_axis, shape].concat(), bytemuck::cast_slice(values))
-                    .map_err(|error| Error::model(path, format!("cannot be written: {error}")))?;
+                let view = TensorView::new(T::DTYPE, [replica_axis, shape].concat(), bytemuck::cast_slice(values))?;
                 tensors.insert(format!("layers.{index}.{name}"), view);
             }
         }
-        let bytes = safetensors::serialize(tensors, None)
-            .map_err(|error| Error::model(path, format!("cannot be written: {error}")))?;
-        write_atomically(path, &bytes)
+        safetensors::serialize(tensors, None)
     }
 
     /// Reads what [`Self::save`] or PyTorch wrote. The tensors are `PREFIX.N.weight` and `PREFIX.N.bias`; N counts
@@ -196,9 +202,17 @@ impl<T: Element> PerParameter<T> {
     /// # Errors
     /// [`Error::Model`] if the file cannot be read or does not hold a fully connected network.
     pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|error| Error::model(path, format!("cannot be read: {error}")))?;
+        Self::from_bytes(&bytes, path)
+    }
+
+    /// The same from a file's contents; `path` is for the messages.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if they do not hold a fully connected network.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
         let refuse = |problem: String| Error::model(path, problem);
-        let bytes = std::fs::read(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-        let file = SafeTensors::deserialize(&bytes)
+        let file = SafeTensors::deserialize(bytes)
             .map_err(|error| refuse(format!("not a .safetensors file, or cut off ({error})")))?;
         let mut found = BTreeMap::new();
         for name in file.names() {

@@ -93,8 +93,8 @@ impl RunFolder {
                 test.loss.to_string(),
                 test.accuracy.to_string(),
                 mean_adaptive_batch_size.map_or_else(String::new, |mean| mean.to_string()),
-                train.true_dummies.to_string(),
-                train.pseudo_dummies.to_string(),
+                train.true_dummies().to_string(),
+                train.pseudo_dummies().to_string(),
             ])?;
         }
         self.metrics.flush().with_context(|| format!("{}: the metrics cannot be written", self.path.display()))

@@ -177,6 +177,13 @@ impl Trainer {
         self.step
     }
 
+    /// Goes on as if `step` steps had been done: with the parameters that stood there as the initial ones, what
+    /// follows is bit for bit what an uninterrupted training would have done.
+    pub fn resume_at(&mut self, step: u64) {
+        self.step = step;
+        self.last_batch = None;
+    }
+
     /// Does `steps` steps of every replica.
     ///
     /// # Errors

@@ -382,12 +382,12 @@ fn evaluation_equals_the_reference() {
             assert_eq!(evaluation.accuracy, hits);
             let (true_dummies, pseudo_dummies) = exact.dummies(samples, &all);
             assert_eq!(
-                (evaluation.true_dummies, evaluation.pseudo_dummies),
+                (evaluation.true_dummies(), evaluation.pseudo_dummies()),
                 (true_dummies, pseudo_dummies),
                 "replica {index}"
             );
         }
-        assert!(evaluations[1].true_dummies >= 2 && evaluations[1].pseudo_dummies >= 1);
+        assert!(evaluations[1].true_dummies() >= 2 && evaluations[1].pseudo_dummies() >= 1);
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{json, Value};
 
 use crate::cli::{Hidden, TrainArgs};
 use crate::data_source::{is_points, open_dataset, short_name};
-use crate::plot::learning_curve;
+use crate::figures::learning_curve;
 use crate::report::Reporter;
 use crate::run_folder::{choose, print_line, Row, RunFolder};
 
@@ -252,8 +252,8 @@ fn result(args: &TrainArgs, rows: &[Row], schedule: &Schedule, seconds: f64) -> 
         ("test_loss", |row| row.test.loss),
         ("test_accuracy", |row| row.test.accuracy),
         ("mean_adaptive_batch_size", |row| row.mean_adaptive_batch_size.unwrap_or(f64::NAN)),
-        ("true_dummies", |row| f64::from(row.train.true_dummies)),
-        ("pseudo_dummies", |row| f64::from(row.train.pseudo_dummies)),
+        ("true_dummies", |row| f64::from(row.train.true_dummies())),
+        ("pseudo_dummies", |row| f64::from(row.train.pseudo_dummies())),
     ];
     for (name, value) in values {
         let count = last.len() as f64;
@@ -281,12 +281,6 @@ fn document(
     result: &Value,
 ) -> Value {
     let info = gpu.info();
-    let init = match &args.init {
-        Init::Kaiming => "kaiming".to_string(),
-        Init::Glorot => "glorot".to_string(),
-        Init::Normal(deviation) => format!("normal:{deviation}"),
-        Init::File(path) => path.display().to_string(),
-    };
     json!({
         "asgd_version": env!("CARGO_PKG_VERSION"),
         "command": std::env::args().collect::<Vec<_>>(),
@@ -301,7 +295,7 @@ fn document(
             "steps_per_epoch": schedule.steps_per_epoch,
             "replicas": args.replicas,
             "seed": args.seed,
-            "init": init,
+            "init": args.init.to_string(),
             "order": args.order.to_string(),
         },
         "dataset": {

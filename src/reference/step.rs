@@ -69,7 +69,7 @@ impl Training {
     /// Summed cross-entropy of the samples at `indices`.
     pub fn loss(&self, samples: &Samples, indices: &[u32]) -> f64 {
         let loss = |&index: &u32| {
-            let activations = self.forward(&samples.sample(index as usize)).0;
+            let activations = self.activations(&samples.sample(index as usize));
             evaluate_sample(&activations[activations.len() - 1], samples.labels()[index as usize]).0
         };
         indices.iter().map(loss).sum()
@@ -78,7 +78,7 @@ impl Training {
     /// How many of the samples at `indices` have their label as the first highest logit.
     pub fn hits(&self, samples: &Samples, indices: &[u32]) -> usize {
         let is_hit = |&&index: &&u32| {
-            let activations = self.forward(&samples.sample(index as usize)).0;
+            let activations = self.activations(&samples.sample(index as usize));
             evaluate_sample(&activations[activations.len() - 1], samples.labels()[index as usize]).1
         };
         indices.iter().filter(is_hit).count()
@@ -89,7 +89,7 @@ impl Training {
         let widths = self.spec.widths();
         let mut active: Vec<Vec<usize>> = widths[1..widths.len() - 1].iter().map(|&width| vec![0; width]).collect();
         for &index in indices {
-            let activations = self.forward(&samples.sample(index as usize)).0;
+            let activations = self.activations(&samples.sample(index as usize));
             for (counts, layer) in active.iter_mut().zip(&activations[1..]) {
                 for (count, &a) in counts.iter_mut().zip(layer) {
                     *count += usize::from(a > 0.0);
@@ -100,7 +100,12 @@ impl Training {
         (nodes(0), nodes(indices.len()))
     }
 
-    /// Activations of all layers, inputs first and logits last, and the smallest |z| of a hidden node.
+    /// Activations of all layers of one sample, inputs first and logits last.
+    pub fn activations(&self, input: &[f32]) -> Vec<Vec<f64>> {
+        self.forward(input).0
+    }
+
+    /// The same, and the smallest |z| of a hidden node.
     fn forward(&self, input: &[f32]) -> (Vec<Vec<f64>>, f64) {
         let round = self.round;
         let mut smallest_z = f64::INFINITY;

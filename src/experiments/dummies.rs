@@ -1,0 +1,534 @@
+//! Experiment 2 (section 3.2, figures 5 to 7): true dummy nodes and convergence of 2-10-10-10-10-10-1 on circles and
+//! spirals, repeated many times. Network, learning rates, batch size and number of steps are the paper's; what it does
+//! not say is an option.
+
+use anyhow::Result;
+use asgd::dataset::{Circles, Spirals};
+use asgd::{Activity, Dataset, Error, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
+use maud::html;
+use serde_json::json;
+
+use super::claims::{self, Verdict};
+use super::report::Report;
+use super::side_by_side::{Pace, Point, Training};
+use super::statistics::{quartiles, Summary};
+use super::table::{Cell, Table};
+use super::{adapter_line, check_seed, color, shown, Bench, OPTIMIZERS};
+use crate::cli::{DummiesArgs, StopRule};
+use crate::figures::{bars, boxes, BarPanel, BoxPanel, GREY};
+
+const HIDDEN: [usize; 5] = [10; 5];
+const BATCH_SIZE: usize = 128;
+
+/// What the paper says of a data set.
+struct Case {
+    data: Dataset,
+    learning_rate: f32,
+    /// True dummies of an aSGD training more than of an SGD training.
+    more_dummies: f64,
+    /// Probability that a node near the output is a true dummy under aSGD.
+    probability: f64,
+    /// Steps that aSGD converges sooner than SGD.
+    sooner: Option<f64>,
+}
+
+/// One replica.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    /// Which of the initialisations.
+    init: usize,
+    optimizer: Optimizer,
+    seed: u64,
+}
+
+/// What a training came to.
+struct Outcome {
+    member: Member,
+    points: Vec<Point>,
+}
+
+pub fn run(args: &DummiesArgs) -> Result<()> {
+    let points = args.points;
+    check_seed(args.common.seed, args.replicas.max(args.grid_replicas))?;
+    let cases = [
+        Case {
+            data: Circles { samples: points, noise: args.circles_noise, ..Circles::default() }.dataset()?,
+            learning_rate: 0.01,
+            more_dummies: 5.0,
+            probability: 0.2,
+            sooner: None,
+        },
+        Case {
+            data: Spirals { samples: points, noise: args.spirals_noise, ..Spirals::default() }.dataset()?,
+            learning_rate: 0.05,
+            more_dummies: 3.0,
+            probability: 0.12,
+            sooner: Some(1500.0),
+        },
+    ];
+    if cases[0].data.train.len() < BATCH_SIZE {
+        let problem =
+            format!("{points} points make {} training samples; a batch has {BATCH_SIZE}", cases[0].data.train.len());
+        return Err(Error::Setting { setting: "--points", problem }.into());
+    }
+    let spec = NetworkSpec::new(&[&[2], &HIDDEN[..], &[1]].concat())?;
+    let inits = initialisations(args);
+    let settings = json!({
+        "replicas": args.replicas, "grid_replicas": args.grid_replicas, "seed": args.common.seed,
+        "steps": args.steps, "eval_every": args.eval_every, "init": args.init.to_string(), "epsilon": args.epsilon,
+    });
+    let data: Vec<&Dataset> = cases.iter().map(|case| &case.data).collect();
+    let bench = Bench::open(2, &args.common, &data, settings)?;
+
+    let members = members(args, inits.len());
+    let mut pace = Pace::default();
+    let mut outcomes = Vec::new();
+    for case in &cases {
+        let training = training(args, case, &spec, &inits, &members)?;
+        bench.report.line(&format!("training {} networks on {}, {} steps", members.len(), case.data.name, args.steps));
+        let (trajectories, spent) = training.run(&bench.gpu, &bench.folder, &bench.report)?;
+        pace.add(spent);
+        let of_case = members.iter().zip(trajectories).map(|(&member, points)| Outcome { member, points });
+        outcomes.push(of_case.collect::<Vec<_>>());
+    }
+
+    let report = report(args, &bench, &spec, &cases, &outcomes, &inits)?;
+    bench.folder.write("trainings.csv", &raw(args, &cases, &outcomes, &inits)?)?;
+    bench.finish(&report)?;
+    let paper_replicas = 10_000;
+    let seconds = training(args, &cases[0], &spec, &inits, &members)?.seconds_per_replica_step(
+        &bench.gpu,
+        pace,
+        2 * paper_replicas,
+    )?;
+    let command = format!("asgd experiment 2 --replicas {paper_replicas} --grid-replicas 0");
+    bench.announce(&command, 4.0 * paper_replicas as f64 * 10_000.0, seconds)
+}
+
+/// The one that was asked for, then the others of the grid.
+fn initialisations(args: &DummiesArgs) -> Vec<Init> {
+    let others = [Init::Kaiming, Init::Glorot, Init::Pytorch, Init::Normal(1.0)];
+    let others = others.into_iter().filter(|init| *init != args.init && args.grid_replicas > 0);
+    [args.init.clone()].into_iter().chain(others).collect()
+}
+
+fn members(args: &DummiesArgs, inits: usize) -> Vec<Member> {
+    let repeats = |init| if init == 0 { args.replicas } else { args.grid_replicas };
+    let groups = (0..inits).flat_map(|init| OPTIMIZERS.map(|optimizer| (init, optimizer)));
+    let of_group = |(init, optimizer)| {
+        (0..repeats(init) as u64).map(move |repeat| Member { init, optimizer, seed: args.common.seed + repeat })
+    };
+    groups.flat_map(of_group).collect()
+}
+
+fn training<'a>(
+    args: &DummiesArgs,
+    case: &'a Case,
+    spec: &NetworkSpec,
+    inits: &[Init],
+    members: &[Member],
+) -> Result<Training<'a>> {
+    let mut initial = Model::zeros(spec, 0);
+    for member in members {
+        initial.append(&inits[member.init].model(spec, &[member.seed])?);
+    }
+    let replica = |member: &Member| ReplicaSettings {
+        seed: member.seed,
+        optimizer: member.optimizer,
+        learning_rate: case.learning_rate,
+        epsilon: args.epsilon,
+    };
+    let settings = TrainSettings {
+        batch_size: BATCH_SIZE,
+        order: Order::Shuffled,
+        replicas: members.iter().map(replica).collect(),
+        form: None,
+    };
+    let name = if case.sooner.is_some() { "spirals" } else { "circles" };
+    Ok(Training { name, dataset: &case.data, initial, settings, steps: args.steps, evaluate_every: args.eval_every })
+}
+
+impl StopRule {
+    /// The evaluation at which a training counts as stopped.
+    fn stop(self, points: &[Point]) -> &Point {
+        let lowest = |points: &'_ [Point], loss: fn(&Point) -> f64| {
+            // A diverged loss is no minimum.
+            let value =
+                |index: &usize| if loss(&points[*index]).is_nan() { f64::INFINITY } else { loss(&points[*index]) };
+            (0..points.len()).min_by(|a, b| value(a).total_cmp(&value(b))).unwrap_or(0)
+        };
+        let index = match self {
+            Self::LowestTestLoss => lowest(points, |point| point.test.loss),
+            Self::LowestTrainLoss => lowest(points, |point| point.train.loss),
+            Self::Last => points.len() - 1,
+            Self::Patience(steps) => {
+                let mut best = 0;
+                for (index, point) in points.iter().enumerate() {
+                    if point.test.loss < points[best].test.loss {
+                        best = index;
+                    } else if point.step - points[best].step >= steps {
+                        break;
+                    }
+                }
+                best
+            }
+        };
+        &points[index]
+    }
+}
+
+/// A number of a stopped training.
+type Column = fn(&Point) -> f64;
+
+const COLUMNS: [(&str, usize, Column); 6] = [
+    ("final step", 0, |point| point.step as f64),
+    ("train accuracy", 4, |point| point.train.accuracy),
+    ("train loss", 4, |point| point.train.loss),
+    ("test accuracy", 4, |point| point.test.accuracy),
+    ("test loss", 4, |point| point.test.loss),
+    ("true dummies", 2, |point| f64::from(point.train.true_dummies())),
+];
+
+/// The trainings of one initialisation and optimizer.
+fn group(outcomes: &[Outcome], init: usize, optimizer: Optimizer) -> impl Iterator<Item = &Outcome> {
+    outcomes.iter().filter(move |outcome| outcome.member.init == init && outcome.member.optimizer == optimizer)
+}
+
+/// A number of both optimizers' trainings, seed by seed: aSGD minus SGD.
+fn difference(outcomes: &[Outcome], init: usize, rule: StopRule, value: Column) -> Summary {
+    let [asgd, sgd] = OPTIMIZERS.map(|optimizer| group(outcomes, init, optimizer));
+    Summary::of(asgd.zip(sgd).map(|(asgd, sgd)| value(rule.stop(&asgd.points)) - value(rule.stop(&sgd.points))))
+}
+
+fn report(
+    args: &DummiesArgs,
+    bench: &Bench,
+    spec: &NetworkSpec,
+    cases: &[Case],
+    outcomes: &[Vec<Outcome>],
+    inits: &[Init],
+) -> Result<Report> {
+    let rule = args.stop_rule;
+    let mut report = Report::new("Experiment 2: true dummy nodes and convergence, aSGD beside SGD");
+    report.text(html! {
+        p { "Shi, Yang, Tang, Yang, Mathematics 2022, 10, 863, section 3.2. Network 2-10-10-10-10-10-1 with one sigmoid unit, "
+            "batches of " (BATCH_SIZE) ", learning rate 0.01 on circles and 0.05 on spirals, at most " (args.steps) " steps, "
+            (args.replicas) " trainings a group (the paper: 10,000 steps, 10,000 trainings). A true dummy is a hidden node that no "
+            "training sample activates." }
+        p { "What the paper does not say is chosen here: " (args.points) " points a data set, split 7:3; circles of radius 1 and 0.5 "
+            "with normal noise of " (args.circles_noise) "; spirals of one turn with uniform noise of width " (args.spirals_noise)
+            "; initial weights " (args.init.to_string()) ", biases zero unless the initialisation says otherwise; ε = " (args.epsilon)
+            ". A training counts as stopped by the rule " code { (rule.to_string()) } ", looked at every " (args.eval_every)
+            " steps. Kaiming's weights are the default because they are the usual ones for ReLU; the grid below shows what the choice changes." }
+    });
+    report.text(adapter_line(&bench.gpu));
+
+    report.heading("Convergence (figure 5)");
+    report.table(summary_table(args, cases, outcomes));
+    let mut panels = Vec::new();
+    for (case, outcomes) in cases.iter().zip(outcomes) {
+        for (name, _, value) in &COLUMNS[..5] {
+            let box_of = |optimizer| {
+                let values: Vec<f64> =
+                    group(outcomes, 0, optimizer).map(|outcome| value(rule.stop(&outcome.points))).collect();
+                (shown(optimizer).to_string(), color(optimizer), quartiles(&values), Summary::of(values.clone()).mean)
+            };
+            panels.push(BoxPanel {
+                title: format!("{}: {name}", case.data.name),
+                y: name,
+                boxes: OPTIMIZERS.map(box_of).into(),
+            });
+        }
+    }
+    report.figure(
+        "figure-5",
+        "Final step, accuracies and losses where training stopped. Boxes span the quartiles, whiskers all trainings; the line is the median, the dot the mean.",
+        boxes("Where training stopped", &panels, 5, (250, 270))?,
+    );
+
+    report.heading("True dummy nodes (figures 6 and 7)");
+    let histograms: Vec<BarPanel> =
+        cases.iter().zip(outcomes).map(|(case, outcomes)| histogram(case, outcomes, rule)).collect();
+    report.figure(
+        "figure-6",
+        "How many of the 50 hidden nodes are true dummies in one training. Grey: the same networks at step 0, before any training, which the paper does not show.",
+        bars("True dummy nodes in a training", &histograms, 1, (940, 280))?,
+    );
+    let probabilities: Vec<BarPanel> =
+        cases.iter().zip(outcomes).map(|(case, outcomes)| by_node(case, outcomes, rule, spec)).collect();
+    report.figure(
+        "figure-7",
+        "Share of trainings in which a node is a true dummy, by layer and node; layer 5 is next to the output. Grey: at step 0.",
+        bars("Probability of a true dummy node", &probabilities, 1, (940, 280))?,
+    );
+    report.table(layer_table(args, cases, outcomes, spec));
+
+    report.heading("What the paper claims");
+    report.table(claims_table(args, cases, outcomes, spec));
+    if inits.len() > 1 {
+        report.heading("How the conclusions depend on what the paper does not say");
+        report.table(grid_table(args, cases, outcomes, inits));
+    }
+    Ok(report)
+}
+
+fn summary_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>]) -> Table {
+    let names = COLUMNS.map(|(name, ..)| name);
+    let header = [&["data", "method"], &names[..], &["true dummies at step 0"]].concat();
+    let caption = format!("Mean ± standard deviation of {} trainings where they stopped.", args.replicas);
+    let mut table = Table::new("convergence", caption, &header);
+    for (case, outcomes) in cases.iter().zip(outcomes) {
+        for optimizer in OPTIMIZERS {
+            let summary = |value: Column| {
+                Summary::of(group(outcomes, 0, optimizer).map(|outcome| value(args.stop_rule.stop(&outcome.points))))
+            };
+            let cells = COLUMNS.map(|(_, digits, value)| Cell::Spread(summary(value), digits));
+            let at_start = Summary::of(
+                group(outcomes, 0, optimizer).map(|outcome| f64::from(outcome.points[0].train.true_dummies())),
+            );
+            let mut row = vec![case.data.name.as_str().into(), shown(optimizer).into()];
+            row.extend(cells);
+            row.push(Cell::Spread(at_start, 2));
+            table.rows.push(row);
+        }
+    }
+    table
+}
+
+fn histogram(case: &Case, outcomes: &[Outcome], rule: StopRule) -> BarPanel {
+    let dummies = |optimizer| -> Vec<u32> {
+        group(outcomes, 0, optimizer).map(|outcome| rule.stop(&outcome.points).train.true_dummies()).collect()
+    };
+    let start: Vec<u32> =
+        group(outcomes, 0, Optimizer::Asgd).map(|outcome| outcome.points[0].train.true_dummies()).collect();
+    let sets = [("at step 0".to_string(), GREY, start)].into_iter();
+    let sets: Vec<_> = sets
+        .chain(OPTIMIZERS.map(|optimizer| (shown(optimizer).to_string(), color(optimizer), dummies(optimizer))))
+        .collect();
+    let most = sets.iter().flat_map(|(_, _, counts)| counts).copied().max().unwrap_or(0);
+    let share = |counts: &[u32], number: u32| {
+        counts.iter().filter(|&&count| count == number).count() as f64 / counts.len() as f64
+    };
+    BarPanel {
+        title: case.data.name.clone(),
+        x: "true dummy nodes",
+        y: "share of trainings",
+        places: (0..=most).map(|number| number.to_string()).collect(),
+        series: sets
+            .into_iter()
+            .map(|(name, color, counts)| (name, color, (0..=most).map(|number| share(&counts, number)).collect()))
+            .collect(),
+        group: 0,
+    }
+}
+
+/// Share of the evaluations in which each hidden node is a true dummy.
+fn probabilities<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<f64> {
+    let nodes = HIDDEN.iter().sum::<usize>();
+    let mut counts = vec![0.0; nodes];
+    let mut trainings = 0.0;
+    for point in points {
+        trainings += 1.0;
+        for (count, node) in counts.iter_mut().zip(&point.train.nodes) {
+            *count += f64::from(u8::from(*node == Activity::Never));
+        }
+    }
+    counts.into_iter().map(|count| count / trainings).collect()
+}
+
+fn by_node(case: &Case, outcomes: &[Outcome], rule: StopRule, spec: &NetworkSpec) -> BarPanel {
+    let start = probabilities(group(outcomes, 0, Optimizer::Asgd).map(|outcome| &outcome.points[0]));
+    let of = |optimizer| {
+        let values = probabilities(group(outcomes, 0, optimizer).map(|outcome| rule.stop(&outcome.points)));
+        (shown(optimizer).to_string(), color(optimizer), values)
+    };
+    let mut series = vec![("at step 0".to_string(), GREY, start)];
+    series.extend(OPTIMIZERS.map(of));
+    let hidden = &spec.widths()[1..spec.widths().len() - 1];
+    BarPanel {
+        title: case.data.name.clone(),
+        x: "hidden node (layer.node)",
+        y: "probability",
+        places: hidden
+            .iter()
+            .enumerate()
+            .flat_map(|(layer, &width)| {
+                (1..=width).map(move |node| if node % 5 == 1 { format!("{}.{node}", layer + 1) } else { String::new() })
+            })
+            .collect(),
+        series,
+        group: hidden[0],
+    }
+}
+
+/// Share of a layer's nodes that are true dummies, training by training.
+fn share_in_layer(points: &Point, layer: usize) -> f64 {
+    let first: usize = HIDDEN[..layer].iter().sum();
+    let nodes = &points.train.nodes[first..][..HIDDEN[layer]];
+    nodes.iter().filter(|&&node| node == Activity::Never).count() as f64 / HIDDEN[layer] as f64
+}
+
+fn layer_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], spec: &NetworkSpec) -> Table {
+    let layers = spec.layers().len() - 1;
+    let names: Vec<String> = (1..=layers).map(|layer| format!("layer {layer}")).collect();
+    let mut header = vec!["data", "method"];
+    header.extend(names.iter().map(String::as_str));
+    let mut table = Table::new(
+        "dummies-by-layer",
+        "Probability that a node of a layer is a true dummy: mean ± standard deviation over the trainings.",
+        &header,
+    );
+    for (case, outcomes) in cases.iter().zip(outcomes) {
+        for (name, optimizer, at_start) in
+            [("at step 0", OPTIMIZERS[0], true), ("aSGD", OPTIMIZERS[0], false), ("SGD", OPTIMIZERS[1], false)]
+        {
+            let mut row: Vec<Cell> = vec![case.data.name.as_str().into(), name.into()];
+            for layer in 0..layers {
+                let of = |outcome: &Outcome| {
+                    share_in_layer(
+                        if at_start { &outcome.points[0] } else { args.stop_rule.stop(&outcome.points) },
+                        layer,
+                    )
+                };
+                row.push(Cell::Spread(Summary::of(group(outcomes, 0, optimizer).map(of)), 3));
+            }
+            table.rows.push(row);
+        }
+    }
+    table
+}
+
+fn claims_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], spec: &NetworkSpec) -> Table {
+    let rule = args.stop_rule;
+    let last = spec.layers().len() - 2;
+    let mut table = claims::table();
+    for (case, outcomes) in cases.iter().zip(outcomes) {
+        let name = &case.data.name;
+        let more = difference(outcomes, 0, rule, |point| f64::from(point.train.true_dummies()));
+        claims::add(
+            &mut table,
+            format!("{name}: aSGD leaves more true dummies than SGD"),
+            &more,
+            2,
+            Verdict::of_more(&more),
+        );
+        let claim = format!("{name}: about {} more", case.more_dummies);
+        claims::add(&mut table, claim, &more, 2, Verdict::of_about(&more, case.more_dummies));
+        let near_output = Summary::of(
+            group(outcomes, 0, Optimizer::Asgd).map(|outcome| share_in_layer(rule.stop(&outcome.points), last)),
+        );
+        let claim = format!(
+            "{name}: near the output a node is a true dummy with probability about {} under aSGD",
+            case.probability
+        );
+        claims::add(&mut table, claim, &near_output, 3, Verdict::of_about(&near_output, case.probability));
+        if let Some(steps) = case.sooner {
+            let sooner = difference(outcomes, 0, rule, |point| -(point.step as f64));
+            claims::add(&mut table, format!("{name}: aSGD converges sooner"), &sooner, 0, Verdict::of_more(&sooner));
+            let claim = format!("{name}: about {steps} steps sooner");
+            claims::add(&mut table, claim, &sooner, 0, Verdict::of_about(&sooner, steps));
+        }
+    }
+    table
+}
+
+fn grid_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], inits: &[Init]) -> Table {
+    let header = [
+        "data",
+        "initial weights",
+        "stop rule",
+        "trainings",
+        "dummies at step 0",
+        "dummies aSGD",
+        "dummies SGD",
+        "aSGD - SGD",
+        "SGD stops later by",
+        "test accuracy aSGD",
+        "test accuracy SGD",
+    ];
+    let caption = "Initialisation and stop rule, everything else as above. Differences seed by seed.";
+    let mut table = Table::new("grid", caption, &header);
+    let rules = [StopRule::LowestTestLoss, StopRule::LowestTrainLoss, StopRule::Patience(1000), StopRule::Last];
+    for (case, outcomes) in cases.iter().zip(outcomes) {
+        for (index, init) in inits.iter().enumerate() {
+            for rule in rules {
+                let of = |optimizer, value: Column| {
+                    Summary::of(group(outcomes, index, optimizer).map(|outcome| value(rule.stop(&outcome.points))))
+                };
+                let dummies: Column = |point| f64::from(point.train.true_dummies());
+                let accuracy: Column = |point| point.test.accuracy;
+                let at_start =
+                    Summary::of(group(outcomes, index, Optimizer::Asgd).map(|outcome| dummies(&outcome.points[0])));
+                let trainings = if index == 0 { args.replicas } else { args.grid_replicas };
+                table.rows.push(vec![
+                    case.data.name.as_str().into(),
+                    init.to_string().into(),
+                    rule.to_string().into(),
+                    Cell::Number(trainings as f64, 0),
+                    Cell::Spread(at_start, 1),
+                    Cell::Spread(of(Optimizer::Asgd, dummies), 1),
+                    Cell::Spread(of(Optimizer::Sgd, dummies), 1),
+                    Cell::Spread(difference(outcomes, index, rule, dummies), 1),
+                    Cell::Spread(difference(outcomes, index, rule, |point| -(point.step as f64)), 0),
+                    Cell::Spread(of(Optimizer::Asgd, accuracy), 3),
+                    Cell::Spread(of(Optimizer::Sgd, accuracy), 3),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+/// Every training, a row each.
+fn raw(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], inits: &[Init]) -> Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let names = COLUMNS.map(|(name, ..)| name.replace(' ', "_"));
+    let fixed = ["data", "init", "method", "seed"].map(String::from);
+    writer.write_record(fixed.iter().chain(&names).chain(&["true_dummies_at_step_0".to_string()]))?;
+    for (case, outcomes) in cases.iter().zip(outcomes) {
+        for Outcome { member, points } in outcomes {
+            let stop = args.stop_rule.stop(points);
+            let fixed = [
+                case.data.name.clone(),
+                inits[member.init].to_string(),
+                member.optimizer.to_string(),
+                member.seed.to_string(),
+            ];
+            let values = COLUMNS.map(|(_, _, value)| value(stop).to_string());
+            writer.write_record(fixed.iter().chain(&values).chain(&[points[0].train.true_dummies().to_string()]))?;
+        }
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use asgd::Evaluation;
+
+    use super::*;
+
+    fn points(test_losses: &[f64]) -> Vec<Point> {
+        let evaluation = |loss| Evaluation { loss, accuracy: 0.5, nodes: Vec::new() };
+        let point = |(index, &loss)| Point {
+            step: 100 * index as u64,
+            train: evaluation(-(index as f64)),
+            test: evaluation(loss),
+        };
+        test_losses.iter().enumerate().map(point).collect()
+    }
+
+    #[test]
+    fn stop_rules() {
+        let points = points(&[5.0, 3.0, 4.0, 3.5, 2.0, f64::NAN, 2.0]);
+        let step = |rule: StopRule| rule.stop(&points).step;
+        assert_eq!(step(StopRule::LowestTestLoss), 400, "the first of equal ones");
+        assert_eq!(step(StopRule::LowestTrainLoss), 600);
+        assert_eq!(step(StopRule::Last), 600);
+        assert_eq!(step(StopRule::Patience(200)), 100);
+        assert_eq!(step(StopRule::Patience(300)), 400);
+        assert_eq!("patience:200".parse(), Ok(StopRule::Patience(200)));
+        for wrong in ["", "patience", "patience:", "patience:0", "patience:-1", "first"] {
+            assert!(wrong.parse::<StopRule>().is_err(), "{wrong}");
+        }
+    }
+}

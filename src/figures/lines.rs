@@ -1,0 +1,111 @@
+//! Curves with bands.
+
+use anyhow::Result;
+use plotters::prelude::*;
+
+use super::{failed, grid, range_of, Area, BLUE, VERMILION};
+use crate::run_folder::Row;
+
+/// A line and the band around it.
+pub struct Curve {
+    pub name: String,
+    pub color: RGBColor,
+    /// (x, [y, lower and upper end of the band]).
+    pub points: Vec<(f64, [f64; 3])>,
+}
+
+/// Curves that share axes.
+pub struct LinePanel {
+    pub title: String,
+    pub x: &'static str,
+    pub y: &'static str,
+    pub curves: Vec<Curve>,
+    pub legend: SeriesLabelPosition,
+    /// Of the y axis; around all curves where there is none.
+    pub y_range: Option<(f64, f64)>,
+}
+
+/// Panels of curves in a grid.
+pub fn lines(title: &str, panels: &[LinePanel], columns: usize, size: (u32, u32)) -> Result<String> {
+    grid(title, panels, columns, size, draw)
+}
+
+/// Loss and accuracy over the epochs of a run: lines are means, bands span all replicas.
+pub fn learning_curve(title: &str, rows: &[Row]) -> Result<String> {
+    let replicas = rows.iter().map(|row| row.replica).max().map_or(0, |last| last + 1);
+    let band = if replicas > 1 { format!("; mean and range of {replicas} replicas") } else { String::new() };
+    let panel = |y, values: [fn(&Row) -> f64; 2], legend| LinePanel {
+        title: String::new(),
+        x: "epoch",
+        y,
+        curves: [("training set", BLUE, values[0]), ("test set", VERMILION, values[1])]
+            .map(|(name, color, value)| Curve { name: name.to_string(), color, points: mean_and_range(rows, value) })
+            .into(),
+        legend,
+        y_range: None,
+    };
+    let panels = [
+        panel("cross-entropy (nats)", [|row| row.train.loss, |row| row.test.loss], SeriesLabelPosition::UpperRight),
+        panel("accuracy", [|row| row.train.accuracy, |row| row.test.accuracy], SeriesLabelPosition::LowerRight),
+    ];
+    lines(&format!("{title}{band}"), &panels, 2, (450, 390))
+}
+
+fn mean_and_range(rows: &[Row], value: fn(&Row) -> f64) -> Vec<(f64, [f64; 3])> {
+    let mut sorted: Vec<(f64, f64)> =
+        rows.iter().map(|row| (row.epoch, value(row))).filter(|(_, value)| value.is_finite()).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let points = sorted.chunk_by(|a, b| a.0 == b.0).map(|group| {
+        let values = || group.iter().map(|(_, value)| *value);
+        let mean = values().sum::<f64>() / group.len() as f64;
+        (group[0].0, [mean, values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max)])
+    });
+    points.collect()
+}
+
+fn draw(area: &Area<'_>, panel: &LinePanel) -> Result<()> {
+    let LinePanel { title, x, y, curves, legend, y_range } = panel;
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let end = points().map(|(x, _)| *x).fold(0.0, f64::max).max(1e-9);
+    let (low, high) = y_range.unwrap_or_else(|| range_of(points().flat_map(|(_, values)| *values)));
+    let mut builder = ChartBuilder::on(area);
+    builder.margin(12).x_label_area_size(40).y_label_area_size(56);
+    if !title.is_empty() {
+        builder.caption(title, ("sans-serif", 14));
+    }
+    let mut chart = builder.build_cartesian_2d(0.0..end, low..high).map_err(failed)?;
+    chart
+        .configure_mesh()
+        .x_desc(*x)
+        .y_desc(*y)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.12))
+        .label_style(("sans-serif", 13))
+        .axis_desc_style(("sans-serif", 14))
+        .draw()
+        .map_err(failed)?;
+    for Curve { name, color, points } in curves {
+        let color = *color;
+        let cut = |value: f64| value.clamp(low, high);
+        if points.iter().any(|(_, [_, low, high])| low < high) {
+            let upper = points.iter().map(|(x, [_, _, high])| (*x, cut(*high)));
+            let lower = points.iter().rev().map(|(x, [_, low, _])| (*x, cut(*low)));
+            let band = Polygon::new(upper.chain(lower).collect::<Vec<_>>(), color.mix(0.2));
+            chart.draw_series(std::iter::once(band)).map_err(failed)?;
+        }
+        let line = points.iter().map(|(x, [y, ..])| (*x, cut(*y)));
+        chart
+            .draw_series(LineSeries::new(line, color.stroke_width(2)))
+            .map_err(failed)?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
+    }
+    chart
+        .configure_series_labels()
+        .position(legend.clone())
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .label_font(("sans-serif", 13))
+        .draw()
+        .map_err(failed)
+}
