@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use asgd::{Init, Optimizer, Order};
 use clap::{Args, Parser, Subcommand};
@@ -66,7 +67,7 @@ pub struct PathsArgs {
     #[command(flatten)]
     pub common: CommonArgs,
     /// Steps of training.
-    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = at_least_one::<u64>)]
+    #[arg(long, value_name = "N", default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub steps: u64,
     /// Learning rate of both optimizers.
     #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = positive)]
@@ -82,7 +83,7 @@ pub struct PathsArgs {
     pub init: Init,
     /// Points, split 7:3 into training and test set.
     #[arg(long, value_name = "POINTS", default_value_t = 1000)]
-    pub points: usize,
+    pub samples: usize,
     /// Standard deviation of the circles' noise.
     #[arg(long, default_value_t = 0.1, value_parser = not_negative::<f64>)]
     pub noise: f64,
@@ -102,10 +103,10 @@ pub struct DummiesArgs {
     #[arg(long, value_name = "R", default_value_t = 10)]
     pub grid_replicas: usize,
     /// Steps at most.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one::<u64>)]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub steps: u64,
     /// Steps from one evaluation to the next.
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one::<u64>)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub eval_every: u64,
     /// Where a training counts as stopped: lowest-test-loss, lowest-train-loss, patience:STEPS (the lowest test loss
     /// before the first STEPS steps without a lower one), or last.
@@ -117,9 +118,12 @@ pub struct DummiesArgs {
     /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading.
     #[arg(long, default_value_t = 1e-8, value_parser = not_negative::<f32>)]
     pub epsilon: f32,
+    /// Seconds from one save of what is trained to the next; that much is lost if the program is killed.
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub save_every: Duration,
     /// Points of each data set, split 7:3 into training and test set.
     #[arg(long, value_name = "POINTS", default_value_t = 1000)]
-    pub points: usize,
+    pub samples: usize,
     /// Standard deviation of the circles' noise.
     #[arg(long, value_name = "STD", default_value_t = 0.1, value_parser = not_negative::<f64>)]
     pub circles_noise: f64,
@@ -174,7 +178,7 @@ pub struct LearningRatesArgs {
     #[arg(long, value_name = "R", default_value_t = 3, value_parser = at_least_one::<usize>)]
     pub replicas: usize,
     /// Passes over the training set.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one::<u64>)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub epochs: u64,
     /// Initial weights: kaiming, glorot, pytorch or normal:STD. N(0, 1) reproduces the paper's figures.
     #[arg(long, value_name = "INIT", default_value = "normal:1", value_parser = drawn_init)]
@@ -182,9 +186,17 @@ pub struct LearningRatesArgs {
     /// epsilon in S / (c + epsilon) of aSGD, or several, separated by commas, to compare them.
     #[arg(long, default_value = "1e-8", value_delimiter = ',', value_parser = not_negative::<f32>)]
     pub epsilon: Vec<f32>,
+    /// Seconds from one save of what is trained to the next; that much is lost if the program is killed.
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub save_every: Duration,
     /// Folder that holds mnist/. [default: $ASGD_DATA_DIR, else the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|_| "expected a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// An initialisation for which a seed is enough.

@@ -13,7 +13,7 @@ use super::report::Report;
 use super::side_by_side::{Pace, Point, Training};
 use super::statistics::{quartiles, Summary};
 use super::table::{Cell, Table};
-use super::{adapter_line, check_seed, color, shown, Bench, OPTIMIZERS};
+use super::{adapter_line, check_seed, color, scientific, shown, Bench, OPTIMIZERS};
 use crate::cli::{DummiesArgs, StopRule};
 use crate::figures::{bars, boxes, BarPanel, BoxPanel, GREY};
 
@@ -48,18 +48,18 @@ struct Outcome {
 }
 
 pub fn run(args: &DummiesArgs) -> Result<()> {
-    let points = args.points;
+    let samples = args.samples;
     check_seed(args.common.seed, args.replicas.max(args.grid_replicas))?;
     let cases = [
         Case {
-            data: Circles { samples: points, noise: args.circles_noise, ..Circles::default() }.dataset()?,
+            data: Circles { samples, noise: args.circles_noise, ..Circles::default() }.dataset()?,
             learning_rate: 0.01,
             more_dummies: 5.0,
             probability: 0.2,
             sooner: None,
         },
         Case {
-            data: Spirals { samples: points, noise: args.spirals_noise, ..Spirals::default() }.dataset()?,
+            data: Spirals { samples, noise: args.spirals_noise, ..Spirals::default() }.dataset()?,
             learning_rate: 0.05,
             more_dummies: 3.0,
             probability: 0.12,
@@ -68,8 +68,8 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
     ];
     if cases[0].data.train.len() < BATCH_SIZE {
         let problem =
-            format!("{points} points make {} training samples; a batch has {BATCH_SIZE}", cases[0].data.train.len());
-        return Err(Error::Setting { setting: "--points", problem }.into());
+            format!("{samples} points make {} training samples; a batch has {BATCH_SIZE}", cases[0].data.train.len());
+        return Err(Error::Setting { setting: "--samples", problem }.into());
     }
     let spec = NetworkSpec::new(&[&[2], &HIDDEN[..], &[1]].concat())?;
     let inits = initialisations(args);
@@ -145,7 +145,15 @@ fn training<'a>(
         form: None,
     };
     let name = if case.sooner.is_some() { "spirals" } else { "circles" };
-    Ok(Training { name, dataset: &case.data, initial, settings, steps: args.steps, evaluate_every: args.eval_every })
+    Ok(Training {
+        name,
+        dataset: &case.data,
+        initial,
+        settings,
+        steps: args.steps,
+        evaluate_every: args.eval_every,
+        save_every: args.save_every,
+    })
 }
 
 impl StopRule {
@@ -215,9 +223,9 @@ fn report(
             "batches of " (BATCH_SIZE) ", learning rate 0.01 on circles and 0.05 on spirals, at most " (args.steps) " steps, "
             (args.replicas) " trainings a group (the paper: 10,000 steps, 10,000 trainings). A true dummy is a hidden node that no "
             "training sample activates." }
-        p { "What the paper does not say is chosen here: " (args.points) " points a data set, split 7:3; circles of radius 1 and 0.5 "
+        p { "What the paper does not say is chosen here: " (args.samples) " points a data set, split 7:3; circles of radius 1 and 0.5 "
             "with normal noise of " (args.circles_noise) "; spirals of one turn with uniform noise of width " (args.spirals_noise)
-            "; initial weights " (args.init.to_string()) ", biases zero unless the initialisation says otherwise; ε = " (args.epsilon)
+            "; initial weights " (args.init.to_string()) ", biases zero unless the initialisation says otherwise; ε = " (scientific(args.epsilon))
             ". A training counts as stopped by the rule " code { (rule.to_string()) } ", looked at every " (args.eval_every)
             " steps. Kaiming's weights are the default because they are the usual ones for ReLU; the grid below shows what the choice changes." }
     });

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use asgd::{Dataset, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
 use maud::html;
-use plotters::chart::SeriesLabelPosition;
 use serde_json::json;
 
 use super::claims::{self, Verdict};
@@ -11,10 +10,10 @@ use super::report::Report;
 use super::side_by_side::{Point, Training};
 use super::statistics::Summary;
 use super::table::{Cell, Table};
-use super::{adapter_line, check_seed, shown, Bench};
+use super::{adapter_line, check_seed, scientific, shown, Bench};
 use crate::cli::LearningRatesArgs;
 use crate::data_source::open_mnist;
-use crate::figures::{lines, Curve, LinePanel, PALETTE};
+use crate::figures::{lines, Curve, Legend, LinePanel, PALETTE};
 
 const WIDTHS: [usize; 4] = [784, 30, 20, 10];
 const BATCH_SIZE: usize = 64;
@@ -76,7 +75,7 @@ impl Group {
     fn name(&self, several_epsilons: bool) -> String {
         let PaperRow { optimizer, learning_rate, .. } = self.row();
         let epsilon = if several_epsilons && *optimizer == Optimizer::Asgd {
-            format!(", ε {}", self.epsilon)
+            format!(", ε {}", scientific(self.epsilon))
         } else {
             String::new()
         };
@@ -157,7 +156,15 @@ fn training<'a>(
     }
     let settings = TrainSettings { batch_size: BATCH_SIZE, order: Order::Shuffled, replicas, form: None };
     let every = steps_per_epoch(data);
-    Ok(Training { name: "mnist", dataset: data, initial, settings, steps: args.epochs * every, evaluate_every: every })
+    Ok(Training {
+        name: "mnist",
+        dataset: data,
+        initial,
+        settings,
+        steps: args.epochs * every,
+        evaluate_every: every,
+        save_every: args.save_every,
+    })
 }
 
 fn report(args: &LearningRatesArgs, bench: &Bench, data: &Dataset, groups: &[Group]) -> Result<Report> {
@@ -167,7 +174,7 @@ fn report(args: &LearningRatesArgs, bench: &Bench, data: &Dataset, groups: &[Gro
         p { "Shi, Yang, Tang, Yang, Mathematics 2022, 10, 863, section 3.3. Network 784-30-20-10, batches of " (BATCH_SIZE) ", "
             (data.train.len()) " training and " (data.test.len()) " test images, pixels / 255, " (args.epochs) " epochs, " (args.replicas)
             " trainings a row (the paper: " (PAPER_EPOCHS) " epochs, " (PAPER_REPLICAS) " trainings), initial weights " (args.init.to_string())
-            ", biases 0, ε = " (args.epsilon.iter().map(f32::to_string).collect::<Vec<_>>().join(" and ")) ". Every row starts from the same networks." }
+            ", biases 0, ε = " (args.epsilon.iter().copied().map(scientific).collect::<Vec<_>>().join(" and ")) ". Every row starts from the same networks." }
         @if args.epochs != PAPER_EPOCHS {
             p { "The paper trained " (PAPER_EPOCHS) " epochs. After " (args.epochs) " the slow rows have not arrived, so that differences from the paper's "
                 "numbers mean little; the order of the rows at equal epochs means more." }
@@ -210,7 +217,7 @@ fn results_table(args: &LearningRatesArgs, groups: &[Group], data: &Dataset) -> 
         let mut row = vec![
             shown(*optimizer).into(),
             learning_rate.to_string().into(),
-            if *optimizer == Optimizer::Asgd { group.epsilon.to_string().into() } else { "".into() },
+            if *optimizer == Optimizer::Asgd { scientific(group.epsilon).into() } else { "".into() },
             Cell::Spread(epochs, 1),
         ];
         row.extend(COLUMNS.map(|(_, value)| Cell::Spread(group.summary(value), 4)));
@@ -328,7 +335,7 @@ fn curves(title: &str, groups: &[Group], chosen: Choice, steps_per_epoch: u64, s
                 .any(|&(optimizer, rate)| optimizer == group.row().optimizer && rate == group.row().learning_rate)
         })
         .collect();
-    let panel = |(name, value): (&'static str, Column), legend| {
+    let panel = |(name, value): (&'static str, Column)| {
         let curve = |(group, color): (&&Group, _)| {
             let epochs = group.trajectories[0].len();
             // The networks before training say nothing of the learning rate and would set the scale.
@@ -343,14 +350,10 @@ fn curves(title: &str, groups: &[Group], chosen: Choice, steps_per_epoch: u64, s
         // Around the means: a band of few repeats may be wider than the figure.
         let means = curves.iter().flat_map(|curve| curve.points.iter().map(|(_, [mean, ..])| *mean));
         let y_range = Some(crate::figures::range_of(means));
-        LinePanel { title: name.to_string(), x: "epoch", y: name, curves, legend, y_range }
+        let y = if name.ends_with("loss") { "cross-entropy (nats)" } else { "accuracy" };
+        LinePanel { title: name.to_string(), x: "epoch", y, curves, legend: Legend::Beside, y_range }
     };
-    let panels = [
-        panel(COLUMNS[1], SeriesLabelPosition::UpperRight),
-        panel(COLUMNS[3], SeriesLabelPosition::UpperRight),
-        panel(COLUMNS[0], SeriesLabelPosition::LowerRight),
-        panel(COLUMNS[2], SeriesLabelPosition::LowerRight),
-    ];
+    let panels = [panel(COLUMNS[1]), panel(COLUMNS[3]), panel(COLUMNS[0]), panel(COLUMNS[2])];
     lines(title, &panels, 2, (520, 380))
 }
 
@@ -367,7 +370,7 @@ fn claims_table(groups: &[Group], several: bool) -> Table {
     epsilons.sort_by(f32::total_cmp);
     epsilons.dedup();
     for epsilon in epsilons {
-        let with = if several { format!(" (ε {epsilon})") } else { String::new() };
+        let with = if several { format!(" (ε {})", scientific(epsilon)) } else { String::new() };
         let mut compare = |claim: String, asgd: f32, sgd: f32, value: Column, digits: usize| {
             if let (Some(asgd), Some(sgd)) = (find(Optimizer::Asgd, asgd, epsilon), find(Optimizer::Sgd, sgd, epsilon))
             {

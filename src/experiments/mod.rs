@@ -123,6 +123,15 @@ fn check_seed(seed: u64, replicas: usize) -> Result<()> {
     Ok(())
 }
 
+/// ε as the options take it: 1e-8, 1.
+fn scientific(epsilon: f32) -> String {
+    if epsilon > 0.0 && epsilon < 1e-3 {
+        format!("{epsilon:e}")
+    } else {
+        epsilon.to_string()
+    }
+}
+
 /// Seconds as people say them.
 fn duration(seconds: f64) -> String {
     match seconds {

@@ -8,14 +8,13 @@ use asgd::{
     Activity, Dataset, Error, Evaluation, Model, NetworkSpec, Order, ReplicaSettings, Split, TrainSettings, Trainer,
 };
 use maud::html;
-use plotters::chart::SeriesLabelPosition;
 use serde_json::json;
 
 use super::report::Report;
 use super::table::{Cell, Table};
-use super::{adapter_line, shown, Bench, OPTIMIZERS};
+use super::{adapter_line, scientific, shown, Bench, OPTIMIZERS};
 use crate::cli::PathsArgs;
-use crate::figures::{lines, scatter, Curve, LinePanel, Mark, ScatterPanel, BLUE, GREY, PALETTE, VERMILION};
+use crate::figures::{lines, scatter, Curve, Legend, LinePanel, Mark, ScatterPanel, BLUE, GREY, PALETTE, VERMILION};
 
 const WIDTHS: [usize; 4] = [2, 3, 2, 1];
 
@@ -39,10 +38,10 @@ struct Snapshot {
 }
 
 pub fn run(args: &PathsArgs) -> Result<()> {
-    let data = Circles { samples: args.points, noise: args.noise, ..Circles::default() }.dataset()?;
+    let data = Circles { samples: args.samples, noise: args.noise, ..Circles::default() }.dataset()?;
     if data.train.len() < args.batch_size {
         let problem =
-            format!("{}, but {} points make only {} training samples", args.batch_size, args.points, data.train.len());
+            format!("{}, but {} points make only {} training samples", args.batch_size, args.samples, data.train.len());
         return Err(Error::Setting { setting: "--batch-size", problem }.into());
     }
     let spec = NetworkSpec::new(&WIDTHS)?;
@@ -94,8 +93,8 @@ pub fn run(args: &PathsArgs) -> Result<()> {
     report.text(html! {
         p { "Shi, Yang, Tang, Yang, Mathematics 2022, 10, 863, sections 2.2 and 3.1. Network 2-3-2-1 on concentric circles, aSGD and SGD "
             "from the same initial parameters with the same batches of " (args.batch_size) ", learning rate " (args.lr) ", " (args.steps)
-            " steps, ε = " (args.epsilon) ", seed " (args.common.seed) ". The paper says neither points, noise, initialisation nor learning rate; chosen here: "
-            (args.points) " points split 7:3, radius 1 and 0.5, normal noise of " (args.noise) ", weights " (args.init.to_string()) ", biases 0." }
+            " steps, ε = " (scientific(args.epsilon)) ", seed " (args.common.seed) ". The paper says neither points, noise, initialisation nor learning rate; chosen here: "
+            (args.samples) " points split 7:3, radius 1 and 0.5, normal noise of " (args.noise) ", weights " (args.init.to_string()) ", biases 0." }
     });
     report.text(adapter_line(&bench.gpu));
     factors(&mut report, &data, &initial, &model)?;
@@ -246,7 +245,7 @@ fn paths_figure(spec: &NetworkSpec, path: &[Snapshot]) -> Result<String> {
                 x: "step",
                 y: "value",
                 curves: curves.collect(),
-                legend: SeriesLabelPosition::UpperRight,
+                legend: Legend::Beside,
                 y_range,
             });
         }

@@ -24,6 +24,8 @@ pub struct Training<'a> {
     pub steps: u64,
     /// Evaluations are at step 0, at the multiples of this, and at the last step.
     pub evaluate_every: u64,
+    /// A killed process loses at most this, and the time from one evaluation to the next.
+    pub save_every: Duration,
 }
 
 /// One evaluation of one replica.
@@ -53,9 +55,6 @@ impl Pace {
         (self.replica_steps > 0.0).then(|| self.seconds / self.replica_steps)
     }
 }
-
-/// A killed process loses at most this, and one evaluation; or twenty times what saving takes, so that it stays cheap.
-const SAVE_EVERY: Duration = Duration::from_secs(15);
 
 impl Training<'_> {
     /// Trains what is not trained yet. Returns every replica's evaluations, in the order of their steps.
@@ -140,7 +139,6 @@ impl Training<'_> {
         mut progress: impl FnMut(u64),
     ) -> Result<Pace> {
         let mut saved = Instant::now();
-        let mut save_every = SAVE_EVERY;
         let mut begin = Instant::now();
         let mut pace = Pace::default();
         let mut intervals = 0;
@@ -162,12 +160,10 @@ impl Training<'_> {
                 }
             }
             state.step = step;
-            if step == self.steps || saved.elapsed() > save_every {
-                let start = Instant::now();
+            if step == self.steps || saved.elapsed() >= self.save_every {
                 state.model = trainer.model()?;
                 state.save(path)?;
                 saved = Instant::now();
-                save_every = SAVE_EVERY.max(20 * start.elapsed());
             }
             if step >= self.steps {
                 return Ok(pace);

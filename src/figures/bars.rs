@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{failed, grid, Area};
+use super::{draw_legend, failed, grid, split_legend, tick, Area};
 
 /// Series of bars that share axes.
 pub struct BarPanel {
@@ -25,7 +25,7 @@ pub fn bars(title: &str, panels: &[BarPanel], columns: usize, size: (u32, u32)) 
 fn draw(area: &Area<'_>, panel: &BarPanel) -> Result<()> {
     let BarPanel { title, x, y, places, series, group } = panel;
     let highest = series.iter().flat_map(|(_, _, values)| values).copied().fold(0.0, f64::max);
-    let highest = if highest > 0.0 { highest * 1.15 } else { 1.0 };
+    let highest = if highest > 0.0 { highest * 1.05 } else { 1.0 };
     let name_of = |place: &f64| {
         let index = place.round();
         let is_whole = (place - index).abs() < 0.01 && index >= 0.0;
@@ -35,7 +35,8 @@ fn draw(area: &Area<'_>, panel: &BarPanel) -> Result<()> {
             String::new()
         }
     };
-    let mut chart = ChartBuilder::on(area)
+    let (area, legend) = split_legend(area);
+    let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 14))
         .margin(10)
         .x_label_area_size(40)
@@ -48,6 +49,7 @@ fn draw(area: &Area<'_>, panel: &BarPanel) -> Result<()> {
         .x_labels(places.len() + 2)
         .x_label_formatter(&name_of)
         .x_desc(*x)
+        .y_label_formatter(&tick)
         .y_desc(*y)
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))
@@ -61,24 +63,13 @@ fn draw(area: &Area<'_>, panel: &BarPanel) -> Result<()> {
         chart.draw_series(separators).map_err(failed)?;
     }
     let width = 0.84 / series.len() as f64;
-    for (number, (name, color, values)) in series.iter().enumerate() {
+    for (number, (_, color, values)) in series.iter().enumerate() {
         let color = *color;
         let bars = values.iter().enumerate().map(|(index, &value)| {
             let left = index as f64 - 0.42 + number as f64 * width;
             Rectangle::new([(left, 0.0), (left + width, value)], color.mix(0.8).filled())
         });
-        chart
-            .draw_series(bars)
-            .map_err(failed)?
-            .label(name)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], color.mix(0.8).filled()));
+        chart.draw_series(bars).map_err(failed)?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.3))
-        .label_font(("sans-serif", 12))
-        .draw()
-        .map_err(failed)
+    draw_legend(&legend, series.iter().map(|(name, color, _)| (name.as_str(), *color)))
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{failed, grid, range_of, Area, INK};
+use super::{failed, grid, range_of, tick, Area, INK};
 
 /// Boxes that share an axis.
 pub struct BoxPanel {
@@ -42,6 +42,7 @@ fn draw(area: &Area<'_>, panel: &BoxPanel) -> Result<()> {
         .disable_x_mesh()
         .x_labels(2 * boxes.len() + 1)
         .x_label_formatter(&name_of)
+        .y_label_formatter(&tick)
         .y_desc(*y)
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))

@@ -13,7 +13,7 @@ use plotters::prelude::*;
 
 pub use bars::{bars, BarPanel};
 pub use boxes::{boxes, BoxPanel};
-pub use lines::{learning_curve, lines, Curve, LinePanel};
+pub use lines::{learning_curve, lines, Curve, Legend, LinePanel};
 pub use scatter::{scatter, Mark, ScatterPanel};
 
 /// Colours that the colour-blind can tell apart (Okabe and Ito 2008).
@@ -69,6 +69,50 @@ pub fn range_of(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
+/// Pixels of a legend beside its panel.
+const LEGEND_WIDTH: u32 = 118;
+
+/// Cuts a legend off the right of a panel's area, where nothing can hide behind it.
+fn split_legend<'a>(area: &Area<'a>) -> (Area<'a>, Area<'a>) {
+    area.split_horizontally(area.dim_in_pixel().0 - LEGEND_WIDTH)
+}
+
+/// Names and colours, one below the other.
+fn draw_legend<'n>(area: &Area<'_>, entries: impl Iterator<Item = (&'n str, RGBColor)>) -> Result<()> {
+    for (index, (name, color)) in entries.enumerate() {
+        let y = 40 + 20 * index as i32;
+        area.draw(&PathElement::new([(0, y), (18, y)], color.stroke_width(4))).map_err(failed)?;
+        area.draw(&Text::new(name.to_string(), (24, y - 7), ("sans-serif", 13))).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// A tick's number without needless digits.
+fn tick(value: &f64) -> String {
+    let digits = (4 - value.abs().max(1e-9).log10().floor() as i32).clamp(0, 9);
+    let scale = 10f64.powi(digits);
+    format!("{}", (value * scale).round() / scale + 0.0)
+}
+
 fn failed(error: impl Display) -> anyhow::Error {
     anyhow!("the figure cannot be drawn: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_short() {
+        let ticks = [0.0, 5000.0, 0.30000000000000004, 0.9985, -1.5, -0.0, 123456.0].map(|value| tick(&value));
+        assert_eq!(ticks, ["0", "5000", "0.3", "0.9985", "-1.5", "0", "123456"]);
+    }
+
+    #[test]
+    fn ranges_leave_room_and_bear_anything() {
+        assert_eq!(range_of([0.0, f64::NAN, 2.0].into_iter()), (-0.1, 2.1));
+        assert_eq!(range_of(std::iter::empty()), (0.0, 1.0));
+        let (low, high) = range_of([3.0; 2].into_iter());
+        assert!(low < 3.0 && high > 3.0);
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{failed, grid, range_of, Area};
+use super::{failed, grid, range_of, tick, Area};
 
 /// What a point's colour stands for.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ fn draw(area: &Area<'_>, panel: &ScatterPanel, marks: &[Mark], radius: i32, lege
         .configure_mesh()
         .x_labels(5)
         .y_labels(5)
+        .x_label_formatter(&tick)
+        .y_label_formatter(&tick)
         .x_desc("x₁")
         .y_desc("x₂")
         .light_line_style(TRANSPARENT)

@@ -1,0 +1,189 @@
+//! The paper's experiments as a user runs them: what they leave behind, interruptions, mistakes.
+
+#![allow(missing_docs, reason = "a test binary")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+fn asgd(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_asgd"));
+    command.current_dir(folder).arg("experiment").args(arguments.split_whitespace());
+    command
+}
+
+#[track_caller]
+fn run(folder: &Path, arguments: &str) -> Output {
+    let output = asgd(folder, arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Expects one line on stderr that holds every one of `words`, and no new file.
+#[track_caller]
+fn refuses(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
+    let before = results(folder);
+    let output = asgd(folder, arguments).arg("--quiet").env_remove("ASGD_DATA_DIR").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments}: one line expected:\n{stderr}");
+    for word in words {
+        assert!(stderr.contains(word), "{arguments}: '{word}' is missing in: {stderr}");
+    }
+    assert_eq!(results(folder), before, "{arguments} left files behind");
+}
+
+/// Everything that an experiment shows, by name.
+fn results(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    entries.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())).collect()
+}
+
+#[track_caller]
+fn same_results(a: &Path, b: &Path) {
+    let (a, b) = (results(a), results(b));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, bytes) in &a {
+        assert!(bytes == &b[name], "{name} differs");
+    }
+}
+
+/// The report shows every table and figure that stands beside it.
+#[track_caller]
+fn report_is_whole(folder: &Path) {
+    let report = fs::read_to_string(folder.join("report.html")).unwrap();
+    let mut figures = 0;
+    for (name, bytes) in results(folder) {
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        if name.ends_with(".svg") {
+            assert!(report.contains(&text), "{name} is not in the report");
+            assert!(!text.contains("NaN") && !text.contains("inf"), "{name} holds a number that is none");
+            figures += 1;
+        } else if name.ends_with(".md") {
+            assert!(text.lines().count() > 4, "{name} is empty");
+        }
+    }
+    assert_eq!(report.matches("<figure>").count(), figures);
+    assert!(report.ends_with("</html>"));
+}
+
+#[test]
+fn experiment_1_draws_the_path_of_every_parameter() {
+    let folder = TempDir::new().unwrap();
+    run(folder.path(), "1 --steps 40 --out one");
+    let one = folder.path().join("one");
+    report_is_whole(&one);
+    for figure in ["figure-1a", "figure-2", "figure-3", "figure-4"] {
+        assert!(one.join(format!("{figure}.svg")).exists(), "{figure}");
+    }
+    // 2-3-2-1 has 20 parameters; both methods begin at the same ones and end elsewhere.
+    let mut paths = csv::Reader::from_path(one.join("paths.csv")).unwrap();
+    assert_eq!(paths.headers().unwrap().len(), 2 + 20);
+    let rows: Vec<Vec<String>> = paths.records().map(|row| row.unwrap().iter().map(String::from).collect()).collect();
+    assert_eq!(rows.len(), 2 * 41);
+    assert_eq!(rows[0][2..], rows[41][2..]);
+    assert_ne!(rows[40][2..], rows[81][2..]);
+    // The same again gives the same.
+    run(folder.path(), "1 --steps 40 --out again");
+    same_results(&one, &folder.path().join("again"));
+}
+
+/// Killed again and again, an experiment ends with the same files, byte for byte.
+#[test]
+fn experiment_2_goes_on_where_it_was_killed() {
+    let folder = TempDir::new().unwrap();
+    let arguments = "2 --replicas 3 --grid-replicas 2 --steps 400 --eval-every 20 --samples 200 --save-every 0";
+    let output = run(folder.path(), &format!("{arguments} --out whole"));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("asgd experiment 2 --replicas 10000") && stdout.contains("on this adapter"), "{stdout}");
+    let whole = folder.path().join("whole");
+    report_is_whole(&whole);
+    let trainings = fs::read_to_string(whole.join("trainings.csv")).unwrap();
+    assert_eq!(trainings.lines().count(), 1 + 2 * 2 * (3 + 3 * 2));
+
+    let killed = folder.path().join("killed");
+    let mut kills = 0;
+    for delay_ms in (0..).map(|round: u64| 150 + 170 * round % 400) {
+        let mut child = asgd(folder.path(), &format!("{arguments} --out killed --quiet")).spawn().unwrap();
+        sleep(Duration::from_millis(delay_ms));
+        let _ = child.kill();
+        if child.wait().unwrap().success() || kills > 25 {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills >= 2, "killed only {kills} times");
+    run(folder.path(), &format!("{arguments} --out killed --quiet"));
+    same_results(&whole, &killed);
+
+    // A finished one trains nothing, and other settings are refused.
+    run(folder.path(), &format!("{arguments} --out whole --quiet"));
+    same_results(&whole, &killed);
+    let other = arguments.replace("--replicas 3", "--replicas 4");
+    let before = results(&whole);
+    let output = asgd(folder.path(), &format!("{other} --out whole --quiet")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("replicas 3, not 4"));
+    assert_eq!(results(&whole), before);
+
+    // A damaged file is named, not trained over.
+    let state = fs::read_dir(whole.join("trainings")).unwrap().next().unwrap().unwrap().path();
+    fs::write(&state, b"rubbish").unwrap();
+    let output = asgd(folder.path(), &format!("{arguments} --out whole --quiet")).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is damaged; delete it"));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+#[ignore = "needs MNIST: set ASGD_DATA_DIR"]
+fn experiment_3_stands_beside_the_paper() {
+    let folder = TempDir::new().unwrap();
+    run(folder.path(), "3 --replicas 2 --epochs 1 --epsilon 1e-8,1 --out three");
+    let three = folder.path().join("three");
+    report_is_whole(&three);
+    // 7 rows of SGD and 4 of aSGD with two epsilons; evaluations at epochs 0 and 1.
+    let curves = fs::read_to_string(three.join("curves.csv")).unwrap();
+    assert_eq!(curves.lines().count(), 1 + (7 + 4 * 2) * 2 * 2);
+    let cells = fs::read_to_string(three.join("beside-the-paper.csv")).unwrap();
+    assert_eq!(cells.lines().count(), 1 + 15 * 4);
+    // After one epoch aSGD leads at every equal rate.
+    let mut results = csv::Reader::from_path(three.join("results.csv")).unwrap();
+    let accuracy = |row: &csv::StringRecord| row[9].parse::<f64>().unwrap();
+    let rows: Vec<csv::StringRecord> = results.records().map(Result::unwrap).collect();
+    assert_eq!(&results.headers().unwrap()[9], "test accuracy, mean");
+    let of = |method: &str, rate: &str| accuracy(rows.iter().find(|row| &row[0] == method && &row[1] == rate).unwrap());
+    for rate in ["0.001", "0.003", "0.01"] {
+        assert!(of("aSGD", rate) > of("SGD", rate) + 0.02, "{rate}");
+    }
+}
+
+#[test]
+fn mistakes_get_one_clear_line() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    fs::write(path.join("file"), "x").unwrap();
+    refuses(path, "4", 2, &["4", "--help"]);
+    refuses(path, "1 --steps 0", 2, &["--steps"]);
+    refuses(path, "1 --lr nan", 2, &["--lr", "finite"]);
+    refuses(path, "1 --samples 3", 2, &["--samples", "4"]);
+    refuses(path, "1 --samples 20", 2, &["--batch-size", "14"]);
+    refuses(path, "1 --init start.safetensors", 2, &["--init", "seed"]);
+    refuses(path, "1 --out file", 1, &["file", "--out"]);
+    refuses(path, "1 --out .", 1, &["not empty", "--out"]);
+    refuses(path, "1 --adapter no-such", 2, &["no-such"]);
+    refuses(path, "2 --samples 100", 2, &["--samples", "128"]);
+    refuses(path, "2 --replicas 0", 2, &["--replicas"]);
+    refuses(path, "2 --stop-rule patience:0", 2, &["--stop-rule", "patience:STEPS"]);
+    refuses(path, "2 --save-every=-1", 2, &["--save-every"]);
+    refuses(path, "2 --seed 18446744073709551615", 2, &["--seed", "room"]);
+    refuses(path, "3 --epochs 0", 2, &["--epochs"]);
+    refuses(path, "3 --data-dir nowhere", 1, &["nowhere", "mnist"]);
+    refuses(path, "3 --epsilon 1e-8,-1", 2, &["--epsilon"]);
+    assert_eq!(results(path).len(), 1);
+    assert!(!path.join("runs").exists());
+}
