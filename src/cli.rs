@@ -91,7 +91,7 @@ pub struct PathsArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The paper's size: asgd experiment 2 --replicas 10000
+The paper's size: asgd experiment 2 --replicas 10000 --grid-replicas 0
 A few seconds:    asgd experiment 2 --replicas 5 --grid-replicas 0 --steps 1000")]
 pub struct DummiesArgs {
     #[command(flatten)]
@@ -223,7 +223,8 @@ Examples:
   asgd train                                          concentric circles, needs no file
   asgd train spirals --optimizer sgd --lr 0.3 --epochs 400
   asgd train mnist --hidden 30,20 --epochs 10 --replicas 8 --out runs/first
-  asgd train mnist --init start.safetensors --order sequential --steps 5")]
+  asgd train mnist --init start.safetensors --order sequential --steps 5
+  asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut")]
 pub struct TrainArgs {
     /// circles, spirals, mnist, fashion-mnist, or a folder of IDX files.
     #[arg(default_value = "circles")]
@@ -267,6 +268,18 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub eval_every: Option<u64>,
 
+    /// Save a checkpoint every N epochs, besides the end, Ctrl-C and SIGTERM. [default: at the evaluation after every 15 s]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
+    pub checkpoint_every: Option<u64>,
+    /// Go on with the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "lr", "epsilon", "batch_size",
+        "epochs", "steps", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
+        "classes", "samples", "factor", "noise", "data_seed"])]
+    pub resume: Option<PathBuf>,
+    /// Resume on another adapter or driver than the run was started on; the last bits may then differ.
+    #[arg(long, requires = "resume")]
+    pub force: bool,
+
     /// Run folder. An earlier run there is replaced. [default: runs/DATASET-NUMBER, the next free one]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -299,6 +312,10 @@ pub struct TrainArgs {
     /// Print the result as one line of JSON on stdout.
     #[arg(long)]
     pub json: bool,
+
+    /// The command line as it was given.
+    #[arg(skip = std::env::args().collect::<Vec<_>>())]
+    pub words: Vec<String>,
 }
 
 /// Widths of the hidden layers.

@@ -5,8 +5,12 @@ mod commands;
 mod data_source;
 mod experiments;
 mod figures;
+mod folder;
+mod interrupt;
+mod metrics;
 mod report;
-mod run_folder;
+mod statistics;
+mod training;
 
 use std::process::ExitCode;
 
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    interrupt::install();
     let result = match cli.command {
         Command::Train(args) => commands::train::run(&args),
         Command::Experiment(experiment) => experiments::run(&experiment),

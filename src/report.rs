@@ -1,8 +1,11 @@
 //! What a command says while it works.
 
+use std::io::Write;
+
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::run_folder::Row;
+use crate::training::Point;
 
 /// Messages and progress, on stderr.
 pub struct Reporter {
@@ -34,17 +37,18 @@ impl Reporter {
         }
     }
 
-    /// Shows the means of one evaluation.
-    pub fn evaluation(&self, progress: &ProgressBar, rows: &[Row]) {
-        let (Some(first), false) = (rows.first(), self.quiet) else { return };
-        let mean = |value: fn(&Row) -> f64| rows.iter().map(value).sum::<f64>() / rows.len() as f64;
+    /// Shows the means of one evaluation of every replica of a wave.
+    pub fn evaluation(&self, progress: &ProgressBar, steps_per_epoch: u64, points: &[&Point]) {
+        let (Some(first), false) = (points.first(), self.quiet) else { return };
+        let mean =
+            |value: fn(&Point) -> f64| points.iter().map(|point| value(point)).sum::<f64>() / points.len() as f64;
         let line = format!(
             "epoch {:>5}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
-            (first.epoch * 100.0).round() / 100.0,
-            mean(|row| row.train.loss),
-            mean(|row| row.train.accuracy),
-            mean(|row| row.test.loss),
-            mean(|row| row.test.accuracy)
+            (first.step as f64 / steps_per_epoch as f64 * 100.0).round() / 100.0,
+            mean(|point| point.train.loss),
+            mean(|point| point.train.accuracy),
+            mean(|point| point.test.loss),
+            mean(|point| point.test.accuracy)
         );
         if progress.is_hidden() {
             eprintln!("{line}");
@@ -52,4 +56,9 @@ impl Reporter {
             progress.println(line);
         }
     }
+}
+
+/// Prints a line to stdout; a closed pipe is an error, not a panic.
+pub fn print_line(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("stdout cannot be written")
 }

@@ -1,5 +1,7 @@
 //! Training: buffers, bind groups and pipelines are made once, a step only encodes.
 
+use std::ops::ControlFlow;
+
 use wgpu::BufferUsages;
 
 use crate::batches::{input_bytes, write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
@@ -189,21 +191,24 @@ impl Trainer {
     /// # Errors
     /// What the driver reported.
     pub fn train(&mut self, steps: u64) -> Result<()> {
-        self.train_with_progress(steps, |_| {})
+        self.train_while(steps, |_| ControlFlow::Continue(()))
     }
 
-    /// Does `steps` steps of every replica; `progress` hears about every submission with the steps submitted in it.
+    /// Does `steps` steps of every replica; `submitted` hears about every submission with the steps in it, and may end
+    /// the training there.
     ///
     /// # Errors
     /// What the driver reported.
-    pub fn train_with_progress(&mut self, steps: u64, mut progress: impl FnMut(u64)) -> Result<()> {
+    pub fn train_while(&mut self, steps: u64, mut submitted: impl FnMut(u64) -> ControlFlow<()>) -> Result<()> {
         let end = self.step + steps;
         while self.step < end {
             let begin = self.step;
             let commands = self.encode(end)?;
             let done = self.step - begin;
             self.pacer.submit(&self.gpu, commands, done)?;
-            progress(done);
+            if submitted(done).is_break() {
+                break;
+            }
         }
         self.pacer.finish(&self.gpu)
     }

@@ -131,12 +131,29 @@ fn experiment_2_goes_on_where_it_was_killed() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("replicas 3, not 4"));
     assert_eq!(results(&whole), before);
 
-    // A damaged file is named, not trained over.
-    let state = fs::read_dir(whole.join("trainings")).unwrap().next().unwrap().unwrap().path();
-    fs::write(&state, b"rubbish").unwrap();
+    // Files that are damaged, both the last and the one before, are named and not trained over.
+    for state in fs::read_dir(whole.join("checkpoints")).unwrap() {
+        fs::write(state.unwrap().path(), b"rubbish").unwrap();
+    }
     let output = asgd(folder.path(), &format!("{arguments} --out whole --quiet")).output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("is damaged; delete it"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no checkpoint is whole"));
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// More replicas than an adapter's limits allow at once (WebGPU's default of 128 MiB to a binding fits 2,048 of these)
+/// are trained in waves, and a training does not depend on its wave.
+#[test]
+fn experiment_2_trains_in_waves() {
+    let folder = TempDir::new().unwrap();
+    let arguments = "--grid-replicas 0 --steps 1 --samples 200 --quiet";
+    run(folder.path(), &format!("2 --replicas 1030 {arguments} --out waves"));
+    run(folder.path(), &format!("2 --replicas 2 {arguments} --out two"));
+    let rows = |name: &str| fs::read_to_string(folder.path().join(name).join("trainings.csv")).unwrap();
+    let (waves, two) = (rows("waves"), rows("two"));
+    assert_eq!(two.lines().count(), 1 + 8);
+    for row in two.lines() {
+        assert!(waves.lines().any(|other| other == row), "{row} is missing");
+    }
 }
 
 #[test]

@@ -1,33 +1,70 @@
 //! `asgd train`
 
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
-use asgd::{
-    AdaptiveBatchSizes, Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, Split,
-    TrainSettings, Trainer,
-};
+use anyhow::{anyhow, Context, Result};
+use asgd::{Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, TrainSettings};
+use clap::Parser;
+use indicatif::ProgressBar;
 use serde_json::{json, Value};
+use sha2::{Digest, Sha256};
 
-use crate::cli::{Hidden, TrainArgs};
+use crate::cli::{Cli, Command, Hidden, TrainArgs};
 use crate::data_source::{is_points, open_dataset, short_name};
 use crate::figures::learning_curve;
-use crate::report::Reporter;
-use crate::run_folder::{choose, print_line, Row, RunFolder};
+use crate::folder::{self, Folder, Opening};
+use crate::interrupt;
+use crate::metrics;
+use crate::report::{print_line, Reporter};
+use crate::statistics::Summary;
+use crate::training::{Observer, Point, SaveEvery, Trained, Training, Trajectories};
 
 pub fn run(args: &TrainArgs) -> Result<()> {
+    match &args.resume {
+        Some(path) => {
+            let opening = Opening::Resume { any_adapter: args.force };
+            let path = std::path::absolute(path)?;
+            let earlier =
+                TrainArgs { adapter: args.adapter.clone(), quiet: args.quiet, json: args.json, ..arguments(&path)? };
+            train(&earlier, path, opening)
+        }
+        None => {
+            let path = args.out.clone().unwrap_or_else(|| folder::free(&short_name(&args.dataset)));
+            train(args, path, Opening::Replace)
+        }
+    }
+}
+
+/// The arguments of the run in a folder; its relative paths are from where it was started.
+fn arguments(path: &Path) -> Result<TrainArgs> {
+    let settings = folder::settings(path)?;
+    let no_run = || format!("{}: holds no training that could go on", path.display());
+    let words = settings["arguments"]["command"].as_array().with_context(no_run)?;
+    let words: Vec<String> = words.iter().filter_map(Value::as_str).map(String::from).collect();
+    let Command::Train(args) = Cli::try_parse_from(&words).ok().with_context(no_run)?.command else {
+        anyhow::bail!(no_run());
+    };
+    if let Some(directory) = settings["arguments"]["directory"].as_str() {
+        // Gone or moved: absolute paths do not need it, and others will be missed by name.
+        let _ = std::env::set_current_dir(directory);
+    }
+    Ok(TrainArgs { words, ..*args })
+}
+
+fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     let start = Instant::now();
     // Settings first, then data, then the GPU: nothing is written before all three are sound.
-    let out = choose(args.out.as_deref(), &short_name(&args.dataset))?;
+    folder::check(&path)?;
     let from_file = match &args.init {
         Init::File(path) => Some(Model::load(path)?.spec().clone()),
         _ => None,
     };
     let dataset = open_dataset(args, from_file.as_ref())?;
     let spec = network(args, &dataset, from_file.as_ref())?;
-    let settings = replica_settings(args)?;
+    let replicas = replica_settings(args)?;
     let schedule = Schedule::new(args, &dataset)?;
-    let seeds: Vec<u64> = settings.iter().map(|replica| replica.seed).collect();
+    let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
     let initial = args.init.model(&spec, &seeds)?;
     let gpu = Gpu::new(args.adapter.as_deref())?;
 
@@ -48,93 +85,113 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         args.replicas,
         if args.replicas == 1 { "" } else { "s" },
         args.optimizer,
-        settings[0].learning_rate
+        replicas[0].learning_rate
     ));
 
-    let fitting = Trainer::max_replicas(&gpu, &dataset, &spec, args.batch_size);
-    let wave_size = fitting.clamp(1, args.replicas);
-    if wave_size < args.replicas {
-        let waves = args.replicas.div_ceil(wave_size);
-        report.line(&format!("waves    {waves}, because {wave_size} replicas at a time fit this adapter's limits"));
-    }
+    let settings = identity(args, &gpu, &dataset, &initial, &replicas, &schedule)?;
+    let folder = Folder::open(path, &settings, opening)?;
+    let training = Training {
+        name: "replicas",
+        dataset: &dataset,
+        initial,
+        settings: TrainSettings { batch_size: args.batch_size, order: args.order, replicas, form: None },
+        steps: schedule.steps,
+        evaluate_every: schedule.evaluate_every,
+        save: match args.checkpoint_every {
+            Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
+            None => SaveEvery::Time(std::time::Duration::from_secs(15)),
+        },
+    };
+    let mut observer =
+        Watch { report: &report, folder: &folder, spec: &spec, steps_per_epoch: schedule.steps_per_epoch };
+    let trained =
+        training.run(&gpu, &folder, &report, &mut observer).map_err(|error| match interrupt::requested() {
+            true => anyhow!("{error:#}; go on with: asgd train --resume {}", folder.path().display()),
+            false => error,
+        })?;
 
-    let mut run = None;
-    let mut rows = Vec::new();
-    let mut model: Option<Model> = None;
-    let mut counts: Option<AdaptiveBatchSizes> = None;
-    let progress = report.progress(schedule.steps * args.replicas as u64);
-    for first in (0..args.replicas).step_by(wave_size) {
-        let range = first..(first + wave_size).min(args.replicas);
-        let train_settings = TrainSettings {
-            batch_size: args.batch_size,
-            order: args.order,
-            replicas: settings[range.clone()].to_vec(),
-            form: None,
-        };
-        let mut trainer = Trainer::new(&gpu, &dataset, &initial.slice(range.clone()), train_settings)?;
-        let folder = match &mut run {
-            Some(folder) => folder,
-            None => run.insert(RunFolder::create(out.clone())?),
-        };
-        loop {
-            let new_rows = evaluate(&mut trainer, &spec, first)?;
-            folder.write_rows(&new_rows)?;
-            report.evaluation(&progress, &new_rows);
-            rows.extend(new_rows);
-            let Some(next) = schedule.next(trainer.step()) else { break };
-            trainer.train_with_progress(next - trainer.step(), |steps| progress.inc(steps * range.len() as u64))?;
-        }
-        append(&mut model, trainer.model()?);
-        if let Some((_, last_counts)) = trainer.last_reduction()? {
-            append(&mut counts, last_counts);
-        }
-    }
-    progress.finish_and_clear();
-
-    let mut folder = run.context("no replica was trained")?;
     let seconds = start.elapsed().as_secs_f64();
-    let result = result(args, &rows, &schedule, seconds);
-    let path = folder.path().to_path_buf();
-    folder.begin_replacing()?;
-    if let Some(model) = model {
-        model.save(&path.join("model.safetensors"))?;
-    }
-    if let Some(counts) = counts {
-        counts.save(&path.join("counts.safetensors"))?;
-    }
-    folder.write("learning_curve.svg", &learning_curve(&title(args, &dataset, &spec), &rows)?)?;
-    folder.finish_metrics()?;
-    let document = document(args, &gpu, &dataset, &spec, &settings, &schedule, &result);
+    let result = result(args, &spec, &trained.trajectories, &schedule, seconds);
+    write_results(&folder, &training, &trained, &schedule, &title(args, &dataset, &spec))?;
+    let mut document = settings;
+    document["finished_unix_seconds"] =
+        json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
+    document["result"] = result.clone();
     folder.write("run.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
+    say_result(args, &folder, result, seconds)
+}
 
+/// The files of a finished run but run.json, which says that all are there.
+fn write_results(
+    folder: &Folder,
+    training: &Training<'_>,
+    trained: &Trained,
+    schedule: &Schedule,
+    title: &str,
+) -> Result<()> {
+    let Trained { trajectories, model, counts, .. } = trained;
+    model.save(&folder.path().join("model.safetensors"))?;
+    counts.save(&folder.path().join("counts.safetensors"))?;
+    folder.write("learning_curve.svg", &learning_curve(title, trajectories, schedule.steps_per_epoch)?)?;
+    let metrics = metrics::csv(training.initial.spec(), schedule.steps_per_epoch, trajectories.iter())?;
+    folder.write("metrics.csv", &metrics)
+}
+
+fn say_result(args: &TrainArgs, folder: &Folder, mut result: Value, seconds: f64) -> Result<()> {
     if args.json {
-        let mut line = result;
-        line["out"] = json!(path);
-        print_line(&line.to_string())?;
-    } else if !args.quiet {
-        let spread = |key: &str| match args.replicas {
-            1 => format!("{:.4}", result[key].as_f64().unwrap_or(f64::NAN)),
-            _ => {
-                let deviation = result[format!("{key}_std")].as_f64().unwrap_or(f64::NAN);
-                format!("{:.4} ± {deviation:.4}", result[key].as_f64().unwrap_or(f64::NAN))
-            }
-        };
-        let of = if args.replicas > 1 {
-            format!(" (mean ± standard deviation of {} replicas)", args.replicas)
-        } else {
-            String::new()
-        };
+        result["out"] = json!(folder.path());
+        return print_line(&result.to_string());
+    }
+    if args.quiet {
+        return Ok(());
+    }
+    let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
+    let counted = args.replicas - diverged;
+    let spread = |key: &str| {
+        let number = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
+        match counted {
+            0 | 1 => format!("{:.4}", number(key)),
+            _ => format!("{:.4} ± {:.4}", number(key), number(&format!("{key}_std"))),
+        }
+    };
+    let of = if counted > 1 { format!(" (mean ± standard deviation of {counted} replicas)") } else { String::new() };
+    if counted > 0 {
+        let (accuracy, loss) = (spread("test_accuracy"), spread("test_loss"));
+        print_line(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"))?;
+    }
+    if diverged > 0 {
+        let which: Vec<String> =
+            result["diverged_replicas"].as_array().into_iter().flatten().map(Value::to_string).collect();
+        let which = if which.len() > 20 { format!("{}, ...", which[..20].join(", ")) } else { which.join(", ") };
         print_line(&format!(
-            "test accuracy {}, test loss {}{of}, in {seconds:.1} s",
-            spread("test_accuracy"),
-            spread("test_loss")
-        ))?;
-        print_line(&format!(
-            "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
-            path.display()
+            "{diverged} of {} replicas diverged and are left out above (replica {which}): try a lower --lr",
+            args.replicas
         ))?;
     }
-    Ok(())
+    print_line(&format!(
+        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
+        folder.path().display()
+    ))
+}
+
+/// Tells the terminal, and keeps metrics.csv up with the checkpoints.
+struct Watch<'a> {
+    report: &'a Reporter,
+    folder: &'a Folder,
+    spec: &'a NetworkSpec,
+    steps_per_epoch: u64,
+}
+
+impl Observer for Watch<'_> {
+    fn evaluated(&mut self, progress: &ProgressBar, wave: &Trajectories) {
+        let last: Vec<&Point> = wave.iter().filter_map(|points| points.last()).collect();
+        self.report.evaluation(progress, self.steps_per_epoch, &last);
+    }
+
+    fn saved(&mut self, finished: &Trajectories, wave: &Trajectories) -> Result<()> {
+        let metrics = metrics::csv(self.spec, self.steps_per_epoch, finished.iter().chain(wave))?;
+        self.folder.write("metrics.csv", &metrics)
+    }
 }
 
 /// When to stop and when to evaluate, in steps.
@@ -165,12 +222,6 @@ impl Schedule {
         }
         let every = args.eval_every.unwrap_or_else(|| (steps / steps_per_epoch / 50).max(1));
         Ok(Self { steps, steps_per_epoch, evaluate_every: every.saturating_mul(steps_per_epoch) })
-    }
-
-    /// The step of the next evaluation, or `None` at the end.
-    fn next(&self, step: u64) -> Option<u64> {
-        (step < self.steps)
-            .then(|| (step / self.evaluate_every + 1).saturating_mul(self.evaluate_every).min(self.steps))
     }
 }
 
@@ -204,63 +255,41 @@ fn replica_settings(args: &TrainArgs) -> Result<Vec<ReplicaSettings>> {
     Ok((0..args.replicas as u64).map(settings).collect())
 }
 
-/// Both parts of the data set, for every replica of a wave that begins with replica `first`.
-fn evaluate(trainer: &mut Trainer, spec: &NetworkSpec, first: usize) -> Result<Vec<Row>> {
-    let (train, test) = (trainer.evaluate(Split::Train)?, trainer.evaluate(Split::Test)?);
-    let layer_means = trainer.mean_adaptive_batch_sizes()?;
-    let (step, epoch) = (trainer.step(), trainer.step() as f64 / trainer.steps_per_epoch() as f64);
-    let mean = |replica: usize| {
-        let layers = &layer_means.as_ref()?[replica];
-        let total: f64 =
-            spec.layers().zip(layers).map(|((inputs, outputs), mean)| mean * ((inputs + 1) * outputs) as f64).sum();
-        Some(total / spec.parameter_count() as f64)
-    };
-    let row = |(replica, (train, test))| Row {
-        replica: first + replica,
-        epoch,
-        step,
-        train,
-        test,
-        mean_adaptive_batch_size: mean(replica),
-    };
-    Ok(train.into_iter().zip(test).enumerate().map(row).collect())
-}
+/// A number of a replica's last evaluation.
+type Column = fn(&NetworkSpec, &Point) -> f64;
 
-fn append<T: bytemuck::Pod>(whole: &mut Option<asgd::PerParameter<T>>, part: asgd::PerParameter<T>) {
-    match whole {
-        Some(whole) => whole.append(&part),
-        None => *whole = Some(part),
-    }
-}
-
-/// A number of a row.
-type Column = fn(&Row) -> f64;
-
-/// Means and standard deviations over the replicas at the end.
-fn result(args: &TrainArgs, rows: &[Row], schedule: &Schedule, seconds: f64) -> Value {
-    let last: Vec<&Row> = rows.iter().filter(|row| row.step == schedule.steps).collect();
+/// Means and standard deviations over the replicas at the end, without those that diverged.
+fn result(
+    args: &TrainArgs,
+    spec: &NetworkSpec,
+    trajectories: &Trajectories,
+    schedule: &Schedule,
+    seconds: f64,
+) -> Value {
+    let last: Vec<&Point> = trajectories.iter().filter_map(|points| points.last()).collect();
+    let (diverged, sound): (Vec<_>, Vec<_>) =
+        last.iter().enumerate().partition(|(_, point)| metrics::has_diverged(point));
     let mut result = json!({
         "dataset": args.dataset,
         "replicas": args.replicas,
         "steps": schedule.steps,
         "epochs": schedule.steps as f64 / schedule.steps_per_epoch as f64,
         "seconds": seconds,
+        "diverged_replicas": diverged.iter().map(|(replica, _)| replica).collect::<Vec<_>>(),
     });
     let values: [(&str, Column); 7] = [
-        ("train_loss", |row| row.train.loss),
-        ("train_accuracy", |row| row.train.accuracy),
-        ("test_loss", |row| row.test.loss),
-        ("test_accuracy", |row| row.test.accuracy),
-        ("mean_adaptive_batch_size", |row| row.mean_adaptive_batch_size.unwrap_or(f64::NAN)),
-        ("true_dummies", |row| f64::from(row.train.true_dummies())),
-        ("pseudo_dummies", |row| f64::from(row.train.pseudo_dummies())),
+        ("train_loss", |_, point| point.train.loss),
+        ("train_accuracy", |_, point| point.train.accuracy),
+        ("test_loss", |_, point| point.test.loss),
+        ("test_accuracy", |_, point| point.test.accuracy),
+        ("mean_adaptive_batch_size", |spec, point| metrics::mean_adaptive_batch_size(spec, point).unwrap_or(f64::NAN)),
+        ("true_dummies", |_, point| f64::from(point.train.true_dummies())),
+        ("pseudo_dummies", |_, point| f64::from(point.train.pseudo_dummies())),
     ];
     for (name, value) in values {
-        let count = last.len() as f64;
-        let mean = last.iter().map(|row| value(row)).sum::<f64>() / count;
-        let variance = last.iter().map(|row| (value(row) - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-        result[name] = json!(mean);
-        result[format!("{name}_std")] = json!(variance.sqrt());
+        let summary = Summary::of(sound.iter().map(|(_, point)| value(spec, point)));
+        result[name] = json!(summary.mean);
+        result[format!("{name}_std")] = json!(summary.deviation);
     }
     result
 }
@@ -270,32 +299,33 @@ fn title(args: &TrainArgs, dataset: &Dataset, spec: &NetworkSpec) -> String {
     format!("{} {widths}, {}, batch size {}", dataset.name, args.optimizer, args.batch_size)
 }
 
-/// run.json: everything that it takes to run this again.
-fn document(
+/// What decides the results, bit for bit; and the arguments, for --resume.
+fn identity(
     args: &TrainArgs,
     gpu: &Gpu,
     dataset: &Dataset,
-    spec: &NetworkSpec,
-    settings: &[ReplicaSettings],
+    initial: &Model,
+    replicas: &[ReplicaSettings],
     schedule: &Schedule,
-    result: &Value,
-) -> Value {
+) -> Result<Value> {
     let info = gpu.info();
-    json!({
+    let initial_sha256: String = Sha256::digest(initial.to_bytes()?).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(json!({
         "asgd_version": env!("CARGO_PKG_VERSION"),
-        "command": std::env::args().collect::<Vec<_>>(),
-        "finished_unix_seconds": SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()),
+        "arguments": { "directory": std::env::current_dir().ok(), "command": args.words },
         "settings": {
-            "widths": spec.widths(),
+            "widths": initial.spec().widths(),
             "optimizer": args.optimizer.to_string(),
-            "learning_rate": settings[0].learning_rate,
+            "learning_rate": replicas[0].learning_rate,
             "epsilon": args.epsilon,
             "batch_size": args.batch_size,
             "steps": schedule.steps,
             "steps_per_epoch": schedule.steps_per_epoch,
+            "evaluate_every_steps": schedule.evaluate_every,
             "replicas": args.replicas,
             "seed": args.seed,
             "init": args.init.to_string(),
+            "initial_sha256": initial_sha256,
             "order": args.order.to_string(),
         },
         "dataset": {
@@ -313,6 +343,5 @@ fn document(
             "driver": info.driver,
             "driver_info": info.driver_info,
         },
-        "result": result,
-    })
+    }))
 }

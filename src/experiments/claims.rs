@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::statistics::Summary;
 use super::table::Table;
+use crate::statistics::Summary;
 
 /// Whether a claim holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::claims::{self, Verdict};
 use super::report::Report;
-use super::side_by_side::{Pace, Point, Training};
-use super::statistics::{quartiles, Summary};
 use super::table::{Cell, Table};
 use super::{adapter_line, check_seed, color, scientific, shown, Bench, OPTIMIZERS};
 use crate::cli::{DummiesArgs, StopRule};
 use crate::figures::{bars, boxes, BarPanel, BoxPanel, GREY};
+use crate::statistics::{quartiles, Summary};
+use crate::training::{Nobody, Pace, Point, SaveEvery, Training};
 
 const HIDDEN: [usize; 5] = [10; 5];
 const BATCH_SIZE: usize = 128;
@@ -86,9 +86,9 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
     for case in &cases {
         let training = training(args, case, &spec, &inits, &members)?;
         bench.report.line(&format!("training {} networks on {}, {} steps", members.len(), case.data.name, args.steps));
-        let (trajectories, spent) = training.run(&bench.gpu, &bench.folder, &bench.report)?;
-        pace.add(spent);
-        let of_case = members.iter().zip(trajectories).map(|(&member, points)| Outcome { member, points });
+        let trained = training.run(&bench.gpu, &bench.folder, &bench.report, &mut Nobody)?;
+        pace.add(trained.pace);
+        let of_case = members.iter().zip(trained.trajectories).map(|(&member, points)| Outcome { member, points });
         outcomes.push(of_case.collect::<Vec<_>>());
     }
 
@@ -101,7 +101,8 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
         pace,
         2 * paper_replicas,
     )?;
-    let command = format!("asgd experiment 2 --replicas {paper_replicas} --grid-replicas 0");
+    let command =
+        format!("asgd experiment 2 --replicas {paper_replicas} --grid-replicas 0 --eval-every {}", args.eval_every);
     bench.announce(&command, 4.0 * paper_replicas as f64 * 10_000.0, seconds)
 }
 
@@ -152,7 +153,7 @@ fn training<'a>(
         settings,
         steps: args.steps,
         evaluate_every: args.eval_every,
-        save_every: args.save_every,
+        save: SaveEvery::Time(args.save_every),
     })
 }
 
@@ -521,6 +522,7 @@ mod tests {
             step: 100 * index as u64,
             train: evaluation(-(index as f64)),
             test: evaluation(loss),
+            mean_adaptive_batch_sizes: Vec::new(),
         };
         test_losses.iter().enumerate().map(point).collect()
     }

@@ -7,13 +7,13 @@ use serde_json::json;
 
 use super::claims::{self, Verdict};
 use super::report::Report;
-use super::side_by_side::{Point, Training};
-use super::statistics::Summary;
 use super::table::{Cell, Table};
 use super::{adapter_line, check_seed, scientific, shown, Bench};
 use crate::cli::LearningRatesArgs;
 use crate::data_source::open_mnist;
 use crate::figures::{lines, Curve, Legend, LinePanel, PALETTE};
+use crate::statistics::Summary;
+use crate::training::{Nobody, Point, SaveEvery, Training};
 
 const WIDTHS: [usize; 4] = [784, 30, 20, 10];
 const BATCH_SIZE: usize = 64;
@@ -119,17 +119,17 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
         .collect();
     let training = training(args, &data, &spec, &rows)?;
     bench.report.line(&format!("training {} networks, {} epochs", rows.len() * args.replicas, args.epochs));
-    let (trajectories, pace) = training.run(&bench.gpu, &bench.folder, &bench.report)?;
+    let trained = training.run(&bench.gpu, &bench.folder, &bench.report, &mut Nobody)?;
     let groups: Vec<Group> = rows
         .iter()
-        .zip(trajectories.chunks(args.replicas))
+        .zip(trained.trajectories.chunks(args.replicas))
         .map(|(&(paper, epsilon), trajectories)| Group { paper, epsilon, trajectories: trajectories.to_vec() })
         .collect();
     let steps_per_epoch = steps_per_epoch(&data);
     bench.folder.write("curves.csv", &curves_csv(args, &groups, steps_per_epoch)?)?;
     bench.finish(&report(args, &bench, &data, &groups)?)?;
     let paper_size = PAPER.len() * PAPER_REPLICAS;
-    let seconds = training.seconds_per_replica_step(&bench.gpu, pace, paper_size)?;
+    let seconds = training.seconds_per_replica_step(&bench.gpu, trained.pace, paper_size)?;
     let command = format!("asgd experiment 3 --replicas {PAPER_REPLICAS} --epochs {PAPER_EPOCHS}");
     bench.announce(&command, (paper_size as u64 * PAPER_EPOCHS * steps_per_epoch) as f64, seconds)
 }
@@ -163,7 +163,7 @@ fn training<'a>(
         settings,
         steps: args.epochs * every,
         evaluate_every: every,
-        save_every: args.save_every,
+        save: SaveEvery::Time(args.save_every),
     })
 }
 
@@ -433,7 +433,7 @@ fn curves_csv(args: &LearningRatesArgs, groups: &[Group], steps_per_epoch: u64) 
     for group in groups {
         let PaperRow { optimizer, learning_rate, .. } = group.row();
         for (repeat, points) in group.trajectories.iter().enumerate() {
-            for Point { step, train, test } in points {
+            for Point { step, train, test, .. } in points {
                 writer.write_record([
                     optimizer.to_string(),
                     learning_rate.to_string(),

@@ -2,12 +2,9 @@
 
 mod claims;
 mod dummies;
-mod folder;
 mod learning_rates;
 mod paths;
 mod report;
-mod side_by_side;
-mod statistics;
 mod table;
 
 use std::path::PathBuf;
@@ -17,11 +14,10 @@ use asgd::{Dataset, Error, Gpu, Optimizer};
 use maud::{html, Markup};
 use serde_json::{json, Value};
 
-use self::folder::Folder;
 use crate::cli::{CommonArgs, Experiment};
 use crate::figures::{BLUE, VERMILION};
-use crate::report::Reporter;
-use crate::run_folder::print_line;
+use crate::folder::{Folder, Opening};
+use crate::report::{print_line, Reporter};
 
 pub fn run(experiment: &Experiment) -> Result<()> {
     match experiment {
@@ -69,7 +65,7 @@ impl Bench {
             "settings": own,
         });
         let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
-        let folder = Folder::open(path, &settings)?;
+        let folder = Folder::open(path, &settings, Opening::GoOn)?;
         let report = Reporter { quiet: common.quiet };
         report.line(&format!("adapter  {}", gpu.describe()));
         for data in data {

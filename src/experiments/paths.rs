@@ -1,7 +1,7 @@
 //! Experiment 1 (sections 2.2 and 3.1, figures 1 to 4): what each sample contributes to each parameter of 2-3-2-1 on
 //! concentric circles, and the path of every parameter under aSGD and SGD from the same start.
 
-use anyhow::Result;
+use anyhow::{bail, Result};
 use asgd::dataset::Circles;
 use asgd::reference::step::{to_f32, Training};
 use asgd::{
@@ -15,6 +15,7 @@ use super::table::{Cell, Table};
 use super::{adapter_line, scientific, shown, Bench, OPTIMIZERS};
 use crate::cli::PathsArgs;
 use crate::figures::{lines, scatter, Curve, Legend, LinePanel, Mark, ScatterPanel, BLUE, GREY, PALETTE, VERMILION};
+use crate::interrupt;
 
 const WIDTHS: [usize; 4] = [2, 3, 2, 1];
 
@@ -70,7 +71,12 @@ pub fn run(args: &PathsArgs) -> Result<()> {
     let mut last_moved = vec![vec![None; parameters(&spec).len()]; OPTIMIZERS.len()];
     let mut before = values(&initial);
     for step in 1..=args.steps {
-        trainer.train_with_progress(1, |steps| progress.inc(steps))?;
+        trainer.train(1)?;
+        progress.inc(1);
+        if interrupt::requested() {
+            progress.finish_and_clear();
+            bail!("interrupted at step {step} of {}; this experiment begins anew", args.steps);
+        }
         let now = values(&trainer.model()?);
         for (moved, (now, before)) in last_moved.iter_mut().zip(now.iter().zip(&before)) {
             for (moved, (now, before)) in moved.iter_mut().zip(now.iter().zip(before)) {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use maud::{html, Markup};
 
-use super::statistics::Summary;
+use crate::statistics::Summary;
 
 /// A cell.
 #[derive(Debug, Clone)]

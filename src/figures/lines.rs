@@ -4,7 +4,7 @@ use anyhow::Result;
 use plotters::prelude::*;
 
 use super::{draw_legend, failed, grid, range_of, split_legend, tick, Area, BLUE, VERMILION};
-use crate::run_folder::Row;
+use crate::training::{Point, Trajectories};
 
 /// A line and the band around it.
 pub struct Curve {
@@ -38,36 +38,46 @@ pub fn lines(title: &str, panels: &[LinePanel], columns: usize, size: (u32, u32)
 }
 
 /// Loss and accuracy over the epochs of a run: lines are means, bands span all replicas.
-pub fn learning_curve(title: &str, rows: &[Row]) -> Result<String> {
-    let replicas = rows.iter().map(|row| row.replica).max().map_or(0, |last| last + 1);
+pub fn learning_curve(title: &str, trajectories: &Trajectories, steps_per_epoch: u64) -> Result<String> {
+    let replicas = trajectories.len();
     let band = if replicas > 1 { format!("; mean and range of {replicas} replicas") } else { String::new() };
-    let panel = |y, values: [fn(&Row) -> f64; 2], legend| LinePanel {
+    let panel = |y, values: [fn(&Point) -> f64; 2], legend| LinePanel {
         title: String::new(),
         x: "epoch",
         y,
         curves: [("training set", BLUE, values[0]), ("test set", VERMILION, values[1])]
-            .map(|(name, color, value)| Curve { name: name.to_string(), color, points: mean_and_range(rows, value) })
+            .map(|(name, color, value)| Curve {
+                name: name.to_string(),
+                color,
+                points: mean_and_range(trajectories, steps_per_epoch, value),
+            })
             .into(),
         legend: Legend::Inside(legend),
         y_range: None,
     };
     let panels = [
-        panel("cross-entropy (nats)", [|row| row.train.loss, |row| row.test.loss], SeriesLabelPosition::UpperRight),
-        panel("accuracy", [|row| row.train.accuracy, |row| row.test.accuracy], SeriesLabelPosition::LowerRight),
+        panel(
+            "cross-entropy (nats)",
+            [|point| point.train.loss, |point| point.test.loss],
+            SeriesLabelPosition::UpperRight,
+        ),
+        panel("accuracy", [|point| point.train.accuracy, |point| point.test.accuracy], SeriesLabelPosition::LowerRight),
     ];
     lines(&format!("{title}{band}"), &panels, 2, (450, 390))
 }
 
-fn mean_and_range(rows: &[Row], value: fn(&Row) -> f64) -> Vec<(f64, [f64; 3])> {
-    let mut sorted: Vec<(f64, f64)> =
-        rows.iter().map(|row| (row.epoch, value(row))).filter(|(_, value)| value.is_finite()).collect();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let points = sorted.chunk_by(|a, b| a.0 == b.0).map(|group| {
-        let values = || group.iter().map(|(_, value)| *value);
-        let mean = values().sum::<f64>() / group.len() as f64;
-        (group[0].0, [mean, values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max)])
-    });
-    points.collect()
+/// Over the replicas that have a number, evaluation by evaluation.
+fn mean_and_range(trajectories: &Trajectories, steps_per_epoch: u64, value: fn(&Point) -> f64) -> Vec<(f64, [f64; 3])> {
+    let evaluations = trajectories.iter().map(Vec::len).min().unwrap_or(0);
+    let point = |index: usize| {
+        let values = trajectories.iter().map(|points| value(&points[index])).filter(|value| value.is_finite());
+        let values: Vec<f64> = values.collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let range = values.iter().fold([mean, mean], |[low, high], &value| [low.min(value), high.max(value)]);
+        let epoch = trajectories[0][index].step as f64 / steps_per_epoch as f64;
+        (!values.is_empty()).then_some((epoch, [mean, range[0], range[1]]))
+    };
+    (0..evaluations).filter_map(point).collect()
 }
 
 fn draw(area: &Area<'_>, panel: &LinePanel) -> Result<()> {

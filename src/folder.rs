@@ -1,0 +1,203 @@
+//! The folder of a run or an experiment: its settings, its checkpoints, its results.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, Context, Result};
+use serde_json::Value;
+
+/// Held by one process at a time. Its settings never change, so that what is trained in it belongs together.
+pub struct Folder {
+    path: PathBuf,
+    /// Unlocked when the process ends, however it ends.
+    _lock: File,
+}
+
+/// What to do with what is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// Go on if it has the same settings.
+    GoOn,
+    /// The same for `--resume`, and `--force` lets the adapter be another one.
+    Resume { any_adapter: bool },
+    /// Begin anew.
+    Replace,
+}
+
+const SETTINGS: &str = "settings.json";
+const CHECKPOINTS: &str = "checkpoints";
+
+/// The next free runs/NAME-NUMBER.
+pub fn free(name: &str) -> PathBuf {
+    let numbered = (1u64..).map(|number| Path::new("runs").join(format!("{name}-{number}")));
+    numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| Path::new("runs").join(name))
+}
+
+/// Refuses to write where something else is, before any work is done.
+///
+/// # Errors
+/// If it is a file, or a folder that holds something else than a run.
+pub fn check(path: &Path) -> Result<()> {
+    if path.exists() && !path.is_dir() {
+        bail!("{}: is a file; --out names a folder", path.display());
+    }
+    if path.is_dir() && !path.join(SETTINGS).exists() && holds_other_things(path)? {
+        bail!("{}: is not empty and holds no run; choose another --out", path.display());
+    }
+    Ok(())
+}
+
+/// The settings of the run in a folder.
+///
+/// # Errors
+/// If there is none, or it is damaged.
+pub fn settings(path: &Path) -> Result<Value> {
+    let settings = path.join(SETTINGS);
+    let text = std::fs::read_to_string(&settings)
+        .with_context(|| format!("{}: holds no run that could go on", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{}: is damaged; choose another --out", settings.display()))
+}
+
+impl Folder {
+    /// Makes the folder, or opens it. Of the settings, `arguments` may differ.
+    ///
+    /// # Errors
+    /// If it holds something else, other settings, or another process works in it.
+    pub fn open(path: PathBuf, now: &Value, opening: Opening) -> Result<Self> {
+        check(&path)?;
+        std::fs::create_dir_all(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
+        let lock_path = path.join("lock");
+        let lock = File::create(&lock_path).with_context(|| format!("{}: cannot be written", lock_path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!("{}: another process works in this folder; wait for it, or choose another --out", path.display())
+            }
+            // A file system without locks is no reason to refuse.
+            Err(TryLockError::Error(_)) => {}
+        }
+        let folder = Self { path, _lock: lock };
+        let is_there = folder.path.join(SETTINGS).exists();
+        if is_there && opening != Opening::Replace {
+            let any_adapter = opening == Opening::Resume { any_adapter: true };
+            let ignored: &[&str] = if any_adapter { &["arguments", "adapter"] } else { &["arguments"] };
+            if let Some(difference) = difference(&settings(&folder.path)?, now, ignored) {
+                let mend = match opening {
+                    Opening::Resume { .. } if difference.starts_with("adapter ") => "--force goes on all the same",
+                    Opening::Resume { .. } => "train again, or bring back what has changed",
+                    _ => "choose another --out, or delete it",
+                };
+                bail!("{}: holds a run with other settings ({difference}); {mend}", folder.path.display());
+            }
+        } else {
+            folder.clear()?;
+            folder.write(SETTINGS, &(serde_json::to_string_pretty(now)? + "\n"))?;
+        }
+        let checkpoints = folder.path.join(CHECKPOINTS);
+        std::fs::create_dir_all(&checkpoints).with_context(|| format!("{}: cannot be made", checkpoints.display()))?;
+        Ok(folder)
+    }
+
+    /// Takes an earlier run away; its settings first, so that it is none any more, whenever this should be killed.
+    fn clear(&self) -> Result<()> {
+        let remove = |name: &str| -> std::io::Result<()> {
+            let path = self.path.join(name);
+            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            match removed {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        };
+        for name in [SETTINGS, "run.json", CHECKPOINTS] {
+            remove(name).with_context(|| format!("{}: cannot be replaced", self.path.join(name).display()))?;
+        }
+        Ok(())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a training keeps its state.
+    pub fn checkpoint(&self, name: &str) -> PathBuf {
+        self.path.join(CHECKPOINTS).join(format!("{name}.safetensors"))
+    }
+
+    /// Writes a file, whole or not at all.
+    pub fn write(&self, name: &str, contents: &str) -> Result<()> {
+        Ok(asgd::files::write_atomically(&self.path.join(name), contents.as_bytes())?)
+    }
+}
+
+/// What a killed process may have left does not count.
+fn holds_other_things(path: &Path) -> Result<bool> {
+    let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let known = ["lock", CHECKPOINTS, "settings.json.tmp", "run.json"];
+    Ok(entries.flatten().any(|entry| !known.contains(&entry.file_name().to_string_lossy().as_ref())))
+}
+
+/// The first setting that differs, as people read it; the keys in `ignored` may.
+fn difference(earlier: &Value, now: &Value, ignored: &[&str]) -> Option<String> {
+    if earlier == now {
+        return None;
+    }
+    let (Value::Object(a), Value::Object(b)) = (earlier, now) else { return Some(format!("{earlier}, not {now}")) };
+    let mut keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
+    keys.find_map(|key| {
+        if ignored.contains(&key.as_str()) {
+            return None;
+        }
+        let missing = Value::Null;
+        let inner = difference(a.get(key).unwrap_or(&missing), b.get(key).unwrap_or(&missing), &[])?;
+        Some(format!("{key} {inner}").replace('"', ""))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_keeps_to_its_settings_and_to_one_process() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("e");
+        let open = |now: &Value| {
+            Folder::open(path.clone(), now, Opening::GoOn).map(drop).map_err(|error| format!("{error:#}"))
+        };
+        let settings = json!({"replicas": 3, "data": {"sha256": "ab"}, "arguments": ["x"], "adapter": 1});
+        let held = Folder::open(path.clone(), &settings, Opening::GoOn).unwrap();
+        assert!(open(&settings).unwrap_err().contains("another process"));
+        drop(held);
+        open(&settings).unwrap();
+        let with = |key: &str, value: Value| {
+            let mut other = settings.clone();
+            other[key] = value;
+            other
+        };
+        open(&with("arguments", json!(["y"]))).unwrap();
+        assert!(open(&with("replicas", json!(4))).unwrap_err().contains("(replicas 3, not 4)"));
+        let other_data = open(&with("data", json!({"sha256": "cd"}))).unwrap_err();
+        assert!(other_data.contains("(data sha256 ab, not cd)"), "{other_data}");
+        assert!(open(&with("adapter", json!(2))).is_err());
+        Folder::open(path.clone(), &with("adapter", json!(2)), Opening::Resume { any_adapter: true })
+            .map(drop)
+            .unwrap();
+
+        std::fs::write(path.join(CHECKPOINTS).join("a"), "old").unwrap();
+        Folder::open(path.clone(), &with("replicas", json!(4)), Opening::Replace).map(drop).unwrap();
+        assert!(!path.join(CHECKPOINTS).join("a").exists() && open(&settings).is_err());
+
+        std::fs::write(path.join(SETTINGS), "{").unwrap();
+        assert!(open(&settings).unwrap_err().contains("damaged"));
+        let other = parent.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("thesis.tex"), "x").unwrap();
+        assert!(Folder::open(other, &settings, Opening::GoOn)
+            .map(drop)
+            .unwrap_err()
+            .to_string()
+            .contains("holds no run"));
+    }
+}
