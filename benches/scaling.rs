@@ -100,7 +100,8 @@ fn microseconds(
         Inputs::F32(values) => Inputs::F32(values[..8192 * 784].to_vec()),
     };
     let train = Samples::new(784, inputs, images.train.labels()[..8192].to_vec(), 10)?;
-    let data = Dataset { name: "images".into(), classes: 10, train: train.clone(), test: train };
+    let data =
+        Dataset { name: "images".into(), classes: 10, class_names: Vec::new(), train: train.clone(), test: train };
     let mut times = vec![0.0; rounds];
     for wave in 0..replicas.div_ceil(most) {
         let in_wave = most.min(replicas - wave * most);

@@ -88,5 +88,11 @@ pub fn images() -> asgd::Result<Dataset> {
         let labels = (0..count).map(|_| next() % 10).collect();
         Samples::new(784, Inputs::U8(pixels), labels, 10)
     };
-    Ok(Dataset { name: "images".into(), classes: 10, train: samples(60_000)?, test: samples(64)? })
+    Ok(Dataset {
+        name: "images".into(),
+        classes: 10,
+        class_names: Vec::new(),
+        train: samples(60_000)?,
+        test: samples(64)?,
+    })
 }

@@ -1,70 +1,88 @@
-//! Where data sets come from: made up, or found in a folder.
+//! Where data sets come from: made up, or found in a folder or a file.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use asgd::dataset::{Circles, Spirals};
-use asgd::{Dataset, Error, NetworkSpec};
+use asgd::dataset::{Circles, CsvOptions, LabelColumn, Spirals};
+use asgd::{Dataset, Error};
 
-use crate::cli::TrainArgs;
+use crate::cli::DataArgs;
+
+/// Sets that are looked for by name.
+const KNOWN: [&str; 3] = ["mnist", "fashion-mnist", "kmnist"];
 
 /// Whether the name is that of a made-up set of points.
 pub fn is_points(dataset: &str) -> bool {
     matches!(dataset, "circles" | "spirals")
 }
 
-/// What the run folder is called after.
-pub fn short_name(dataset: &str) -> String {
-    Path::new(dataset).file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned())
+/// Whether the samples are rows of measurements rather than images.
+pub fn is_small(dataset: &str) -> bool {
+    is_points(dataset) || has_extension(dataset, "csv")
 }
 
-/// The data set that the arguments name. `from_file` is the network that training starts from, if it has a file.
-pub fn open_dataset(args: &TrainArgs, from_file: Option<&NetworkSpec>) -> Result<Dataset> {
-    let TrainArgs { samples, factor, data_seed, .. } = *args;
-    match args.dataset.as_str() {
-        "circles" => Ok(Circles { samples, factor, noise: args.noise.unwrap_or(0.1), seed: data_seed }.dataset()?),
-        "spirals" => Ok(Spirals { samples, noise: args.noise.unwrap_or(0.5), seed: data_seed }.dataset()?),
-        name => {
-            let known = matches!(name, "mnist" | "fashion-mnist");
-            let folder = if known { find_data_folder(args.data_dir.as_deref(), name)? } else { PathBuf::from(name) };
-            if !folder.is_dir() {
-                let problem =
-                    "no such folder; expected circles, spirals, mnist, fashion-mnist or a folder of IDX files";
-                return Err(Error::Data { path: folder, problem: problem.into() }.into());
-            }
-            let classes_of_file = from_file.map(|spec| spec.outputs().max(2));
-            let classes = args.classes.or(classes_of_file.filter(|_| !known)).unwrap_or(10);
-            let dataset = Dataset::from_idx_folder(&folder, classes)?;
-            Ok(if known { Dataset { name: name.into(), ..dataset } } else { dataset })
+/// What the run folder is called after.
+pub fn short_name(dataset: &str) -> String {
+    Path::new(dataset).file_stem().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned())
+}
+
+fn has_extension(dataset: &str, wanted: &str) -> bool {
+    Path::new(dataset).extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+}
+
+/// The data set of this name. `outputs` of the network that it is for, if there is one already.
+pub fn open_dataset(name: &str, args: &DataArgs, outputs: Option<usize>) -> Result<Dataset> {
+    let DataArgs { samples, factor, data_seed: seed, .. } = *args;
+    let classes = args.classes.or(outputs.map(|outputs| outputs.max(2))).unwrap_or(10);
+    match name {
+        "circles" => Ok(Circles { samples, factor, noise: args.noise.unwrap_or(0.1), seed }.dataset()?),
+        "spirals" => Ok(Spirals { samples, noise: args.noise.unwrap_or(0.5), seed }.dataset()?),
+        name if KNOWN.contains(&name) => open_known(name, args.data_dir.as_deref(), args.classes.unwrap_or(10)),
+        file if has_extension(file, "csv") => {
+            let label = args.label.clone().map_or(LabelColumn::Last, LabelColumn::Named);
+            let options = CsvOptions { label, test: args.test.clone(), test_fraction: args.test_fraction, seed };
+            Ok(Dataset::from_csv(Path::new(file), &options)?)
+        }
+        file if has_extension(file, "npz") => Ok(Dataset::from_npz(Path::new(file), classes)?),
+        folder if Path::new(folder).is_dir() => Ok(Dataset::from_idx_folder(Path::new(folder), classes)?),
+        other => {
+            let problem = "no such folder; expected circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX \
+                           files, a .csv or an .npz file";
+            Err(Error::Data { path: other.into(), problem: problem.into() }.into())
         }
     }
 }
 
-/// MNIST from where `--data-dir` or its stand-ins point.
-pub fn open_mnist(data_dir: Option<&Path>) -> Result<Dataset> {
-    let dataset = Dataset::from_idx_folder(&find_data_folder(data_dir, "mnist")?, 10)?;
-    Ok(Dataset { name: "mnist".into(), ..dataset })
+/// One of the known sets from where `--data-dir` or its stand-ins point.
+pub fn open_known(name: &str, data_dir: Option<&Path>, classes: usize) -> Result<Dataset> {
+    let root = data_root(data_dir)?;
+    let dataset = Dataset::from_idx_folder(&find_in(&root, name)?, classes)?;
+    Ok(Dataset { name: name.into(), ..dataset })
 }
 
-/// `--data-dir`, else `$ASGD_DATA_DIR`, else the user's data folder; the set stands in a folder of its name, or
-/// in the folder itself.
-fn find_data_folder(data_dir: Option<&Path>, name: &str) -> Result<PathBuf> {
+/// `--data-dir`, else `$ASGD_DATA_DIR`, else the user's data folder.
+pub fn data_root(data_dir: Option<&Path>) -> Result<PathBuf> {
     let from_environment = || std::env::var_os("ASGD_DATA_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let of_user = || directories::ProjectDirs::from("", "", "asgd").map(|dirs| dirs.data_dir().to_path_buf());
     let root = data_dir.map(Path::to_path_buf).or_else(from_environment).or_else(of_user);
-    let root = root.context("no data folder: name one with --data-dir or ASGD_DATA_DIR")?;
+    root.context("no data folder: name one with --data-dir or ASGD_DATA_DIR")
+}
+
+/// The set stands in a folder of its name, or in the folder itself.
+fn find_in(root: &Path, name: &str) -> Result<PathBuf> {
     let own = root.join(name);
     if own.is_dir() {
         return Ok(own);
     }
-    let holds_files = std::fs::read_dir(&root).is_ok_and(|mut entries| {
+    let holds_files = std::fs::read_dir(root).is_ok_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("train-images")))
     });
     if holds_files {
-        return Ok(root);
+        return Ok(root.to_path_buf());
     }
     let problem = format!(
-        "no such folder; {name} is looked for in --data-dir, else in $ASGD_DATA_DIR, else in the user's data folder"
+        "no such folder; {name} is looked for in --data-dir, else in $ASGD_DATA_DIR, else in the user's data folder; \
+         `asgd data fetch {name}` downloads it there"
     );
     Err(Error::Data { path: own, problem }.into())
 }

@@ -62,8 +62,9 @@ impl Evaluation {
 pub(crate) struct Evaluator {
     batches: Batches,
     batch_uniform: wgpu::Buffer,
-    train: (Gatherer, u32),
-    test: (Gatherer, u32),
+    /// Each set of samples, and how many it holds.
+    parts: Vec<(Gatherer, u32)>,
+    activations: wgpu::Buffer,
     forward: Bound,
     evaluate: Bound,
     activity: Bound,
@@ -93,10 +94,10 @@ impl Evaluator {
         variant: Variant,
         parameters: &wgpu::Buffer,
         replicas: &wgpu::Buffer,
-        train: &DeviceSamples,
-        test: &DeviceSamples,
+        parts: &[&DeviceSamples],
     ) -> Result<Self> {
-        let most = train.count.max(test.count).div_ceil(4 * Self::MIN_QUADS).min(8);
+        let largest = parts.iter().map(|samples| samples.count).max().unwrap_or(1);
+        let most = largest.div_ceil(4 * Self::MIN_QUADS).clamp(1, 8);
         let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_QUADS)) as u32;
         let quads = Self::MIN_QUADS * fitting.clamp(1, most);
 
@@ -118,14 +119,14 @@ impl Evaluator {
         let gatherer =
             |samples| Gatherer::new(gpu, variant, samples, &batches, network_uniform, &batch_uniform, replicas);
         Ok(Self {
-            train: (gatherer(train), train.count),
-            test: (gatherer(test), test.count),
+            parts: parts.iter().map(|samples| (gatherer(samples), samples.count)).collect(),
             forward: bind(
                 &FORWARD,
                 &[parameters, &batches.inputs, &state.activations, &state.masks, &batches.features],
             ),
             evaluate: bind(&EVALUATE, &[&state.activations, &batches.labels, &loss_sums, &hits]),
             activity: bind(&ACTIVITY, &[&state.masks, &activity_bits]),
+            activations: state.activations,
             batches,
             batch_uniform,
             loss_sums,
@@ -136,16 +137,83 @@ impl Evaluator {
         })
     }
 
-    /// Runs the whole of one part through all replicas.
-    pub fn evaluate(&mut self, gpu: &Gpu, network: &Network, split: Split) -> Result<Vec<Evaluation>> {
-        let (gatherer, sample_count) = match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
+    /// Encodes gathering and forward of block `index` of a part; its `Batch`es go to `uniform`. Returns the first one's
+    /// offset.
+    fn encode_block(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        uniform: &mut Vec<Batch>,
+        dispatch: Dispatch<'_>,
+        part: usize,
+        index: u32,
+    ) -> u32 {
+        let (gatherer, sample_count) = &self.parts[part];
+        let block = self.batches.quads * 4;
+        let position = index * block;
+        let batch = Batch {
+            size: block.min(sample_count - position),
+            capacity: block,
+            quads: self.batches.quads,
+            slot: 0,
+            steps: 1,
+            input_replicas: 1,
+            position,
+            epoch: 0,
+            sample_count: *sample_count,
+            shuffled: 0,
+            layer: 0,
+            pad: 0,
         };
+        let first = uniform.len() as u32 * BATCH_STRIDE as u32;
+        gatherer.encode(pass, first, dispatch, 1, 1);
+        for (layer, shape) in dispatch.network.layers().iter().enumerate() {
+            self.forward.dispatch(pass, first + layer as u32 * BATCH_STRIDE as u32, dispatch.forward(shape));
+            uniform.push(Batch { layer: layer as u32, ..batch });
+        }
+        first
+    }
+
+    /// Outputs of layer `layer` (from 0) for every sample of a part: (R, samples, n). Those of the last layer are the
+    /// logits.
+    pub fn outputs(&self, gpu: &Gpu, network: &Network, part: usize, layer: usize) -> Result<Vec<f32>> {
         let quads = self.batches.quads;
         let dispatch = Dispatch { network, quads, variant: self.variant };
-        let block = quads * 4;
-        let blocks = sample_count.div_ceil(block);
+        let block = quads as usize * 4;
+        let samples = self.parts[part].1 as usize;
+        let Layer { outputs, output_row, .. } = network.layers()[layer];
+        let (width, replicas) = (outputs as usize, network.replica_count as usize);
+        let replica_bytes = u64::from(outputs) * u64::from(quads) * 16;
+        let rows = gpu.storage("the outputs", replicas as u64 * replica_bytes)?;
+        let mut all = vec![0.0; replicas * samples * width];
+        for index in 0..samples.div_ceil(block) {
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            let mut uniform = Vec::new();
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            self.encode_block(&mut pass, &mut uniform, dispatch, part, index as u32);
+            drop(pass);
+            for replica in 0..u64::from(network.replica_count) {
+                let row = replica * u64::from(network.row_count) + u64::from(output_row);
+                let from = row * u64::from(quads) * 16;
+                encoder.copy_buffer_to_buffer(&self.activations, from, &rows, replica * replica_bytes, replica_bytes);
+            }
+            write_batches(gpu, &self.batch_uniform, &uniform)?;
+            gpu.queue.submit([encoder.finish()]);
+            let values = gpu.read::<f32>(&[(&rows, replicas as u64 * replica_bytes)])?;
+            for (row, values) in values[0].chunks_exact(block).enumerate() {
+                let (replica, unit) = (row / width, row % width);
+                for (offset, &value) in values.iter().take(samples - index * block).enumerate() {
+                    all[(replica * samples + index * block + offset) * width + unit] = value;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Runs the whole of one part through all replicas.
+    pub fn evaluate(&mut self, gpu: &Gpu, network: &Network, part: usize) -> Result<Vec<Evaluation>> {
+        let sample_count = self.parts[part].1;
+        let dispatch = Dispatch { network, quads: self.batches.quads, variant: self.variant };
+        let blocks = sample_count.div_ceil(self.batches.quads * 4);
         let mut next = 0;
         while next < blocks {
             let end = blocks.min(next + self.pacer.units() as u32);
@@ -158,31 +226,7 @@ impl Evaluator {
             let mut uniform = Vec::new();
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for index in next..end {
-                let position = index * block;
-                let batch = Batch {
-                    size: block.min(sample_count - position),
-                    capacity: block,
-                    quads,
-                    slot: 0,
-                    steps: 1,
-                    input_replicas: 1,
-                    position,
-                    epoch: 0,
-                    sample_count: *sample_count,
-                    shuffled: 0,
-                    layer: 0,
-                    pad: 0,
-                };
-                let first = uniform.len() as u32 * BATCH_STRIDE as u32;
-                gatherer.encode(&mut pass, first, dispatch, 1, 1);
-                for (layer, shape) in network.layers().iter().enumerate() {
-                    self.forward.dispatch(
-                        &mut pass,
-                        first + layer as u32 * BATCH_STRIDE as u32,
-                        dispatch.forward(shape),
-                    );
-                    uniform.push(Batch { layer: layer as u32, ..batch });
-                }
+                let first = self.encode_block(&mut pass, &mut uniform, dispatch, part, index);
                 self.evaluate.dispatch(&mut pass, first, dispatch.evaluate());
                 self.activity.dispatch(&mut pass, first, dispatch.rows());
             }
@@ -212,8 +256,8 @@ impl Evaluator {
                 };
                 let rows = |layer: &Layer| &activity[layer.output_row as usize..][..layer.outputs as usize];
                 Evaluation {
-                    loss: loss / f64::from(*sample_count),
-                    accuracy: hits as f64 / f64::from(*sample_count),
+                    loss: loss / f64::from(sample_count),
+                    accuracy: hits as f64 / f64::from(sample_count),
                     nodes: hidden.iter().flat_map(rows).map(node).collect(),
                 }
             })

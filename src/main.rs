@@ -8,8 +8,10 @@ mod figures;
 mod folder;
 mod interrupt;
 mod metrics;
+mod onnx;
 mod report;
 mod statistics;
+mod table;
 mod training;
 
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, DataCommand};
 
 fn main() -> ExitCode {
     // Mesa's device-select layer looks for a Wayland display and complains on stderr where there is none, as in
@@ -47,6 +49,14 @@ fn main() -> ExitCode {
     interrupt::install();
     let result = match cli.command {
         Command::Train(args) => commands::train::run(&args),
+        Command::Evaluate(args) => commands::evaluate::run(&args),
+        Command::Predict(args) => commands::predict::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Prune(args) => commands::prune::run(&args),
+        Command::Export(args) => commands::export::run(&args),
+        Command::Data(DataCommand::Fetch(args)) => commands::fetch::run(&args),
+        Command::Completions { shell } => commands::manual::completions(shell),
+        Command::Man { folder } => commands::manual::man(&folder),
         Command::Experiment(experiment) => experiments::run(&experiment),
         Command::Devices(args) => commands::devices::run(&args),
     };

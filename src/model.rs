@@ -1,6 +1,6 @@
 //! Values of every parameter of R replicas, and their .safetensors files in PyTorch's names and shapes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
@@ -18,6 +18,9 @@ pub struct PerParameter<T> {
     spec: NetworkSpec,
     replicas: usize,
     layers: Vec<LayerValues<T>>,
+    /// What the output classes are called, in the order of their labels; empty where nobody has named them. A file keeps
+    /// them in its metadata.
+    pub class_names: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +61,7 @@ impl<T: Pod> PerParameter<T> {
                 bias: vec![T::zeroed(); replicas * outputs],
             })
             .collect();
-        Self { spec: spec.clone(), replicas, layers }
+        Self { spec: spec.clone(), replicas, layers, class_names: Vec::new() }
     }
 
     /// The shape of each network.
@@ -98,7 +101,7 @@ impl<T: Pod> PerParameter<T> {
             .layers
             .iter()
             .map(|layer| LayerValues { weight: layer.weight.repeat(replicas), bias: layer.bias.repeat(replicas) });
-        Self { spec: self.spec.clone(), replicas, layers: layers.collect() }
+        Self { spec: self.spec.clone(), replicas, layers: layers.collect(), class_names: self.class_names.clone() }
     }
 
     /// Some of the replicas.
@@ -108,7 +111,12 @@ impl<T: Pod> PerParameter<T> {
             values[range.start * stride..range.end * stride].to_vec()
         };
         let layers = self.layers.iter().map(|layer| LayerValues { weight: cut(&layer.weight), bias: cut(&layer.bias) });
-        Self { spec: self.spec.clone(), replicas: range.len(), layers: layers.collect() }
+        Self {
+            spec: self.spec.clone(),
+            replicas: range.len(),
+            layers: layers.collect(),
+            class_names: self.class_names.clone(),
+        }
     }
 
     /// Appends the replicas of `other`, a network of the same shape.
@@ -193,7 +201,9 @@ impl<T: Element> PerParameter<T> {
                 tensors.insert(format!("layers.{index}.{name}"), view);
             }
         }
-        safetensors::serialize(tensors, None)
+        let names =
+            (!self.class_names.is_empty()).then(|| HashMap::from([(CLASS_NAMES.to_string(), json(&self.class_names))]));
+        safetensors::serialize(tensors, names)
     }
 
     /// Reads what [`Self::save`] or PyTorch wrote. The tensors are `PREFIX.N.weight` and `PREFIX.N.bias`; N counts
@@ -270,8 +280,22 @@ impl<T: Element> PerParameter<T> {
             return Err(refuse(format!("its tensors disagree on the number of replicas: {replica_counts:?}")));
         }
         let spec = NetworkSpec::new(&widths).map_err(|error| refuse(error.to_string()))?;
-        Ok(Self { spec, replicas, layers })
+        let class_names = class_names(bytes).filter(|names| names.len() == spec.outputs().max(2)).unwrap_or_default();
+        Ok(Self { spec, replicas, layers, class_names })
     }
+}
+
+/// The metadata's key.
+const CLASS_NAMES: &str = "class_names";
+
+fn json(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}
+
+/// The class names in a file's metadata.
+fn class_names(bytes: &[u8]) -> Option<Vec<String>> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
+    serde_json::from_str(metadata.metadata().as_ref()?.get(CLASS_NAMES)?).ok()
 }
 
 fn part<T>(values: &[T], index: usize, parts: usize) -> &[T] {

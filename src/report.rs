@@ -37,6 +37,17 @@ impl Reporter {
         }
     }
 
+    /// A bar of bytes; without end where the server does not say how many.
+    pub fn download(&self, bytes: Option<u64>) -> ProgressBar {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let template = "{bar:30} {bytes} of {total_bytes}  {bytes_per_sec}  left {eta}";
+        let bar = ProgressBar::with_draw_target(bytes, target);
+        match ProgressStyle::with_template(template) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        }
+    }
+
     /// Shows the means of one evaluation of every replica of a wave.
     pub fn evaluation(&self, progress: &ProgressBar, steps_per_epoch: u64, points: &[&Point]) {
         let (Some(first), false) = (points.first(), self.quiet) else { return };

@@ -83,7 +83,7 @@ pub struct ReplicaSettings {
     pub seed: u64,
     /// The update rule.
     pub optimizer: Optimizer,
-    /// lr: finite and above 0.
+    /// lr: finite and not negative. 0 moves nothing, bit for bit: for looking at sums and counts.
     pub learning_rate: f32,
     /// epsilon of aSGD: finite and not negative.
     pub epsilon: f32,
@@ -149,8 +149,8 @@ pub(crate) fn check(
         return Err(Error::setting("--replicas", problem));
     }
     for ReplicaSettings { learning_rate, epsilon, .. } in replicas {
-        if !learning_rate.is_finite() || *learning_rate <= 0.0 {
-            return Err(Error::setting("--lr", format!("{learning_rate} is not a finite number above 0")));
+        if !learning_rate.is_finite() || *learning_rate < 0.0 {
+            return Err(Error::setting("--lr", format!("{learning_rate} is not a finite number of at least 0")));
         }
         if !epsilon.is_finite() || *epsilon < 0.0 {
             return Err(Error::setting("--epsilon", format!("{epsilon} is not a finite number of at least 0")));

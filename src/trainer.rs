@@ -127,8 +127,7 @@ impl Trainer {
             variant,
             &parameters,
             &replicas,
-            &train_samples,
-            &test_samples,
+            &[&train_samples, &test_samples],
         )?;
         gpu.check()?;
         Ok(Self {
@@ -291,7 +290,7 @@ impl Trainer {
     /// # Errors
     /// What the driver reported.
     pub fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>> {
-        self.evaluator.evaluate(&self.gpu, &self.network, split)
+        self.evaluator.evaluate(&self.gpu, &self.network, split as usize)
     }
 
     /// The parameters of every replica now.

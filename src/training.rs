@@ -144,7 +144,8 @@ impl Training<'_> {
             append(&mut counts, state.counts.context("a finished wave keeps its counts")?);
         }
         progress.finish_and_clear();
-        let (model, counts) = (model.context("no replica")?, counts.context("no replica")?);
+        let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
+        model.class_names = self.initial.class_names.clone();
         Ok(Trained { trajectories, model, counts, pace })
     }
 

@@ -44,7 +44,7 @@ fn images() -> Dataset {
         }
         Samples::new(25, Inputs::U8(pixels), labels, 3).unwrap()
     };
-    Dataset { name: "images".into(), classes: 3, train: samples(300, 0), test: samples(90, 5) }
+    Dataset { name: "images".into(), classes: 3, class_names: Vec::new(), train: samples(300, 0), test: samples(90, 5) }
 }
 
 fn circles() -> Dataset {
@@ -231,6 +231,7 @@ fn the_engine_equals_pytorch() {
         let samples = case.samples();
         let dataset = Dataset {
             name: "golden".into(),
+            class_names: Vec::new(),
             classes: (*case.widths.last().unwrap()).max(2),
             train: samples.clone(),
             test: samples,

@@ -11,7 +11,7 @@ use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 
 use crate::cli::{Cli, Command, Hidden, TrainArgs};
-use crate::data_source::{is_points, open_dataset, short_name};
+use crate::data_source::{is_small, open_dataset, short_name};
 use crate::figures::learning_curve;
 use crate::folder::{self, Folder, Opening};
 use crate::interrupt;
@@ -57,15 +57,19 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     // Settings first, then data, then the GPU: nothing is written before all three are sound.
     folder::check(&path)?;
     let from_file = match &args.init {
-        Init::File(path) => Some(Model::load(path)?.spec().clone()),
+        Init::File(path) => Some(Model::load(path)?),
         _ => None,
     };
-    let dataset = open_dataset(args, from_file.as_ref())?;
-    let spec = network(args, &dataset, from_file.as_ref())?;
+    let class_names = from_file.as_ref().map_or(&[][..], |model| &model.class_names);
+    let from_file = from_file.as_ref().map(Model::spec);
+    let dataset =
+        open_dataset(&args.dataset, &args.data, from_file.map(NetworkSpec::outputs))?.relabelled(class_names)?;
+    let spec = network(args, &dataset, from_file)?;
     let replicas = replica_settings(args)?;
     let schedule = Schedule::new(args, &dataset)?;
     let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
-    let initial = args.init.model(&spec, &seeds)?;
+    let mut initial = args.init.model(&spec, &seeds)?;
+    initial.class_names = dataset.class_names.clone();
     let gpu = Gpu::new(args.adapter.as_deref())?;
 
     let report = Reporter { quiet: args.quiet };
@@ -210,7 +214,7 @@ impl Schedule {
             return Err(Error::Setting { setting: "--batch-size", problem }.into());
         }
         let steps_per_epoch = samples.div_ceil(args.batch_size) as u64;
-        let epochs = args.epochs.unwrap_or(if is_points(&args.dataset) { 200 } else { 10 });
+        let epochs = args.epochs.unwrap_or(if is_small(&args.dataset) { 200 } else { 10 });
         let too_many = || Error::Setting { setting: "--epochs", problem: "more steps than can be counted".into() };
         let steps = match args.steps {
             Some(steps) => steps,
@@ -229,7 +233,7 @@ fn network(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>)
     let hidden = match (&args.hidden, from_file) {
         (Some(Hidden(widths)), _) => widths.clone(),
         (None, Some(spec)) => spec.widths()[1..spec.widths().len() - 1].to_vec(),
-        (None, None) if is_points(&args.dataset) => vec![10, 10],
+        (None, None) if is_small(&args.dataset) => vec![10, 10],
         (None, None) => vec![30, 20],
     };
     let widths = [&[dataset.features()], &hidden[..], &[dataset.output_units()]].concat();

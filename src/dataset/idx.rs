@@ -79,6 +79,7 @@ pub(super) fn read_folder(folder: &Path, classes: usize) -> Result<Dataset> {
     Ok(Dataset {
         name: folder.file_name().map_or_else(|| "idx".into(), |name| name.to_string_lossy().into_owned()),
         classes,
+        class_names: Vec::new(),
         train: samples(train_images, train_images_bytes, train_labels, train_labels_bytes)?,
         test: samples(test_images, test_images_bytes, test_labels, test_labels_bytes)?,
     })

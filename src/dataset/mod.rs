@@ -1,10 +1,13 @@
 //! Labelled samples for training and testing.
 
 mod circles;
+mod csv;
 mod idx;
+mod npz;
 mod spirals;
 
 pub use circles::Circles;
+pub use csv::{CsvOptions, CsvReader, LabelColumn};
 pub use spirals::Spirals;
 
 use std::path::Path;
@@ -39,6 +42,8 @@ pub struct Dataset {
     pub name: String,
     /// Labels are 0..classes.
     pub classes: usize,
+    /// What the classes are called, in the order of their labels; empty where they have no other names than these.
+    pub class_names: Vec<String>,
     /// The samples that parameters are fitted to.
     pub train: Samples,
     /// The samples that are only evaluated.
@@ -165,6 +170,60 @@ impl Dataset {
         idx::read_folder(folder, classes)
     }
 
+    /// A CSV file: a sample a row, numbers but for the label, which may be any text; see [`CsvOptions`].
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the line that is wrong.
+    pub fn from_csv(path: &Path, options: &CsvOptions) -> Result<Self> {
+        csv::read_dataset(path, options)
+    }
+
+    /// A NumPy .npz file with x_train, y_train, x_test and y_test, as Keras publishes MNIST. Labels are 0..classes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the array that is missing or wrong.
+    pub fn from_npz(path: &Path, classes: usize) -> Result<Self> {
+        npz::read(path, classes)
+    }
+
+    /// The same samples with the labels of another order of the class names: a model's.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a class of this set is none of them.
+    pub fn relabelled(mut self, class_names: &[String]) -> Result<Self> {
+        if self.class_names.is_empty() || class_names.is_empty() || self.class_names == class_names {
+            return Ok(self);
+        }
+        let places = self.class_names.iter().map(|name| {
+            let place = class_names.iter().position(|other| other == name);
+            let problem = || format!("class '{name}' is none of the model's: {}", class_names.join(", "));
+            place.map(|place| place as u32).ok_or_else(|| Error::setting("dataset", problem()))
+        });
+        let places: Vec<u32> = places.collect::<Result<_>>()?;
+        for samples in [&mut self.train, &mut self.test] {
+            for label in &mut samples.labels {
+                *label = places[*label as usize];
+            }
+        }
+        self.classes = class_names.len();
+        self.class_names = class_names.to_vec();
+        Ok(self)
+    }
+
+    /// Both parts as one, training samples first.
+    pub fn all(&self) -> Samples {
+        let inputs = match (&self.train.inputs, &self.test.inputs) {
+            (Inputs::U8(train), Inputs::U8(test)) => Inputs::U8([&train[..], test].concat()),
+            _ => {
+                let values =
+                    |samples: &Samples| (0..samples.len()).flat_map(|index| samples.sample(index)).collect::<Vec<_>>();
+                Inputs::F32([values(&self.train), values(&self.test)].concat())
+            }
+        };
+        let labels = [&self.train.labels[..], &self.test.labels].concat();
+        Samples { features: self.train.features, inputs, labels }
+    }
+
     /// Splits two-dimensional points 7:3 into training and test set, after a shuffle.
     fn from_points(name: &str, mut points: Vec<([f32; 2], u32)>, random: &mut Random) -> Result<Self> {
         random.shuffle(&mut points);
@@ -174,7 +233,13 @@ impl Dataset {
             Samples::new(2, Inputs::F32(inputs), part.iter().map(|(_, label)| *label).collect(), 2)
         };
         let (train, test) = points.split_at(train_count);
-        Ok(Self { name: name.to_string(), classes: 2, train: samples(train)?, test: samples(test)? })
+        Ok(Self {
+            name: name.to_string(),
+            classes: 2,
+            class_names: Vec::new(),
+            train: samples(train)?,
+            test: samples(test)?,
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::table::Table;
 use crate::statistics::Summary;
+use crate::table::Table;
 
 /// Whether a claim holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::claims::{self, Verdict};
 use super::report::Report;
-use super::table::{Cell, Table};
 use super::{adapter_line, check_seed, color, scientific, shown, Bench, OPTIMIZERS};
 use crate::cli::{DummiesArgs, StopRule};
 use crate::figures::{bars, boxes, BarPanel, BoxPanel, GREY};
 use crate::statistics::{quartiles, Summary};
+use crate::table::{Cell, Table};
 use crate::training::{Nobody, Pace, Point, SaveEvery, Training};
 
 const HIDDEN: [usize; 5] = [10; 5];

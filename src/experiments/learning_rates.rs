@@ -7,12 +7,12 @@ use serde_json::json;
 
 use super::claims::{self, Verdict};
 use super::report::Report;
-use super::table::{Cell, Table};
 use super::{adapter_line, check_seed, scientific, shown, Bench};
 use crate::cli::LearningRatesArgs;
-use crate::data_source::open_mnist;
+use crate::data_source::open_known;
 use crate::figures::{lines, Curve, Legend, LinePanel, PALETTE};
 use crate::statistics::Summary;
+use crate::table::{Cell, Table};
 use crate::training::{Nobody, Point, SaveEvery, Training};
 
 const WIDTHS: [usize; 4] = [784, 30, 20, 10];
@@ -103,7 +103,7 @@ fn paper_summary(row: &PaperRow, column: usize) -> Summary {
 
 pub fn run(args: &LearningRatesArgs) -> Result<()> {
     check_seed(args.common.seed, args.replicas)?;
-    let data = open_mnist(args.data_dir.as_deref())?;
+    let data = open_known("mnist", args.data_dir.as_deref(), 10)?;
     let spec = NetworkSpec::new(&WIDTHS)?;
     let own = json!({
         "replicas": args.replicas, "epochs": args.epochs, "seed": args.common.seed, "init": args.init.to_string(),

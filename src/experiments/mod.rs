@@ -5,7 +5,6 @@ mod dummies;
 mod learning_rates;
 mod paths;
 mod report;
-mod table;
 
 use std::path::PathBuf;
 

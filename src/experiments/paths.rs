@@ -11,11 +11,11 @@ use maud::html;
 use serde_json::json;
 
 use super::report::Report;
-use super::table::{Cell, Table};
 use super::{adapter_line, scientific, shown, Bench, OPTIMIZERS};
 use crate::cli::PathsArgs;
 use crate::figures::{lines, scatter, Curve, Legend, LinePanel, Mark, ScatterPanel, BLUE, GREY, PALETTE, VERMILION};
 use crate::interrupt;
+use crate::table::{Cell, Table};
 
 const WIDTHS: [usize; 4] = [2, 3, 2, 1];
 

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 
-use super::table::Table;
 use crate::folder::Folder;
+use crate::table::Table;
 
 /// Parts of a page, in their order.
 pub struct Report {

@@ -95,6 +95,22 @@ impl Table {
         text
     }
 
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING).set_header(&self.header);
+        for row in &self.rows {
+            table.add_row(row.iter().map(Cell::shown));
+        }
+        for (index, column) in table.column_iter_mut().enumerate() {
+            let is_number = self.rows.iter().all(|row| !matches!(row[index], Cell::Text(_)));
+            if is_number {
+                column.set_cell_alignment(comfy_table::CellAlignment::Right);
+            }
+        }
+        table.trim_fmt()
+    }
+
     pub fn html(&self) -> Markup {
         html! {
             table {

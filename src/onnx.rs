@@ -1,0 +1,183 @@
+//! ONNX: the part of its protocol buffers (onnx.proto3, IR version 8, operators version 13) that a fully connected
+//! network needs.
+
+use asgd::Model;
+use prost::Message;
+
+#[derive(Clone, PartialEq, Message)]
+struct ModelProto {
+    #[prost(int64, tag = "1")]
+    ir_version: i64,
+    #[prost(string, tag = "2")]
+    producer_name: String,
+    #[prost(string, tag = "3")]
+    producer_version: String,
+    #[prost(message, optional, tag = "7")]
+    graph: Option<GraphProto>,
+    #[prost(message, repeated, tag = "8")]
+    opset_import: Vec<OperatorSetProto>,
+    #[prost(message, repeated, tag = "14")]
+    metadata_props: Vec<EntryProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OperatorSetProto {
+    #[prost(string, tag = "1")]
+    domain: String,
+    #[prost(int64, tag = "2")]
+    version: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EntryProto {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GraphProto {
+    #[prost(message, repeated, tag = "1")]
+    node: Vec<NodeProto>,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(message, repeated, tag = "5")]
+    initializer: Vec<TensorProto>,
+    #[prost(message, repeated, tag = "11")]
+    input: Vec<ValueProto>,
+    #[prost(message, repeated, tag = "12")]
+    output: Vec<ValueProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct NodeProto {
+    #[prost(string, repeated, tag = "1")]
+    input: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    output: Vec<String>,
+    #[prost(string, tag = "3")]
+    name: String,
+    #[prost(string, tag = "4")]
+    op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    attribute: Vec<AttributeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AttributeProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(int64, tag = "3")]
+    i: i64,
+    #[prost(int32, tag = "20")]
+    kind: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorProto {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(int32, tag = "2")]
+    data_type: i32,
+    #[prost(string, tag = "8")]
+    name: String,
+    #[prost(bytes = "vec", tag = "9")]
+    raw_data: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ValueProto {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    kind: Option<TypeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TypeProto {
+    #[prost(message, optional, tag = "1")]
+    tensor: Option<TensorTypeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorTypeProto {
+    #[prost(int32, tag = "1")]
+    element: i32,
+    #[prost(message, optional, tag = "2")]
+    shape: Option<ShapeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ShapeProto {
+    #[prost(message, repeated, tag = "1")]
+    dim: Vec<DimensionProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct DimensionProto {
+    #[prost(int64, optional, tag = "1")]
+    value: Option<i64>,
+    #[prost(string, optional, tag = "2")]
+    parameter: Option<String>,
+}
+
+/// TensorProto.DataType.FLOAT.
+const FLOAT: i32 = 1;
+/// AttributeProto.AttributeType.INT.
+const INT: i32 = 2;
+
+/// The first network of a model as a file: `input` (batch, inputs), `logits` and `probabilities` (batch, outputs).
+pub fn encode(model: &Model) -> Vec<u8> {
+    let spec = model.spec();
+    let mut graph = GraphProto { name: "asgd".into(), ..Default::default() };
+    let mut value = "input".to_string();
+    let last = spec.layers().len() - 1;
+    for (layer, (inputs, outputs)) in spec.layers().enumerate() {
+        let names = [format!("layers.{layer}.weight"), format!("layers.{layer}.bias")];
+        graph.initializer.push(tensor(&names[0], &[outputs, inputs], model.weight(layer, 0)));
+        graph.initializer.push(tensor(&names[1], &[outputs], model.bias(layer, 0)));
+        let sum = if layer == last { "logits".to_string() } else { format!("z.{layer}") };
+        let [weight, bias] = names;
+        let transposed = AttributeProto { name: "transB".into(), i: 1, kind: INT };
+        graph.node.push(node("Gemm", vec![value, weight, bias], &sum, vec![transposed]));
+        value = sum;
+        if layer < last {
+            let activation = format!("a.{layer}");
+            graph.node.push(node("Relu", vec![value], &activation, Vec::new()));
+            value = activation;
+        }
+    }
+    let operator = if spec.outputs() == 1 { "Sigmoid" } else { "Softmax" };
+    graph.node.push(node(operator, vec![value], "probabilities", Vec::new()));
+    graph.input = vec![matrix("input", spec.inputs())];
+    graph.output = vec![matrix("logits", spec.outputs()), matrix("probabilities", spec.outputs())];
+    let class_names = serde_json::Value::from(&model.class_names[..]).to_string();
+    let names = (!model.class_names.is_empty()).then(|| EntryProto { key: "class_names".into(), value: class_names });
+    let file = ModelProto {
+        ir_version: 8,
+        producer_name: "asgd".into(),
+        producer_version: env!("CARGO_PKG_VERSION").into(),
+        graph: Some(graph),
+        opset_import: vec![OperatorSetProto { domain: String::new(), version: 13 }],
+        metadata_props: names.into_iter().collect(),
+    };
+    file.encode_to_vec()
+}
+
+fn node(operator: &str, input: Vec<String>, output: &str, attribute: Vec<AttributeProto>) -> NodeProto {
+    NodeProto { input, output: vec![output.into()], name: output.into(), op_type: operator.into(), attribute }
+}
+
+fn tensor(name: &str, shape: &[usize], values: &[f32]) -> TensorProto {
+    let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    TensorProto { dims: shape.iter().map(|&size| size as i64).collect(), data_type: FLOAT, name: name.into(), raw_data }
+}
+
+/// A value of shape (batch, width).
+fn matrix(name: &str, width: usize) -> ValueProto {
+    let batch = DimensionProto { value: None, parameter: Some("batch".into()) };
+    let shape = ShapeProto { dim: vec![batch, DimensionProto { value: Some(width as i64), parameter: None }] };
+    let kind = TypeProto { tensor: Some(TensorTypeProto { element: FLOAT, shape: Some(shape) }) };
+    ValueProto { name: name.into(), kind: Some(kind) }
+}
