@@ -7,7 +7,7 @@ use crate::{Error, Result};
 /// Workgroups that an axis of a dispatch may have: WebGPU's default, which every adapter allows.
 const MAX_WORKGROUPS: u64 = 65_535;
 
-/// Totals that `evaluate.wgsl` keeps for each replica.
+/// Totals that `evaluate.wgsl` keeps for each replica, and flags of `divergence.wgsl`.
 pub const EVALUATE_LANES: u64 = 64;
 
 /// x and y of a dispatch of at least `invocations`.

@@ -5,7 +5,7 @@ use wgpu::BufferUsages;
 use crate::batches::{write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
 use crate::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::Gpu;
-use crate::kernels::{Bound, Pipeline, Variant, ACTIVITY, EVALUATE, FORWARD};
+use crate::kernels::{Bound, Pipeline, Variant, ACTIVITY, DIVERGENCE, EVALUATE, FORWARD};
 use crate::network::{Batch, Layer, Network};
 use crate::pacing::Pacer;
 use crate::state::{activation_bytes, State};
@@ -40,6 +40,8 @@ pub struct Evaluation {
     pub accuracy: f64,
     /// Every hidden node, layer by layer.
     pub nodes: Vec<Activity>,
+    /// Whether the loss or a parameter is NaN or infinite.
+    pub has_diverged: bool,
 }
 
 impl Evaluation {
@@ -68,9 +70,11 @@ pub(crate) struct Evaluator {
     forward: Bound,
     evaluate: Bound,
     activity: Bound,
+    divergence: Bound,
     loss_sums: wgpu::Buffer,
     hits: wgpu::Buffer,
     activity_bits: wgpu::Buffer,
+    diverged: wgpu::Buffer,
     pacer: Pacer,
     variant: Variant,
 }
@@ -113,6 +117,7 @@ impl Evaluator {
         let loss_sums = gpu.storage("the loss sums", dispatch.evaluate() * 4)?;
         let hits = gpu.storage("the hits", dispatch.evaluate() * 4)?;
         let activity_bits = gpu.storage("the activity", dispatch.rows() * 4)?;
+        let diverged = gpu.storage("the diverged replicas", dispatch.evaluate() * 4)?;
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
             Pipeline::new(gpu, kernel, variant).bind(gpu, network_uniform, &batch_uniform, storage)
         };
@@ -126,12 +131,14 @@ impl Evaluator {
             ),
             evaluate: bind(&EVALUATE, &[&state.activations, &batches.labels, &loss_sums, &hits]),
             activity: bind(&ACTIVITY, &[&state.masks, &activity_bits]),
+            divergence: bind(&DIVERGENCE, &[parameters, &diverged]),
             activations: state.activations,
             batches,
             batch_uniform,
             loss_sums,
             hits,
             activity_bits,
+            diverged,
             pacer: Pacer::new(MAX_BLOCKS),
             variant,
         })
@@ -227,6 +234,9 @@ impl Evaluator {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for index in next..end {
                 let first = self.encode_block(&mut pass, &mut uniform, dispatch, part, index);
+                if index == 0 {
+                    self.divergence.dispatch(&mut pass, first, dispatch.evaluate());
+                }
                 self.evaluate.dispatch(&mut pass, first, dispatch.evaluate());
                 self.activity.dispatch(&mut pass, first, dispatch.rows());
             }
@@ -238,14 +248,20 @@ impl Evaluator {
         self.pacer.finish(gpu)?;
 
         let (lanes, rows) = (dispatch.evaluate() * 4, dispatch.rows() * 4);
-        let totals = gpu.read::<u32>(&[(&self.loss_sums, lanes), (&self.hits, lanes), (&self.activity_bits, rows)])?;
+        let totals = gpu.read::<u32>(&[
+            (&self.loss_sums, lanes),
+            (&self.hits, lanes),
+            (&self.activity_bits, rows),
+            (&self.diverged, lanes),
+        ])?;
         let hidden = &network.layers()[..network.layers().len() - 1];
         let per_replica = totals[0]
             .chunks_exact(EVALUATE_LANES as usize)
             .zip(totals[1].chunks_exact(EVALUATE_LANES as usize))
-            .zip(totals[2].chunks_exact(network.row_count as usize));
+            .zip(totals[2].chunks_exact(network.row_count as usize))
+            .zip(totals[3].chunks_exact(EVALUATE_LANES as usize));
         Ok(per_replica
-            .map(|((losses, hits), activity)| {
+            .map(|(((losses, hits), activity), diverged)| {
                 let loss: f64 = losses.iter().map(|&bits| f64::from(f32::from_bits(bits))).sum();
                 let hits: u64 = hits.iter().copied().map(u64::from).sum();
                 // activity.wgsl: bit 0 where some sample activates the node, bit 1 where some does not.
@@ -259,6 +275,7 @@ impl Evaluator {
                     loss: loss / f64::from(sample_count),
                     accuracy: hits as f64 / f64::from(sample_count),
                     nodes: hidden.iter().flat_map(rows).map(node).collect(),
+                    has_diverged: !loss.is_finite() || diverged.contains(&1),
                 }
             })
             .collect())

@@ -193,8 +193,12 @@ pub const ACTIVITY: Kernel =
 pub const COUNT: Kernel =
     Kernel { entry: "count", parts: &[file!("count"), COMMON], storage: &[(2, Read), (3, Read), (4, Write)] };
 
+/// Parameters that are no numbers any more.
+pub const DIVERGENCE: Kernel =
+    Kernel { entry: "find_divergence", parts: &[file!("divergence"), COMMON], storage: &[(2, Read), (3, Write)] };
+
 /// All kernels.
-pub const ALL: [&Kernel; 13] = [
+pub const ALL: [&Kernel; 14] = [
     &PERMUTE,
     &GATHER,
     &SELECT,
@@ -208,6 +212,7 @@ pub const ALL: [&Kernel; 13] = [
     &EVALUATE,
     &ACTIVITY,
     &COUNT,
+    &DIVERGENCE,
 ];
 
 impl Kernel {

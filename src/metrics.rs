@@ -73,7 +73,7 @@ pub fn mean_adaptive_batch_size(spec: &NetworkSpec, point: &Point) -> Option<f64
 
 /// Whether the training has left the numbers.
 pub fn has_diverged(point: &Point) -> bool {
-    !(point.train.loss.is_finite() && point.test.loss.is_finite())
+    point.train.has_diverged || point.test.has_diverged
 }
 
 /// How many nodes of each hidden layer are `wanted`.

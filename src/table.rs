@@ -33,7 +33,14 @@ impl Cell {
         match self {
             Self::Text(text) => text.clone(),
             Self::Number(number, _) if !number.is_finite() => "–".into(),
-            Self::Number(number, digits) => format!("{number:.digits$}"),
+            Self::Number(number, digits) => {
+                let text = format!("{number:.digits$}");
+                // No minus before a rounded nothing.
+                match text.strip_prefix('-') {
+                    Some(rest) if rest.chars().all(|digit| matches!(digit, '0' | '.')) => rest.to_string(),
+                    _ => text,
+                }
+            }
             Self::Spread(Summary { mean, .. }, _) if !mean.is_finite() => "–".into(),
             Self::Spread(Summary { mean, count: 1, .. }, digits) => format!("{mean:.digits$}"),
             Self::Spread(Summary { mean, deviation, .. }, digits) => format!("{mean:.digits$} ± {deviation:.digits$}"),

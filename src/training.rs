@@ -287,11 +287,11 @@ struct State {
     trajectories: Trajectories,
 }
 
-/// Numbers of an evaluation: loss and accuracy of both parts.
-const METRICS: usize = 4;
+/// Numbers of an evaluation: loss and accuracy of both parts, and 1 if it has diverged.
+const METRICS: usize = 5;
 
 impl State {
-    /// One file, so that parameters and evaluations belong together: `step` (1); `steps` (E); `metrics` (E, R, 4);
+    /// One file, so that parameters and evaluations belong together: `step` (1); `steps` (E); `metrics` (E, R, 5);
     /// `nodes` (E, R, hidden nodes; 0 never, 1 sometimes, 2 always active on the training set);
     /// `mean_adaptive_batch_sizes` (E, R, layers; NaN before the first step); `model` and, at the end, `counts`: the
     /// bytes of such files. The file before is kept as .previous.
@@ -303,7 +303,8 @@ impl State {
         for evaluation in 0..evaluations {
             for points in &self.trajectories {
                 let Point { train, test, mean_adaptive_batch_sizes, .. } = &points[evaluation];
-                metrics.extend([train.loss, train.accuracy, test.loss, test.accuracy]);
+                let has_diverged = f64::from(u8::from(train.has_diverged || test.has_diverged));
+                metrics.extend([train.loss, train.accuracy, test.loss, test.accuracy, has_diverged]);
                 nodes.extend(train.nodes.iter().map(|&node| node as u8));
                 means
                     .extend((0..layers).map(|layer| mean_adaptive_batch_sizes.get(layer).copied().unwrap_or(f64::NAN)));
@@ -389,11 +390,17 @@ impl State {
                 2 => Ok(Activity::Always),
                 _ => Err(anyhow!("a node's activity is {node}")),
             });
+            let has_diverged = values[4] != 0.0;
             let means = means[index * layers..][..layers].to_vec();
             trajectories[index % replicas].push(Point {
                 step: steps[index / replicas],
-                train: Evaluation { loss: values[0], accuracy: values[1], nodes: nodes.collect::<Result<_>>()? },
-                test: Evaluation { loss: values[2], accuracy: values[3], nodes: Vec::new() },
+                train: Evaluation {
+                    loss: values[0],
+                    accuracy: values[1],
+                    nodes: nodes.collect::<Result<_>>()?,
+                    has_diverged,
+                },
+                test: Evaluation { loss: values[2], accuracy: values[3], nodes: Vec::new(), has_diverged },
                 mean_adaptive_batch_sizes: if means.iter().all(|mean| mean.is_nan()) { Vec::new() } else { means },
             });
         }

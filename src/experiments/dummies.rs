@@ -517,7 +517,7 @@ mod tests {
     use super::*;
 
     fn points(test_losses: &[f64]) -> Vec<Point> {
-        let evaluation = |loss| Evaluation { loss, accuracy: 0.5, nodes: Vec::new() };
+        let evaluation = |loss| Evaluation { loss, accuracy: 0.5, nodes: Vec::new(), has_diverged: false };
         let point = |(index, &loss)| Point {
             step: 100 * index as u64,
             train: evaluation(-(index as f64)),

@@ -7,6 +7,7 @@
 pub mod activity;
 pub mod count;
 pub mod delta;
+pub mod divergence;
 pub mod evaluate;
 pub mod forward;
 pub mod gather;

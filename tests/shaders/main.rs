@@ -8,6 +8,7 @@ mod activity;
 mod comparator;
 mod count;
 mod delta;
+mod divergence;
 mod evaluate;
 mod fixture;
 mod forward;

@@ -1,0 +1,37 @@
+"""Checks an exported network: onnxruntime gives the logits and probabilities of the .safetensors file, to 1e-5.
+
+    python3 tests/check_export.py MODEL.safetensors MODEL.onnx [REPLICA]        needs onnxruntime, safetensors, numpy
+"""
+
+import sys
+
+import numpy
+import onnxruntime
+from safetensors.numpy import load_file
+
+tensors = load_file(sys.argv[1])
+if tensors["layers.0.bias"].ndim == 2:
+    replica = int(sys.argv[3])
+    tensors = {name: values[replica] for name, values in tensors.items()}
+session = onnxruntime.InferenceSession(sys.argv[2], providers=["CPUExecutionProvider"])
+layers = len(tensors) // 2
+inputs = tensors["layers.0.weight"].shape[1]
+rng = numpy.random.default_rng(1)
+x = rng.random((1000, inputs)).astype(numpy.float32) * (rng.random((1000, inputs)) < 0.3)
+
+a = x.astype(numpy.float64)
+for layer in range(layers):
+    z = a @ tensors[f"layers.{layer}.weight"].T.astype(numpy.float64) + tensors[f"layers.{layer}.bias"]
+    a = numpy.maximum(z, 0)
+if z.shape[1] == 1:
+    probabilities = 1 / (1 + numpy.exp(-z))
+else:
+    e = numpy.exp(z - z.max(axis=1, keepdims=True))
+    probabilities = e / e.sum(axis=1, keepdims=True)
+
+logits, ours = session.run(["logits", "probabilities"], {"input": x})
+scale = numpy.maximum(1, numpy.abs(z).max())
+logit_error = numpy.abs(logits - z).max() / scale
+probability_error = numpy.abs(ours - probabilities).max()
+print(f"largest error: logits {logit_error:.1e} (of {scale:.3g}), probabilities {probability_error:.1e}")
+sys.exit(not (logit_error < 1e-5 and probability_error < 1e-5))
