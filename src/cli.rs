@@ -97,7 +97,7 @@ pub struct PathsArgs {
     #[arg(long, value_name = "RATE", default_value_t = 0.05, value_parser = positive)]
     pub lr: f32,
     /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading.
-    #[arg(long, default_value_t = 1e-8, value_parser = not_negative::<f32>)]
+    #[arg(long, default_value = "1e-8", value_parser = not_negative::<f32>)]
     pub epsilon: f32,
     /// Samples of a mini-batch.
     #[arg(long, value_name = "SAMPLES", default_value_t = 64, value_parser = at_least_one::<usize>)]
@@ -140,7 +140,7 @@ pub struct DummiesArgs {
     #[arg(long, value_name = "INIT", default_value = "kaiming", value_parser = drawn_init)]
     pub init: Init,
     /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading.
-    #[arg(long, default_value_t = 1e-8, value_parser = not_negative::<f32>)]
+    #[arg(long, default_value = "1e-8", value_parser = not_negative::<f32>)]
     pub epsilon: f32,
     /// Seconds from one save of what is trained to the next; that much is lost if the program is killed.
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
@@ -265,7 +265,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub lr: Option<f32>,
     /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading.
-    #[arg(long, default_value_t = 1e-8, value_parser = not_negative::<f32>)]
+    #[arg(long, default_value = "1e-8", value_parser = not_negative::<f32>)]
     pub epsilon: f32,
     /// Samples of a mini-batch.
     #[arg(long, value_name = "SAMPLES", default_value_t = 64, value_parser = at_least_one::<usize>)]

@@ -114,6 +114,17 @@ impl Folder {
         Ok(())
     }
 
+    /// Takes the folder away if nothing was saved in it: what failed at once leaves nothing behind.
+    pub fn discard_if_empty(self) {
+        let checkpoints = self.path.join(CHECKPOINTS);
+        // remove_dir() refuses where there is something; then all stays as it is. Best effort: an error is on its way.
+        if std::fs::remove_dir(&checkpoints).is_ok() {
+            let _ = std::fs::remove_file(self.path.join(SETTINGS));
+            let _ = std::fs::remove_file(self.path.join("lock"));
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -12,6 +12,19 @@ use crate::network::{Network, ReplicaColumns};
 use crate::{Error, Result};
 
 /// Runs samples through the networks of a model.
+///
+/// ```
+/// use asgd::dataset::{Inputs, Samples};
+/// use asgd::{Gpu, Init, NetworkSpec, Predictor};
+///
+/// # fn main() -> asgd::Result<()> {
+/// let model = Init::Glorot.model(&NetworkSpec::new(&[3, 4, 2])?, &[0])?;
+/// let samples = Samples::new(3, Inputs::F32(vec![0.5, 0.0, 1.0, 0.0, 0.25, 0.75]), vec![0, 1], 2)?;
+/// let logits = Predictor::new(&Gpu::new(None)?, &model, &samples)?.logits()?;
+/// assert_eq!(logits.len(), 2 * 2); // (replicas, samples, output units)
+/// # Ok(())
+/// # }
+/// ```
 pub struct Predictor {
     gpu: Gpu,
     network: Network,

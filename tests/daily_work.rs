@@ -348,5 +348,18 @@ fn npz_as_keras_has_it() {
     refuses(path, &format!("train missing.npz {options}"), 1, &["no array y_test"]);
     refuses(path, &format!("train cut.npz {options}"), 1, &["cut off"]);
     refuses(path, "train sound.npz --classes 2 --steps 1", 1, &["label 2", "0 to 1"]);
+    // A training set that no binding of WebGPU's default size holds: the limit is named, and nothing is left behind.
+    let limit = Gpu::new(None).unwrap().limits().max_storage_buffer_binding_size as usize;
+    if limit < 1 << 30 {
+        let count = limit / (4 * 2000) + 1;
+        let zeros = vec![0u8; count * 2000 * 4];
+        let mut arrays = vec![("x_train", npy("<f4", &format!("({count}, 2000)"), &zeros))];
+        arrays.push(("y_train", npy("|u1", &format!("({count},)"), &vec![0; count])));
+        arrays.push(("x_test", npy("<f4", "(1, 2000)", &zeros[..8000])));
+        arrays.push(("y_test", npy("|u1", "(1,)", &[1])));
+        npz(&path.join("large.npz"), &arrays);
+        refuses(path, "train large.npz --steps 1 --out large", 1, &["training inputs", "maxStorageBufferBindingSize"]);
+        assert!(!path.join("large").exists());
+    }
     refuses(path, &format!("train nothing.npz {options}"), 1, &["nothing.npz", "cannot be read"]);
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{anyhow, Context, Result};
+use anyhow::{bail, Context, Result};
 use asgd::{Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, TrainSettings};
 use clap::Parser;
 use indicatif::ProgressBar;
@@ -43,7 +43,7 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
     let words = settings["arguments"]["command"].as_array().with_context(no_run)?;
     let words: Vec<String> = words.iter().filter_map(Value::as_str).map(String::from).collect();
     let Command::Train(args) = Cli::try_parse_from(&words).ok().with_context(no_run)?.command else {
-        anyhow::bail!(no_run());
+        bail!(no_run());
     };
     if let Some(directory) = settings["arguments"]["directory"].as_str() {
         // Gone or moved: absolute paths do not need it, and others will be missed by name.
@@ -108,12 +108,16 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     };
     let mut observer =
         Watch { report: &report, folder: &folder, spec: &spec, steps_per_epoch: schedule.steps_per_epoch };
-    let trained =
-        training.run(&gpu, &folder, &report, &mut observer).map_err(|error| match interrupt::requested() {
-            true => anyhow!("{error:#}; go on with: asgd train --resume {}", folder.path().display()),
-            false => error,
-        })?;
-
+    let trained = match training.run(&gpu, &folder, &report, &mut observer) {
+        Ok(trained) => trained,
+        Err(error) if interrupt::requested() => {
+            bail!("{error:#}; go on with: asgd train --resume {}", folder.path().display())
+        }
+        Err(error) => {
+            folder.discard_if_empty();
+            return Err(error);
+        }
+    };
     let seconds = start.elapsed().as_secs_f64();
     let result = result(args, &spec, &trained.trajectories, &schedule, seconds);
     write_results(&folder, &training, &trained, &schedule, &title(args, &dataset, &spec))?;
