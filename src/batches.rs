@@ -1,43 +1,11 @@
 //! A data set on the GPU, and the batches gathered from it.
 
-use crate::dataset::{Inputs, Samples};
+use crate::dataset::Samples;
 use crate::dispatch::Dispatch;
 use crate::gpu::Gpu;
-use crate::kernels::{Bound, InputFormat, Pipeline, Variant, GATHER, PERMUTE, SELECT};
-use crate::network::{Batch, Network};
+use crate::kernels::{Bound, Pipeline, Variant, GATHER, PERMUTE, SELECT};
+use crate::network::{Batch, InputFormat, Network};
 use crate::Result;
-
-impl From<&Inputs> for InputFormat {
-    fn from(inputs: &Inputs) -> Self {
-        match inputs {
-            Inputs::U8(_) => Self::U8,
-            Inputs::F32(_) => Self::F32,
-        }
-    }
-}
-
-impl InputFormat {
-    /// A feature's row or a sample's row is a multiple of this: BLOCK of inputs_u8.wgsl and inputs_f32.wgsl.
-    pub fn row_multiple(self) -> u32 {
-        match self {
-            Self::U8 => 16,
-            Self::F32 => 4,
-        }
-    }
-
-    /// Rows of `features` inputs: the features, a row of ones for the bias, zeros.
-    pub fn padded_rows(self, features: usize) -> u32 {
-        (features as u32 + 1).next_multiple_of(self.row_multiple())
-    }
-
-    /// Bytes of a quad: four samples of one feature.
-    pub fn quad_bytes(self) -> u64 {
-        match self {
-            Self::U8 => 4,
-            Self::F32 => 16,
-        }
-    }
-}
 
 /// Samples, uploaded once.
 pub(crate) struct DeviceSamples {

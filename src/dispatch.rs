@@ -1,21 +1,11 @@
-//! How many invocations each kernel takes, and how they become workgroups.
+//! How many invocations each kernel takes.
 
-use crate::kernels::Variant;
+use crate::kernels::{Variant, MAX_WORKGROUPS};
 use crate::network::{Layer, Network};
 use crate::{Error, Result};
 
-/// Workgroups that an axis of a dispatch may have: WebGPU's default, which every adapter allows.
-const MAX_WORKGROUPS: u64 = 65_535;
-
 /// Totals that `evaluate.wgsl` keeps for each replica, and flags of `divergence.wgsl`.
 pub const EVALUATE_LANES: u64 = 64;
-
-/// x and y of a dispatch of at least `invocations`.
-pub fn workgroups(invocations: u64, workgroup_size: u32) -> [u32; 2] {
-    let groups = invocations.div_ceil(u64::from(workgroup_size));
-    let y = groups.div_ceil(MAX_WORKGROUPS);
-    [groups.div_ceil(y.max(1)) as u32, y as u32]
-}
 
 /// Invocations of the kernels for R replicas and `quads` quads to a row.
 #[derive(Debug, Clone, Copy)]
@@ -122,21 +112,5 @@ impl Dispatch<'_> {
             });
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workgroups_cover_their_invocations() {
-        for invocations in [1, 8, 9, 65_535 * 8, 65_535 * 8 + 1, 65_535 * 64 * 3 + 5, 4_000_000_000] {
-            for workgroup_size in [8, 64] {
-                let [x, y] = workgroups(invocations, workgroup_size);
-                assert!(u64::from(x) <= MAX_WORKGROUPS && u64::from(y) <= MAX_WORKGROUPS);
-                assert!(u64::from(x) * u64::from(y) * u64::from(workgroup_size) >= invocations);
-            }
-        }
     }
 }

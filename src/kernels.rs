@@ -2,19 +2,9 @@
 
 use wgpu::{BindingType, BufferBindingType, ShaderStages};
 
-use crate::dispatch::workgroups;
 use crate::gpu::Gpu;
-use crate::network::{Batch, NetworkSpec};
+use crate::network::{Batch, InputFormat, NetworkSpec};
 use crate::Result;
-
-/// How samples are stored on the GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputFormat {
-    /// Four bytes a word.
-    U8,
-    /// 32-bit floats.
-    F32,
-}
 
 /// What the shaders are composed for; none of it changes the order of a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -346,5 +336,31 @@ impl Bound {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[batch_offset]);
         pass.dispatch_workgroups(x, y, 1);
+    }
+}
+
+/// Workgroups that an axis of a dispatch may have: WebGPU's default, which every adapter allows.
+pub(crate) const MAX_WORKGROUPS: u64 = 65_535;
+
+/// x and y of a dispatch of at least `invocations`.
+pub fn workgroups(invocations: u64, workgroup_size: u32) -> [u32; 2] {
+    let groups = invocations.div_ceil(u64::from(workgroup_size));
+    let y = groups.div_ceil(MAX_WORKGROUPS);
+    [groups.div_ceil(y.max(1)) as u32, y as u32]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workgroups_cover_their_invocations() {
+        for invocations in [1, 8, 9, 65_535 * 8, 65_535 * 8 + 1, 65_535 * 64 * 3 + 5, 4_000_000_000] {
+            for workgroup_size in [8, 64] {
+                let [x, y] = workgroups(invocations, workgroup_size);
+                assert!(u64::from(x) <= MAX_WORKGROUPS && u64::from(y) <= MAX_WORKGROUPS);
+                assert!(u64::from(x) * u64::from(y) * u64::from(workgroup_size) >= invocations);
+            }
+        }
     }
 }

@@ -329,7 +329,7 @@ mod tests {
         for (widths, replicas) in [(vec![2, 1], 1), (vec![5, 3, 4, 2], 3), (vec![3, 4, 7, 1], 2)] {
             let spec = NetworkSpec::new(&widths).unwrap();
             let model = counted(&spec, replicas);
-            let network = Network::new(&spec, replicas, crate::kernels::InputFormat::F32);
+            let network = Network::new(&spec, replicas, crate::network::InputFormat::F32);
             assert_eq!(Model::from_arena(&spec, &network, &model.to_arena(&network)), model);
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("model.safetensors");

@@ -2,7 +2,6 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::kernels::InputFormat;
 use crate::{Error, Result};
 
 /// Layers that a network may have: the length of the array in the shaders' `Network`.
@@ -56,6 +55,38 @@ impl NetworkSpec {
     /// Weights and biases of one replica.
     pub fn parameter_count(&self) -> usize {
         self.layers().map(|(inputs, outputs)| (inputs + 1) * outputs).sum()
+    }
+}
+
+/// How samples are stored on the GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputFormat {
+    /// Four bytes a word.
+    U8,
+    /// 32-bit floats.
+    F32,
+}
+
+impl InputFormat {
+    /// A feature's row or a sample's row is a multiple of this: BLOCK of inputs_u8.wgsl and inputs_f32.wgsl.
+    pub fn row_multiple(self) -> u32 {
+        match self {
+            Self::U8 => 16,
+            Self::F32 => 4,
+        }
+    }
+
+    /// Rows of `features` inputs: the features, a row of ones for the bias, zeros.
+    pub fn padded_rows(self, features: usize) -> u32 {
+        (features as u32 + 1).next_multiple_of(self.row_multiple())
+    }
+
+    /// Bytes of a quad: four samples of one feature.
+    pub fn quad_bytes(self) -> u64 {
+        match self {
+            Self::U8 => 4,
+            Self::F32 => 16,
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use crate::batches::DeviceSamples;
 use crate::dataset::Samples;
 use crate::evaluator::{Evaluation, Evaluator};
 use crate::gpu::Gpu;
-use crate::kernels::{InputFormat, Variant};
+use crate::kernels::Variant;
 use crate::model::Model;
-use crate::network::{Network, ReplicaColumns};
+use crate::network::{InputFormat, Network, ReplicaColumns};
 use crate::{Error, Result};
 
 /// Runs samples through the networks of a model.

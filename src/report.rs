@@ -5,8 +5,6 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::training::Point;
-
 /// Messages and progress, on stderr.
 pub struct Reporter {
     pub quiet: bool,
@@ -48,19 +46,11 @@ impl Reporter {
         }
     }
 
-    /// Shows the means of one evaluation of every replica of a wave.
-    pub fn evaluation(&self, progress: &ProgressBar, steps_per_epoch: u64, points: &[&Point]) {
-        let (Some(first), false) = (points.first(), self.quiet) else { return };
-        let mean =
-            |value: fn(&Point) -> f64| points.iter().map(|point| value(point)).sum::<f64>() / points.len() as f64;
-        let line = format!(
-            "epoch {:>5}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
-            (first.step as f64 / steps_per_epoch as f64 * 100.0).round() / 100.0,
-            mean(|point| point.train.loss),
-            mean(|point| point.train.accuracy),
-            mean(|point| point.test.loss),
-            mean(|point| point.test.accuracy)
-        );
+    /// Says something above a bar that goes on.
+    pub fn above(&self, progress: &ProgressBar, line: &str) {
+        if self.quiet {
+            return;
+        }
         if progress.is_hidden() {
             eprintln!("{line}");
         } else {

@@ -9,11 +9,9 @@ use crate::dataset::Dataset;
 use crate::dispatch::Dispatch;
 use crate::evaluator::{Evaluation, Evaluator, Split};
 use crate::gpu::Gpu;
-use crate::kernels::{
-    Bound, InputFormat, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE,
-};
+use crate::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
 use crate::model::{AdaptiveBatchSizes, Model};
-use crate::network::{Batch, Layer, Network, NetworkSpec};
+use crate::network::{Batch, InputFormat, Layer, Network, NetworkSpec};
 use crate::pacing::Pacer;
 use crate::settings::{check, Order, ReplicaSettings, StepForm, TrainSettings};
 use crate::state::{activation_bytes, State};

@@ -5,41 +5,19 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use asgd::dataset::{Inputs, Samples};
 use asgd::{Gpu, Model, NetworkSpec, Predictor};
 use tempfile::TempDir;
 
-fn asgd(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asgd"));
-    command.current_dir(folder).args(arguments.split_whitespace()).env_remove("ASGD_DATA_DIR");
-    command
-}
+mod command;
 
-#[track_caller]
-fn run(folder: &Path, arguments: &str) -> Output {
-    let output = asgd(folder, arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
+use command::{asgd, refuses, run};
 
 #[track_caller]
 fn json(folder: &Path, arguments: &str) -> serde_json::Value {
     serde_json::from_slice(&run(folder, arguments).stdout).unwrap()
-}
-
-/// One line on stderr that holds every one of `words`.
-#[track_caller]
-fn refuses(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
-    let output = asgd(folder, arguments).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
-    let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert_eq!(lines.len(), 1, "{arguments}: {stderr}");
-    for word in words {
-        assert!(lines[0].contains(word), "{arguments}: '{word}' is missing in: {stderr}");
-    }
 }
 
 #[test]
@@ -117,12 +95,7 @@ fn predict_streams() {
     asgd::Init::Kaiming.model(&spec, &[5, 6]).unwrap().save(&path.join("two.safetensors")).unwrap();
     refuses(path, "predict two.safetensors -", 2, &["2 networks", "--replica"]);
     refuses(path, "predict two.safetensors - --replica 2", 2, &["--replica", "from 0"]);
-    let mut child = asgd(path, "predict two.safetensors - --replica 1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = asgd(path, "predict two.safetensors - --replica 1").stdin(Stdio::piped()).spawn().unwrap();
     let rows: String = (0..9000).map(|index| format!("{},{}\n", index % 7, f64::from(index) * 0.001 - 4.5)).collect();
     // From a thread: it answers before it has read everything.
     let mut stdin = child.stdin.take().unwrap();

@@ -5,38 +5,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-fn asgd(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asgd"));
-    command.current_dir(folder).arg("experiment").args(arguments.split_whitespace());
-    command
-}
+mod command;
 
-#[track_caller]
-fn run(folder: &Path, arguments: &str) -> Output {
-    let output = asgd(folder, arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
-/// Expects one line on stderr that holds every one of `words`, and no new file.
-#[track_caller]
-fn refuses(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
-    let before = results(folder);
-    let output = asgd(folder, arguments).arg("--quiet").env_remove("ASGD_DATA_DIR").output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{arguments}: one line expected:\n{stderr}");
-    for word in words {
-        assert!(stderr.contains(word), "{arguments}: '{word}' is missing in: {stderr}");
-    }
-    assert_eq!(results(folder), before, "{arguments} left files behind");
-}
+use command::{asgd, refuses, run};
 
 /// Everything that an experiment shows, by name.
 fn results(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -75,7 +51,7 @@ fn report_is_whole(folder: &Path) {
 #[test]
 fn experiment_1_draws_the_path_of_every_parameter() {
     let folder = TempDir::new().unwrap();
-    run(folder.path(), "1 --steps 40 --out one");
+    run(folder.path(), "experiment 1 --steps 40 --out one");
     let one = folder.path().join("one");
     report_is_whole(&one);
     for figure in ["figure-1a", "figure-2", "figure-3", "figure-4"] {
@@ -89,7 +65,7 @@ fn experiment_1_draws_the_path_of_every_parameter() {
     assert_eq!(rows[0][2..], rows[41][2..]);
     assert_ne!(rows[40][2..], rows[81][2..]);
     // The same again gives the same.
-    run(folder.path(), "1 --steps 40 --out again");
+    run(folder.path(), "experiment 1 --steps 40 --out again");
     same_results(&one, &folder.path().join("again"));
 }
 
@@ -97,7 +73,8 @@ fn experiment_1_draws_the_path_of_every_parameter() {
 #[test]
 fn experiment_2_goes_on_where_it_was_killed() {
     let folder = TempDir::new().unwrap();
-    let arguments = "2 --replicas 3 --grid-replicas 2 --steps 400 --eval-every 20 --samples 200 --save-every 0";
+    let arguments =
+        "experiment 2 --replicas 3 --grid-replicas 2 --steps 400 --eval-every 20 --samples 200 --save-every 0";
     let output = run(folder.path(), &format!("{arguments} --out whole"));
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(stdout.contains("asgd experiment 2 --replicas 10000") && stdout.contains("on this adapter"), "{stdout}");
@@ -146,8 +123,8 @@ fn experiment_2_goes_on_where_it_was_killed() {
 fn experiment_2_trains_in_waves() {
     let folder = TempDir::new().unwrap();
     let arguments = "--grid-replicas 0 --steps 1 --samples 200 --quiet";
-    run(folder.path(), &format!("2 --replicas 1030 {arguments} --out waves"));
-    run(folder.path(), &format!("2 --replicas 2 {arguments} --out two"));
+    run(folder.path(), &format!("experiment 2 --replicas 1030 {arguments} --out waves"));
+    run(folder.path(), &format!("experiment 2 --replicas 2 {arguments} --out two"));
     let rows = |name: &str| fs::read_to_string(folder.path().join(name).join("trainings.csv")).unwrap();
     let (waves, two) = (rows("waves"), rows("two"));
     assert_eq!(two.lines().count(), 1 + 8);
@@ -160,7 +137,7 @@ fn experiment_2_trains_in_waves() {
 #[ignore = "needs MNIST: set ASGD_DATA_DIR"]
 fn experiment_3_stands_beside_the_paper() {
     let folder = TempDir::new().unwrap();
-    run(folder.path(), "3 --replicas 2 --epochs 1 --epsilon 1e-8,1 --out three");
+    run(folder.path(), "experiment 3 --replicas 2 --epochs 1 --epsilon 1e-8,1 --out three");
     let three = folder.path().join("three");
     report_is_whole(&three);
     // 7 rows of SGD and 4 of aSGD with two epsilons; evaluations at epochs 0 and 1.
@@ -184,23 +161,23 @@ fn mistakes_get_one_clear_line() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
     fs::write(path.join("file"), "x").unwrap();
-    refuses(path, "4", 2, &["4", "--help"]);
-    refuses(path, "1 --steps 0", 2, &["--steps"]);
-    refuses(path, "1 --lr nan", 2, &["--lr", "finite"]);
-    refuses(path, "1 --samples 3", 2, &["--samples", "4"]);
-    refuses(path, "1 --samples 20", 2, &["--batch-size", "14"]);
-    refuses(path, "1 --init start.safetensors", 2, &["--init", "seed"]);
-    refuses(path, "1 --out file", 1, &["file", "--out"]);
-    refuses(path, "1 --out .", 1, &["not empty", "--out"]);
-    refuses(path, "1 --adapter no-such", 2, &["no-such"]);
-    refuses(path, "2 --samples 100", 2, &["--samples", "128"]);
-    refuses(path, "2 --replicas 0", 2, &["--replicas"]);
-    refuses(path, "2 --stop-rule patience:0", 2, &["--stop-rule", "patience:STEPS"]);
-    refuses(path, "2 --save-every=-1", 2, &["--save-every"]);
-    refuses(path, "2 --seed 18446744073709551615", 2, &["--seed", "room"]);
-    refuses(path, "3 --epochs 0", 2, &["--epochs"]);
-    refuses(path, "3 --data-dir nowhere", 1, &["nowhere", "mnist"]);
-    refuses(path, "3 --epsilon 1e-8,-1", 2, &["--epsilon"]);
+    refuses(path, "experiment 4", 2, &["4", "--help"]);
+    refuses(path, "experiment 1 --steps 0", 2, &["--steps"]);
+    refuses(path, "experiment 1 --lr nan", 2, &["--lr", "finite"]);
+    refuses(path, "experiment 1 --samples 3", 2, &["--samples", "4"]);
+    refuses(path, "experiment 1 --samples 20", 2, &["--batch-size", "14"]);
+    refuses(path, "experiment 1 --init start.safetensors", 2, &["--init", "seed"]);
+    refuses(path, "experiment 1 --out file", 1, &["file", "--out"]);
+    refuses(path, "experiment 1 --out .", 1, &["not empty", "--out"]);
+    refuses(path, "experiment 1 --adapter no-such", 2, &["no-such"]);
+    refuses(path, "experiment 2 --samples 100", 2, &["--samples", "128"]);
+    refuses(path, "experiment 2 --replicas 0", 2, &["--replicas"]);
+    refuses(path, "experiment 2 --stop-rule patience:0", 2, &["--stop-rule", "patience:STEPS"]);
+    refuses(path, "experiment 2 --save-every=-1", 2, &["--save-every"]);
+    refuses(path, "experiment 2 --seed 18446744073709551615", 2, &["--seed", "room"]);
+    refuses(path, "experiment 3 --epochs 0", 2, &["--epochs"]);
+    refuses(path, "experiment 3 --data-dir nowhere", 1, &["nowhere", "mnist"]);
+    refuses(path, "experiment 3 --epsilon 1e-8,-1", 2, &["--epsilon"]);
     assert_eq!(results(path).len(), 1);
     assert!(!path.join("runs").exists());
 }

@@ -5,7 +5,8 @@
 
 use std::mem::{offset_of, size_of};
 
-use asgd::kernels::{Access, InputFormat, Kernel, Variant, ALL, FORWARD};
+use asgd::kernels::{Access, Kernel, Variant, ALL, FORWARD};
+use asgd::network::InputFormat;
 use asgd::network::{Batch, Layer, Network, ReplicaColumns, MAX_LAYERS};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 

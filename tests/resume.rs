@@ -4,44 +4,20 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+mod command;
+
+use command::{asgd, refuses, run};
+
 const RESULTS: [&str; 4] = ["model.safetensors", "counts.safetensors", "metrics.csv", "learning_curve.svg"];
 
 /// Three networks, 330 steps, a checkpoint an epoch.
 const RUN: &str = "train --hidden 7,5 --replicas 3 --seed 4 --epochs 30 --eval-every 3 --checkpoint-every 1 --quiet";
-
-fn asgd(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_asgd"));
-    command.current_dir(folder).args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn output(folder: &Path, arguments: &str) -> Output {
-    asgd(folder, arguments).output().unwrap()
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &str) {
-    let output = output(folder, arguments);
-    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// One line that holds all `words`.
-#[track_caller]
-fn refuses(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
-    let output = output(folder, arguments);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    for word in words {
-        assert!(stderr.contains(word), "{arguments}: '{word}' is missing in: {stderr}");
-    }
-}
 
 #[track_caller]
 fn same_results(a: &Path, b: &Path) {
@@ -64,9 +40,9 @@ fn wait_for_checkpoint(run: &Path, child: &mut Child) {
 fn twenty_kills_change_no_bit() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    succeeds(path, &format!("{RUN} --out whole"));
+    run(path, &format!("{RUN} --out whole"));
     let long = RUN.replace("--epochs 30", "--epochs 400");
-    succeeds(path, &format!("{long} --out long"));
+    run(path, &format!("{long} --out long"));
     let mut child = asgd(path, &format!("{long} --out killed")).spawn().unwrap();
     wait_for_checkpoint(&path.join("killed"), &mut child);
     let mut state = 12345u64;
@@ -83,7 +59,7 @@ fn twenty_kills_change_no_bit() {
 
     // A finished run has nothing left to do.
     let before = fs::read(path.join("whole/model.safetensors")).unwrap();
-    succeeds(path, "train --resume whole --quiet");
+    run(path, "train --resume whole --quiet");
     assert_eq!(fs::read(path.join("whole/model.safetensors")).unwrap(), before);
 }
 
@@ -119,7 +95,7 @@ fn signals_save_before_they_end() {
 fn what_differs_is_refused() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    succeeds(path, &format!("{RUN} --out run"));
+    run(path, &format!("{RUN} --out run"));
     refuses(path, "train --resume nothing --quiet", 1, &["nothing", "no run"]);
     refuses(path, "train --resume run --lr 0.1 --quiet", 2, &["--resume", "--lr"]);
     refuses(path, "train --force --quiet", 2, &["--resume"]);
@@ -137,7 +113,7 @@ fn what_differs_is_refused() {
     refuses(path, "train --resume run --quiet", 1, &["initial_sha256"]);
     with("/adapter/driver_info", "another".into());
     refuses(path, "train --resume run --quiet", 1, &["driver_info another", "--force"]);
-    succeeds(path, "train --resume run --force --quiet");
+    run(path, "train --resume run --force --quiet");
     fs::write(&settings, "{").unwrap();
     refuses(path, "train --resume run --quiet", 1, &["damaged"]);
 }
@@ -147,16 +123,16 @@ fn what_differs_is_refused() {
 fn damaged_checkpoints() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    succeeds(path, &format!("{RUN} --out whole"));
-    succeeds(path, &format!("{RUN} --out run"));
+    run(path, &format!("{RUN} --out whole"));
+    run(path, &format!("{RUN} --out run"));
     let checkpoint = path.join("run/checkpoints/replicas-0-3.safetensors");
     let previous = path.join("run/checkpoints/replicas-0-3.previous.safetensors");
     let bytes = fs::read(&checkpoint).unwrap();
     fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
-    succeeds(path, "train --resume run --quiet");
+    run(path, "train --resume run --quiet");
     same_results(&path.join("whole"), &path.join("run"));
     fs::remove_file(&checkpoint).unwrap();
-    succeeds(path, "train --resume run --quiet");
+    run(path, "train --resume run --quiet");
     same_results(&path.join("whole"), &path.join("run"));
     fs::write(&checkpoint, "rubbish").unwrap();
     fs::write(&previous, "rubbish").unwrap();
@@ -174,5 +150,5 @@ fn two_runs_do_not_share_a_folder() {
     refuses(path, "train --resume run --quiet", 1, &["another process"]);
     first.kill().unwrap();
     first.wait().unwrap();
-    succeeds(path, &format!("{RUN} --out run"));
+    run(path, &format!("{RUN} --out run"));
 }

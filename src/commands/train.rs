@@ -193,7 +193,17 @@ struct Watch<'a> {
 impl Observer for Watch<'_> {
     fn evaluated(&mut self, progress: &ProgressBar, wave: &Trajectories) {
         let last: Vec<&Point> = wave.iter().filter_map(|points| points.last()).collect();
-        self.report.evaluation(progress, self.steps_per_epoch, &last);
+        let Some(first) = last.first() else { return };
+        let mean = |value: fn(&Point) -> f64| last.iter().map(|point| value(point)).sum::<f64>() / last.len() as f64;
+        let line = format!(
+            "epoch {:>5}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
+            (first.step as f64 / self.steps_per_epoch as f64 * 100.0).round() / 100.0,
+            mean(|point| point.train.loss),
+            mean(|point| point.train.accuracy),
+            mean(|point| point.test.loss),
+            mean(|point| point.test.accuracy)
+        );
+        self.report.above(progress, &line);
     }
 
     fn saved(&mut self, finished: &Trajectories, wave: &Trajectories) -> Result<()> {

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::kernels::InputFormat;
+use crate::network::InputFormat;
 use crate::random::Random;
 use crate::{Error, Result};
 
@@ -48,6 +48,15 @@ pub struct Dataset {
     pub train: Samples,
     /// The samples that are only evaluated.
     pub test: Samples,
+}
+
+impl From<&Inputs> for InputFormat {
+    fn from(inputs: &Inputs) -> Self {
+        match inputs {
+            Inputs::U8(_) => Self::U8,
+            Inputs::F32(_) => Self::F32,
+        }
+    }
 }
 
 impl Samples {

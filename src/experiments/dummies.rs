@@ -5,7 +5,7 @@
 use anyhow::Result;
 use asgd::dataset::{Circles, Spirals};
 use asgd::{Activity, Dataset, Error, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
-use maud::html;
+use maud::{html, Markup};
 use serde_json::json;
 
 use super::claims::{self, Verdict};
@@ -274,6 +274,7 @@ fn report(
 
     report.heading("What the paper claims");
     report.table(claims_table(args, cases, outcomes, spec));
+    report.text(control(args, cases, outcomes));
     if inits.len() > 1 {
         report.heading("How the conclusions depend on what the paper does not say");
         report.table(grid_table(args, cases, outcomes, inits));
@@ -439,6 +440,28 @@ fn claims_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], s
         }
     }
     table
+}
+
+/// What the paper lacks: how many dummies there are before any training.
+fn control(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>]) -> Markup {
+    let dummies: Column = |point| f64::from(point.train.true_dummies());
+    let sentences = cases.iter().zip(outcomes).map(|(case, outcomes)| {
+        let start = Summary::of(group(outcomes, 0, Optimizer::Asgd).map(|outcome| dummies(&outcome.points[0])));
+        let change = OPTIMIZERS.map(|optimizer| {
+            let changes = group(outcomes, 0, optimizer)
+                .map(|outcome| dummies(args.stop_rule.stop(&outcome.points)) - dummies(&outcome.points[0]));
+            let change = Summary::of(changes);
+            let [low, high] = change.interval();
+            format!("{:+.2} ({low:+.2} to {high:+.2}) with {}", change.mean, shown(optimizer))
+        });
+        format!(
+            "On {} {:.2} nodes are true dummies at step 0; training changes that by {}.",
+            case.data.name,
+            start.mean,
+            change.join(" and ")
+        )
+    });
+    html! { p { "The control that the paper lacks: the same networks before any training. " (sentences.collect::<Vec<_>>().join(" ")) } }
 }
 
 fn grid_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], inits: &[Init]) -> Table {

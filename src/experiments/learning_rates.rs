@@ -205,10 +205,12 @@ fn report(args: &LearningRatesArgs, bench: &Bench, data: &Dataset, groups: &[Gro
 fn results_table(args: &LearningRatesArgs, groups: &[Group], data: &Dataset) -> Table {
     let header =
         ["method", "learning rate", "ε", "epoch", "train accuracy", "train loss", "test accuracy", "test loss"];
-    let caption = format!(
-        "Ours: mean ± standard deviation of {} trainings, each at the epoch of its lowest test loss.",
-        args.replicas
-    );
+    let caption = match args.replicas {
+        1 => "Ours: one training, at the epoch of its lowest test loss.".to_string(),
+        count => {
+            format!("Ours: mean ± standard deviation of {count} trainings, each at the epoch of its lowest test loss.")
+        }
+    };
     let mut table = Table::new("results", caption, &header);
     for group in groups {
         let PaperRow { optimizer, learning_rate, .. } = group.row();

@@ -6,7 +6,8 @@ use std::sync::{Mutex, OnceLock};
 
 use asgd::dataset::{Inputs, Samples};
 use asgd::dispatch::Dispatch;
-use asgd::kernels::{InputFormat, Kernel, Pipeline, Variant};
+use asgd::kernels::{Kernel, Pipeline, Variant};
+use asgd::network::InputFormat;
 use asgd::network::{Batch, Layer, Network};
 use asgd::reference::select::select;
 use asgd::reference::{gamma, gather, Sum};

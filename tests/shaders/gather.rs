@@ -2,8 +2,8 @@ use asgd::kernels::GATHER;
 use asgd::reference::gather::{gather, mask};
 
 use crate::fixture::{cases, samples, variants, Fixture, Numbers, POISON};
-use asgd::kernels::InputFormat;
 use asgd::network::Batch;
+use asgd::network::InputFormat;
 
 #[test]
 fn equals_its_twin() {

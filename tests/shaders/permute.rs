@@ -1,4 +1,5 @@
-use asgd::kernels::{InputFormat, PERMUTE};
+use asgd::kernels::PERMUTE;
+use asgd::network::InputFormat;
 use asgd::network::{Batch, ReplicaColumns};
 use asgd::reference::permute::permute;
 

@@ -1,5 +1,6 @@
-use asgd::kernels::{InputFormat, SELECT};
+use asgd::kernels::SELECT;
 use asgd::network::Batch;
+use asgd::network::InputFormat;
 use asgd::reference::select::select;
 
 use crate::fixture::{cases, variants, Fixture, Numbers, POISON};

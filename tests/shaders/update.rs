@@ -1,4 +1,5 @@
-use asgd::kernels::{InputFormat, UPDATE};
+use asgd::kernels::UPDATE;
+use asgd::network::InputFormat;
 use asgd::network::ReplicaColumns;
 use asgd::reference::update::update;
 use asgd::reference::{gamma, Sum};
