@@ -292,7 +292,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub eval_every: Option<u64>,
 
-    /// Save a checkpoint every N epochs, besides the end, Ctrl-C and SIGTERM. [default: at the evaluation after every 15 s]
+    /// Save a checkpoint every N epochs, besides the end, Ctrl-C and SIGTERM. [default: every 15 s]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub checkpoint_every: Option<u64>,
     /// Go on with the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with.
@@ -509,6 +509,11 @@ pub enum Fetchable {
 #[derive(Debug, Subcommand)]
 pub enum DataCommand {
     /// Download a data set, once.
+    #[command(after_help = "\
+Examples:
+  asgd data fetch mnist
+  asgd data fetch fashion-mnist --data-dir ~/data
+  asgd data fetch kmnist --mirror https://example.org/kmnist")]
     Fetch(FetchArgs),
 }
 

@@ -35,7 +35,7 @@ pub struct Training<'a> {
 /// When a training is saved, besides at its end and when it is interrupted.
 #[derive(Debug, Clone, Copy)]
 pub enum SaveEvery {
-    /// So much time, at the next evaluation.
+    /// So much time, at the end of a submission.
     Time(Duration),
     /// So many steps.
     Steps(u64),
@@ -197,10 +197,10 @@ impl Training<'_> {
             let (progress, replicas) = (wave.progress, wave.state.trajectories.len() as u64);
             wave.trainer.train_while(next - step, |steps| {
                 progress.inc(steps * replicas);
-                if interrupt::requested() {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
+                let is_time_up = matches!(self.save, SaveEvery::Time(time) if saved.0.elapsed() >= time);
+                match interrupt::requested() || is_time_up {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
                 }
             })?;
         }

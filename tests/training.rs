@@ -428,6 +428,24 @@ fn training_reaches_a_high_accuracy() {
     }
 }
 
+/// A learning rate of 0 moves no parameter, bit for bit, and its sums and counts are there to be looked at.
+#[test]
+fn nothing_moves_at_a_learning_rate_of_zero() {
+    let dataset = circles();
+    let initial = model(&dataset, &[5, 4], &[0, 1]);
+    let still = |seed, optimizer| ReplicaSettings { learning_rate: 0.0, ..replica(seed, optimizer) };
+    for form in [StepForm::Fused, StepForm::Staged] {
+        let replicas = vec![still(0, Optimizer::Asgd), still(1, Optimizer::Sgd)];
+        let settings = TrainSettings { batch_size: 30, order: Order::Shuffled, replicas, form: Some(form) };
+        let mut trainer = Trainer::new(gpu(), &dataset, &initial, settings).unwrap();
+        trainer.train(40).unwrap();
+        let (now, before) = (trainer.model().unwrap(), initial.clone());
+        assert_eq!(now.to_bytes().unwrap(), before.to_bytes().unwrap(), "{form:?}");
+        let (_, counts) = trainer.last_reduction().unwrap().unwrap();
+        assert!(counts.weight(0, 0).iter().any(|&count| count > 0));
+    }
+}
+
 /// Settings that make no sense are refused before anything is uploaded.
 #[test]
 fn wrong_settings_are_refused() {
@@ -442,7 +460,7 @@ fn wrong_settings_are_refused() {
     assert!(refused(0, |_| {}).contains("--batch-size"));
     assert!(refused(701, |_| {}).contains("--batch-size"));
     assert!(refused(10, |s| s.learning_rate = f32::NAN).contains("--lr"));
-    assert!(refused(10, |s| s.learning_rate = 0.0).contains("--lr"));
+    assert!(refused(10, |s| s.learning_rate = -0.1).contains("--lr"));
     assert!(refused(10, |s| s.epsilon = -1.0).contains("--epsilon"));
     let other = Init::Kaiming.model(&NetworkSpec::new(&[3, 1]).unwrap(), &[0]).unwrap();
     let settings =

@@ -349,9 +349,11 @@ fn curves(title: &str, groups: &[Group], chosen: Choice, steps_per_epoch: u64, s
             Curve { name: group.name(several), color, points: (1..epochs).map(point).collect() }
         };
         let curves: Vec<Curve> = shown_groups.iter().zip(PALETTE.into_iter().cycle()).map(curve).collect();
-        // Around the means: a band of few repeats may be wider than the figure.
-        let means = curves.iter().flat_map(|curve| curve.points.iter().map(|(_, [mean, ..])| *mean));
-        let y_range = Some(crate::figures::range_of(means));
+        // Around the means, because a band of few repeats may be wider than the figure; and without the first 3 % of
+        // the epochs, in which loss falls so far that the rest would be a line.
+        let last = curves.iter().flat_map(|curve| &curve.points).map(|(epoch, _)| *epoch).fold(0.0, f64::max);
+        let settled = curves.iter().flat_map(|curve| &curve.points).filter(|(epoch, _)| *epoch >= 0.03 * last);
+        let y_range = Some(crate::figures::range_of(settled.map(|(_, [mean, ..])| *mean)));
         let y = if name.ends_with("loss") { "cross-entropy (nats)" } else { "accuracy" };
         LinePanel { title: name.to_string(), x: "epoch", y, curves, legend: Legend::Beside, y_range }
     };
