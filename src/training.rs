@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{channel, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail, Context, Result};
@@ -137,7 +138,7 @@ impl Training<'_> {
                 trainer.resume_at(state.step);
                 let mut wave =
                     Wave { trainer, state: &mut state, path: &path, finished: &trajectories, progress: &progress };
-                pace.add(self.finish(&mut wave, observer)?);
+                pace.add(self.finish(&mut wave, report, observer)?);
             }
             trajectories.extend(state.trajectories);
             append(&mut model, state.model);
@@ -150,11 +151,12 @@ impl Training<'_> {
     }
 
     /// Trains a wave to its end, and keeps it on disk.
-    fn finish(&self, wave: &mut Wave<'_>, observer: &mut impl Observer) -> Result<Pace> {
+    fn finish(&self, wave: &mut Wave<'_>, report: &Reporter, observer: &mut impl Observer) -> Result<Pace> {
         let mut saved = (Instant::now(), wave.state.step);
         let mut begin = Instant::now();
         let mut pace = Pace::default();
         let mut intervals = 0;
+        let mut compiling = Some(say_when_slow(report));
         loop {
             let step = wave.trainer.step();
             let is_end = step == self.steps;
@@ -195,14 +197,21 @@ impl Training<'_> {
                 next = next.min((step / steps + 1).saturating_mul(steps));
             }
             let (progress, replicas) = (wave.progress, wave.state.trajectories.len() as u64);
+            let mut submissions = 0;
             wave.trainer.train_while(next - step, |steps| {
                 progress.inc(steps * replicas);
+                submissions += 1;
+                // The first one is done when the second one has been submitted.
+                if submissions == 2 {
+                    compiling = None;
+                }
                 let is_time_up = matches!(self.save, SaveEvery::Time(time) if saved.0.elapsed() >= time);
                 match interrupt::requested() || is_time_up {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 }
             })?;
+            compiling = None;
         }
     }
 
@@ -236,6 +245,19 @@ impl Training<'_> {
         let seconds_per_evaluation = start.elapsed().as_secs_f64();
         Ok((seconds_per_step + seconds_per_evaluation / self.evaluate_every as f64) / replicas as f64)
     }
+}
+
+/// Drivers compile kernels when they run first, and keep them; software Vulkan may take 20 s. Says so after 2 s, unless
+/// what is returned is dropped before.
+fn say_when_slow(report: &Reporter) -> Sender<()> {
+    let (sender, receiver) = channel();
+    let report = Reporter { quiet: report.quiet };
+    std::thread::spawn(move || {
+        if receiver.recv_timeout(Duration::from_secs(2)) == Err(RecvTimeoutError::Timeout) {
+            report.line("kernels  the driver compiles them for their first run; it keeps them for the next time");
+        }
+    });
+    sender
 }
 
 /// Replicas that train at once.
