@@ -1,12 +1,11 @@
 //! `asgd data fetch`
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::Path;
+use std::io::Read;
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
 use std::time::Duration;
 
 use anyhow::{anyhow, bail, Context, Result};
+use asgd::files::write_atomically;
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 use md5::{Digest, Md5};
@@ -111,7 +110,7 @@ pub fn run(args: &FetchArgs) -> Result<()> {
             let url = format!("{}/{file}", mirror.trim_end_matches('/'));
             match download(&url, args.timeout, &report).and_then(|bytes| check(bytes, checksum)) {
                 Ok(bytes) => {
-                    write(&path, &bytes)?;
+                    write_atomically(&path, &bytes)?;
                     report.line(&format!("{}: {} bytes from {url}", path.display(), bytes.len()));
                     is_there = true;
                     break;
@@ -127,21 +126,6 @@ pub fn run(args: &FetchArgs) -> Result<()> {
         return Ok(());
     }
     print_line(&folder.display().to_string())
-}
-
-/// A temporary file beside `path`, then a rename; a full disk leaves neither.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("part");
-    let written = File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    });
-    written.map_err(|error| {
-        // Best effort: the first error is the one to report.
-        let _ = std::fs::remove_file(&temporary);
-        anyhow!("{}: cannot be written: {error}", path.display())
-    })
 }
 
 /// What came must be what was published.
