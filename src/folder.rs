@@ -9,6 +9,8 @@ use serde_json::Value;
 /// Held by one process at a time. Its settings never change, so that what is trained in it belongs together.
 pub struct Folder {
     path: PathBuf,
+    /// Whether nothing was there before.
+    is_new: bool,
     /// Unlocked when the process ends, however it ends.
     _lock: File,
 }
@@ -76,9 +78,9 @@ impl Folder {
             // A file system without locks is no reason to refuse.
             Err(TryLockError::Error(_)) => {}
         }
-        let folder = Self { path, _lock: lock };
-        let is_there = folder.path.join(SETTINGS).exists();
-        if is_there && opening != Opening::Replace {
+        let is_new = !path.join(SETTINGS).exists();
+        let folder = Self { path, is_new, _lock: lock };
+        if !is_new && opening != Opening::Replace {
             let any_adapter = opening == Opening::Resume { any_adapter: true };
             let ignored: &[&str] = if any_adapter { &["arguments", "adapter"] } else { &["arguments"] };
             if let Some(difference) = difference(&settings(&folder.path)?, now, ignored) {
@@ -98,7 +100,8 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Takes an earlier run away; its settings first, so that it is none any more, whenever this should be killed.
+    /// Takes an earlier run away. Its settings stay until others take their place, so that whenever this should be
+    /// killed, the folder holds a run that can go on or be replaced.
     fn clear(&self) -> Result<()> {
         let remove = |name: &str| -> std::io::Result<()> {
             let path = self.path.join(name);
@@ -108,14 +111,17 @@ impl Folder {
                 _ => Ok(()),
             }
         };
-        for name in [SETTINGS, "run.json", CHECKPOINTS] {
+        for name in ["run.json", CHECKPOINTS] {
             remove(name).with_context(|| format!("{}: cannot be replaced", self.path.join(name).display()))?;
         }
         Ok(())
     }
 
-    /// Takes the folder away if nothing was saved in it: what failed at once leaves nothing behind.
+    /// Takes a new folder away if nothing was saved in it: what failed at once leaves nothing behind.
     pub fn discard_if_empty(self) {
+        if !self.is_new {
+            return;
+        }
         let checkpoints = self.path.join(CHECKPOINTS);
         // remove_dir() refuses where there is something; then all stays as it is. Best effort: an error is on its way.
         if std::fs::remove_dir(&checkpoints).is_ok() {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on signals are requests.
+/// From now on signals are requests; for commands that have something to save.
 pub fn install() {
     let handler = || {
         if REQUESTED.swap(true, Ordering::Relaxed) {

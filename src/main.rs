@@ -46,7 +46,6 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    interrupt::install();
     let result = match cli.command {
         Command::Train(args) => commands::train::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),

@@ -119,6 +119,27 @@ fn predict_streams() {
     }
 }
 
+/// One Ctrl-C ends what has nothing to save.
+#[test]
+#[cfg(unix)]
+fn one_signal_ends_a_prediction() {
+    let folder = TempDir::new().unwrap();
+    let spec = NetworkSpec::new(&[2, 1]).unwrap();
+    asgd::Init::Kaiming.model(&spec, &[5]).unwrap().save(&folder.path().join("model.safetensors")).unwrap();
+    let mut child = asgd(folder.path(), "predict model.safetensors -").stdin(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap().success());
+    // Its stdin stays open: only the signal can end it.
+    for _ in 0..100 {
+        if child.try_wait().unwrap().is_some() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    panic!("it went on");
+}
+
 /// Logits of all replicas against plain loops in f64.
 #[test]
 fn predictor_agrees_with_the_reference() {

@@ -57,6 +57,13 @@ fn twenty_kills_change_no_bit() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     same_results(&path.join("long"), &path.join("killed"));
 
+    // The adapter that was asked for is asked for again.
+    let name = path.join("whole/settings.json");
+    let settings: serde_json::Value = serde_json::from_slice(&fs::read(name).unwrap()).unwrap();
+    let adapter = settings["adapter"]["name"].as_str().unwrap().split(' ').next().unwrap().to_string();
+    run(path, &format!("{RUN} --adapter {adapter} --out named"));
+    run(path, "train --resume named --quiet");
+
     // A finished run has nothing left to do.
     let before = fs::read(path.join("whole/model.safetensors")).unwrap();
     run(path, "train --resume whole --quiet");

@@ -21,13 +21,14 @@ use crate::statistics::Summary;
 use crate::training::{Observer, Point, SaveEvery, Trained, Training, Trajectories};
 
 pub fn run(args: &TrainArgs) -> Result<()> {
+    interrupt::install();
     match &args.resume {
         Some(path) => {
             let opening = Opening::Resume { any_adapter: args.force };
             let path = std::path::absolute(path)?;
-            let earlier =
-                TrainArgs { adapter: args.adapter.clone(), quiet: args.quiet, json: args.json, ..arguments(&path)? };
-            train(&earlier, path, opening)
+            let earlier = arguments(&path)?;
+            let adapter = args.adapter.clone().or(earlier.adapter);
+            train(&TrainArgs { adapter, quiet: args.quiet, json: args.json, ..earlier }, path, opening)
         }
         None => {
             let path = args.out.clone().unwrap_or_else(|| folder::free(&short_name(&args.dataset)));

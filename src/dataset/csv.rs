@@ -67,6 +67,8 @@ impl CsvReader {
         } else {
             Box::new(File::open(path).map_err(|error| Error::data(path, format!("cannot be read: {error}")))?)
         };
+        // What messages call it.
+        let path = if path == Path::new("-") { Path::new("stdin") } else { path };
         let mut source = BufReader::new(source);
         let start = source.fill_buf().map_err(|error| Error::data(path, format!("cannot be read: {error}")))?;
         let line: Vec<u8> = start.iter().copied().take_while(|&byte| byte != b'\n').collect();
@@ -183,8 +185,11 @@ impl CsvReader {
     }
 }
 
-/// The csv crate's messages run over lines.
+/// The csv crate's messages run over lines, and few know what a record or UTF-8 is.
 fn one_line(error: &csv::Error) -> String {
+    if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) {
+        return "is no text in UTF-8; save the table as CSV UTF-8".into();
+    }
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -300,6 +305,10 @@ mod tests {
         assert!(problem("1,2,a\n1,b\n", last()).contains("line 2: 2 values, but the first row has 3"));
         assert!(problem("1,2,a\n1,2,\n", last()).contains("line 2: the label is empty"));
         assert!(problem("", last()).contains("is empty"));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("latin1.csv"), b"1,2,caf\xe9\n3,4,b\n").unwrap();
+        let latin1 = CsvReader::open(&folder.path().join("latin1.csv"), &last()).err().unwrap().to_string();
+        assert!(latin1.contains("UTF-8"), "{latin1}");
         assert!(problem("x,y,k\n", last()).contains("holds no sample"));
         assert!(problem("1,2,a\n3,4,a\n", last()).contains("all labels are 'a'"));
         assert!(problem("1 2 a\n3 4 b\n", last()).contains("no column besides the label"));

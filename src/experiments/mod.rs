@@ -16,9 +16,11 @@ use serde_json::{json, Value};
 use crate::cli::{CommonArgs, Experiment};
 use crate::figures::{BLUE, VERMILION};
 use crate::folder::{Folder, Opening};
+use crate::interrupt;
 use crate::report::{print_line, Reporter};
 
 pub fn run(experiment: &Experiment) -> Result<()> {
+    interrupt::install();
     match experiment {
         Experiment::Paths(args) => paths::run(args),
         Experiment::Dummies(args) => dummies::run(args),
