@@ -1,20 +1,28 @@
 // common.wgsl: what every kernel shares. It is appended to each kernel, together with the constants
-// that the host chooses for the adapter: WORKGROUP_SIZE, a multiple of 8, and TILE_QUADS, quads of neurons
-// (or of inputs) that one invocation owns.
+// that the host chooses for the adapter: WORKGROUP_SIZE, a multiple of 8, and TILE_OCTETS, octets of neurons
+// (or of inputs) that one invocation owns, at most 4.
 //
 // Names of dimensions in the shapes of the bindings:
-//   R  replicas           P  parameters of a replica, rows padded to a multiple of 4
+//   R  replicas           P  parameters of a replica, rows padded to a multiple of 8
 //   B  batch size, rounded up to a multiple of 32 (one mask word)
 //   K  input rows: features, one row of ones for the bias, zeros up to a multiple of 4 (f32) or 16 (u8)
 //   N  rows of all layers 1..L: outputs, one row of ones, zeros up to a multiple of 4
 //   T  steps whose batches are gathered at once
-// A *quad* is four consecutive samples of one neuron, the unit of most loads.
+// A *quad* is four consecutive samples of one neuron, an *octet* eight consecutive floats of any kind: the units of
+// most loads.
 
 const MAX_LAYERS = 32u;
 
-// A tile of accumulators is an array as long as the loops over it: compilers then unroll the loops and keep
-// the tile in registers.
-const TILE_ROWS = 4u * TILE_QUADS;
+const TILE_ROWS = 8u * TILE_OCTETS;
+
+// A tile of sums: row 8 p + i is column p of matrix i. An array as long as the loops over it: compilers then unroll
+// the loops and keep the tile in registers.
+alias Tile = array<mat4x4<f32>, 8>;
+
+struct Octet {
+    low: vec4<f32>,
+    high: vec4<f32>,
+}
 
 // One weight matrix, transposed: a row of n_l weights for each input, and the biases as the row of the input
 // that is always 1. So the parameters of an input that is zero in a whole batch stand together, and are skipped.
@@ -22,7 +30,7 @@ struct Layer {
     inputs: u32,         // n_(l-1)
     outputs: u32,        // n_l
     weight_start: u32,   // vec4s from the start of a replica's parameters
-    weight_stride: u32,  // vec4s in a matrix row: n_l / 4, rounded up
+    weight_stride: u32,  // vec4s in a matrix row: n_l / 4, rounded up to an even number
     input_row: u32,      // first row of a^(l-1) among the N rows; unused where reads_data is 1
     output_row: u32,     // first row of a^l and delta^l among the N rows
     reads_data: u32,     // 1 for the first layer, whose inputs are the gathered samples

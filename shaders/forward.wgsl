@@ -8,51 +8,55 @@
 // In the first layer only the features that select.wgsl listed as active take part: the others are zero in
 // the whole batch.
 
-struct WeightRows {
-    a: Rows,
-    b: Rows,
-    c: Rows,
-    d: Rows,
+// The weights of four inputs.
+struct Weights {
+    ab: Pair,
+    cd: Pair,
 }
 
-// z_j += X w_j for every fourth neuron; X has a column of four samples for each of four inputs, whose weights are in
-// a, b, c and d. Mesa unrolls loops up to some hundred scalar operations a turn; hence one for each part.
-fn add_weighted_part(z: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, columns: mat4x4<f32>, weights: WeightRows, part: u32) {
-    for (var quad = 0u; quad < TILE_QUADS; quad++) {
-        let factors = vec4(row(weights.a, quad)[part], row(weights.b, quad)[part], row(weights.c, quad)[part], row(weights.d, quad)[part]);
-        (*z)[quad][part] = add_product((*z)[quad][part], columns, factors);
+// z_j += X w_j for the neurons of an octet; X has a column of four samples for each of the four inputs. Mesa unrolls
+// loops up to some hundred scalar operations a turn; hence one for each octet.
+fn add_weighted_part(z: ptr<function, Tile>, columns: mat4x4<f32>, weights: Weights, part: u32) {
+    let a = pick_first(weights.ab, part);
+    let b = pick_second(weights.ab, part);
+    let c = pick_first(weights.cd, part);
+    let d = pick_second(weights.cd, part);
+    for (var place = 0u; place < 8u; place++) {
+        let factors = vec4(pair_value(weights.ab, a, place), pair_value(weights.ab, b, place), pair_value(weights.cd, c, place), pair_value(weights.cd, d, place));
+        (*z)[place][part] = add_product((*z)[place][part], columns, factors);
     }
 }
 
-// The same for all neurons; a quad of neurons is a matrix.
-fn add_weighted(z: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, columns: mat4x4<f32>, weights: WeightRows) {
+// The same for all neurons of the tile.
+fn add_weighted(z: ptr<function, Tile>, columns: mat4x4<f32>, weights: Weights) {
     add_weighted_part(z, columns, weights, 0u);
-    add_weighted_part(z, columns, weights, 1u);
-    add_weighted_part(z, columns, weights, 2u);
-    add_weighted_part(z, columns, weights, 3u);
+    if TILE_OCTETS > 1u {
+        add_weighted_part(z, columns, weights, 1u);
+    }
+    if TILE_OCTETS > 2u {
+        add_weighted_part(z, columns, weights, 2u);
+    }
+    if TILE_OCTETS > 3u {
+        add_weighted_part(z, columns, weights, 3u);
+    }
 }
 
-// The weights of four inputs: rows `first` of the quads of neurons from `weights` on.
-fn load_weights(weights: u32, inputs: vec4<u32>, layer: Layer, last: u32, lane: u32) -> WeightRows {
+// The weights of four inputs: octets 0..last from `weights` on.
+fn load_weights(weights: u32, inputs: vec4<u32>, layer: Layer, last: u32, lane: u32) -> Weights {
     // Rows of zeros have no weights of their own.
-    let first = weights + min(inputs, vec4(layer.inputs)) * layer.weight_stride;
-    return WeightRows(
-        load_rows(first.x, 1u, last, lane),
-        load_rows(first.y, 1u, last, lane),
-        load_rows(first.z, 1u, last, lane),
-        load_rows(first.w, 1u, last, lane),
-    );
+    let first = weights + min(inputs, vec4(layer.inputs)) * (layer.weight_stride / 2u);
+    return Weights(load_pair(first.x, first.y, last, lane), load_pair(first.z, first.w, last, lane));
 }
 
 // Called by whole workgroups, for the barriers; `owned` is false for invocations past the end.
 fn forward_tile(replica: u32, layer: Layer, tile: u32, quad: u32, local: u32, owned: bool) {
-    let stride = layer.weight_stride;
-    let first_quad = min(tile * TILE_QUADS, stride - 1u);
-    let last = stride - 1u - first_quad;
-    let weights = replica * network.parameter_vec4s + layer.weight_start + first_quad;
+    let octets = layer.weight_stride / 2u;
+    let first_octet = min(tile * TILE_OCTETS, octets - 1u);
+    let last = octets - 1u - first_octet;
+    let weights = (replica * network.parameter_vec4s + layer.weight_start) / 2u + first_octet;
     let lane = local % 8u;
     let quads = batch.quads;
-    var z: array<mat4x4<f32>, TILE_QUADS>;
+    var z: Tile;
 
     // Only one of the two loops runs. (Software Vulkan executes both sides of an if, but leaves a loop.)
     let list = features_start(replica);
@@ -84,19 +88,25 @@ fn forward_tile(replica: u32, layer: Layer, tile: u32, quad: u32, local: u32, ow
     let place = row_start(replica, layer.output_row + first_neuron) + quad;
     let stored_rows = select(0u, row_count, owned);
     activate_part(&z, layer, place, stored_rows, local, 0u);
-    activate_part(&z, layer, place, stored_rows, local, 1u);
-    activate_part(&z, layer, place, stored_rows, local, 2u);
-    activate_part(&z, layer, place, stored_rows, local, 3u);
+    if TILE_OCTETS > 1u {
+        activate_part(&z, layer, place, stored_rows, local, 1u);
+    }
+    if TILE_OCTETS > 2u {
+        activate_part(&z, layer, place, stored_rows, local, 2u);
+    }
+    if TILE_OCTETS > 3u {
+        activate_part(&z, layer, place, stored_rows, local, 3u);
+    }
     store_masks(replica, layer.output_row + first_neuron, row_count, quad, local, owned, 0xffffffffu);
 }
 
-// Activations of every fourth neuron from its finished sum.
-fn activate_part(z: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, layer: Layer, place: u32, stored_rows: u32, local: u32, part: u32) {
+// Activations of an octet of neurons from their finished sums.
+fn activate_part(z: ptr<function, Tile>, layer: Layer, place: u32, stored_rows: u32, local: u32, part: u32) {
     let divisor = select(1.0, INPUT_ONE, layer.reads_data == 1u);
-    for (var quad = 0u; quad < TILE_QUADS; quad++) {
-        let row = 4u * quad + part;
+    for (var index = 0u; index < 8u; index++) {
+        let row = 8u * part + index;
         // NaN stays NaN, so that a diverged replica shows.
-        let sum = (*z)[quad][part] / divisor;
+        let sum = (*z)[index][part] / divisor;
         let is_cut = (sum <= vec4<f32>()) & vec4(layer.is_output == 0u);
         let activation = select(sum, vec4<f32>(), is_cut);
         if row < stored_rows {

@@ -1,6 +1,7 @@
 // inputs_f32.wgsl: samples as 32-bit floats.
 
 alias InputQuad = vec4<f32>;    // four samples of a feature
+alias InputOctet = Octet;       // eight samples of a feature
 alias InputBlock = vec4<f32>;   // four features of a sample, or four samples of a feature
 
 const BLOCK = 4u;
@@ -8,6 +9,10 @@ const INPUT_ONE = 1.0;
 
 fn input_values(quad: InputQuad) -> vec4<f32> {
     return quad;
+}
+
+fn input_octet(octet: InputOctet) -> Octet {
+    return octet;
 }
 
 // Which of a block's four values are not zero, one bit each, for four blocks.

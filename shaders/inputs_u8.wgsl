@@ -2,6 +2,7 @@
 // f32, and divide the finished sum by 255.
 
 alias InputQuad = u32;          // four samples of a feature
+alias InputOctet = vec2<u32>;   // eight samples of a feature
 alias InputBlock = vec4<u32>;   // 16 features of a sample, or 16 samples of a feature
 
 const BLOCK = 16u;
@@ -9,6 +10,10 @@ const INPUT_ONE = 255.0;
 
 fn input_values(quad: InputQuad) -> vec4<f32> {
     return vec4<f32>((vec4(quad) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u));
+}
+
+fn input_octet(octet: InputOctet) -> Octet {
+    return Octet(input_values(octet.x), input_values(octet.y));
 }
 
 // Which of a block's 16 values are not zero, one bit each.

@@ -10,34 +10,48 @@
 // neighbours share the deltas. In the first layer the inputs come in the order of select.wgsl's list, whose
 // inactive end has S = 0 and c = 0. What becomes of S and c is up to reduce_store.wgsl or reduce_update.wgsl.
 
-@group(0) @binding(2) var<storage, read> inputs: array<InputQuad>;             // (T, R, K, B)
+@group(0) @binding(2) var<storage, read> inputs: array<InputOctet>;            // (T, R, K, B)
 @group(0) @binding(3) var<storage, read> input_masks: array<u32>;              // (T, R, B / 32, K)
 @group(0) @binding(4) var<storage, read> features: array<vec4<u32>>;           // (T, R, 1 + K / 4)
-@group(0) @binding(5) var<storage, read> activations: array<vec4<f32>>;        // (R, N, B)
-@group(0) @binding(6) var<storage, read> deltas: array<vec4<f32>>;             // (R, N, B)
+@group(0) @binding(5) var<storage, read> activations: array<StoredOctet>;      // (R, N, B)
+@group(0) @binding(6) var<storage, read> deltas: array<StoredOctet>;           // (R, N, B)
 @group(0) @binding(7) var<storage, read> masks: array<vec4<u32>>;              // (R, B / 32, 2 N)
 
 // What eight neighbours share.
-fn row_vec4(index: u32) -> vec4<f32> {
-    return deltas[index];
+fn shared_octet(index: u32) -> Octet {
+    return unpack_octet(deltas[index]);
 }
 
 fn word_vec4(index: u32) -> vec4<u32> {
     return masks[index];
 }
 
-// c_jk += popcount, for one word of samples; a quad of neurons is a vec4 of words.
-fn add_counts(counts: ptr<function, array<array<vec4<u32>, 4>, TILE_QUADS>>, columns: vec4<u32>, rows: Words) {
+// c of four inputs each: row 8 p + i of the tile is element p of array i.
+alias Counts = array<array<vec4<u32>, 4>, 8>;
+
+// S_jk += a_k delta_j for eight samples of each of four inputs.
+fn add_samples(sums: ptr<function, Tile>, a: Octet, b: Octet, c: Octet, d: Octet, rows: TileRows) {
+    add_tile(sums, transpose(mat4x4(a.low, b.low, c.low, d.low)), transpose(mat4x4(a.high, b.high, c.high, d.high)), rows);
+}
+
+// c_jk += popcount, for one word of samples.
+fn add_counts(counts: ptr<function, Counts>, columns: vec4<u32>, rows: Words) {
     add_counts_part(counts, columns, rows, 0u);
-    add_counts_part(counts, columns, rows, 1u);
-    add_counts_part(counts, columns, rows, 2u);
-    add_counts_part(counts, columns, rows, 3u);
+    if TILE_OCTETS > 1u {
+        add_counts_part(counts, columns, rows, 1u);
+    }
+    if TILE_OCTETS > 2u {
+        add_counts_part(counts, columns, rows, 2u);
+    }
+    if TILE_OCTETS > 3u {
+        add_counts_part(counts, columns, rows, 3u);
+    }
 }
 
 // A loop for each part, as in tile.wgsl.
-fn add_counts_part(counts: ptr<function, array<array<vec4<u32>, 4>, TILE_QUADS>>, columns: vec4<u32>, rows: Words, part: u32) {
-    for (var quad = 0u; quad < TILE_QUADS; quad++) {
-        (*counts)[quad][part] += countOneBits(columns & vec4(word(rows, quad)[part]));
+fn add_counts_part(counts: ptr<function, Counts>, columns: vec4<u32>, rows: Words, part: u32) {
+    for (var index = 0u; index < 8u; index++) {
+        (*counts)[index][part] += countOneBits(columns & vec4(word(rows, 2u * part + index / 4u)[index % 4u]));
     }
 }
 
@@ -61,8 +75,8 @@ fn reduce(
         l++;
     }
     let layer = network.layers[l];
-    let quads = batch.quads;
-    let words = quads / 8u;
+    let octets = batch.quads / 2u;
+    let words = batch.quads / 8u;
     let lane = local % 8u;
     let padded_columns = (column_quads(layer) + 7u) / 8u * 8u;
     let column = tile % padded_columns;
@@ -79,26 +93,26 @@ fn reduce(
     let is_active = u32(column - lane < active_columns);
 
     // Of each pair of loops only one runs. (Software Vulkan executes both sides of an if, but leaves a loop.)
-    var sums: array<mat4x4<f32>, TILE_QUADS>;
-    let delta = row_start(replica, layer.output_row + first_neuron);
-    let data = vec4(input_start(replica, 0u)) + own_inputs * quads;
-    for (var quad = 0u; quad < quads * is_active * layer.reads_data; quad++) {
-        let columns = mat4x4(
-            input_values(inputs[data.x + quad]),
-            input_values(inputs[data.y + quad]),
-            input_values(inputs[data.z + quad]),
-            input_values(inputs[data.w + quad]),
-        );
-        add_tile(&sums, transpose(columns), load_tile(delta + quad, quads, last, lane));
+    var sums: Tile;
+    let delta = row_start(replica, layer.output_row + first_neuron) / 2u;
+    let data = vec4(input_start(replica, 0u) / 2u) + own_inputs * octets;
+    for (var octet = 0u; octet < octets * is_active * layer.reads_data; octet++) {
+        let a = input_octet(inputs[data.x + octet]);
+        let b = input_octet(inputs[data.y + octet]);
+        let c = input_octet(inputs[data.z + octet]);
+        let d = input_octet(inputs[data.w + octet]);
+        add_samples(&sums, a, b, c, d, load_tile(delta + octet, octets, last, lane));
     }
-    let hidden = row_start(replica, layer.input_row + 4u * own_column);
-    for (var quad = 0u; quad < quads * (1u - layer.reads_data); quad++) {
-        let first = hidden + quad;
-        let columns = mat4x4(activations[first], activations[first + quads], activations[first + 2u * quads], activations[first + 3u * quads]);
-        add_tile(&sums, transpose(columns), load_tile(delta + quad, quads, last, lane));
+    let hidden = row_start(replica, layer.input_row + 4u * own_column) / 2u;
+    for (var octet = 0u; octet < octets * (1u - layer.reads_data); octet++) {
+        let a = unpack_octet(activations[hidden + octet]);
+        let b = unpack_octet(activations[hidden + octets + octet]);
+        let c = unpack_octet(activations[hidden + 2u * octets + octet]);
+        let d = unpack_octet(activations[hidden + 3u * octets + octet]);
+        add_samples(&sums, a, b, c, d, load_tile(delta + octet, octets, last, lane));
     }
 
-    var counts: array<array<vec4<u32>, 4>, TILE_QUADS>;
+    var counts: Counts;
     let counted_words = words * is_active * counts_wanted(replica);
     let delta_row = network.row_count + layer.output_row + first_neuron;
     for (var word = 0u; word < counted_words; word++) {
@@ -113,36 +127,40 @@ fn reduce(
 
     let is_stored = index / tiles_per_replica < network.replica_count && column < column_quads(layer)
         && (column < active_columns || STORES_INACTIVE);
-    let start = replica * network.parameter_vec4s + layer.weight_start + first_neuron / 4u;
+    let start = (replica * network.parameter_vec4s + layer.weight_start + first_neuron / 4u) / 2u;
     // Rows of zeros have no parameters.
-    let quad_counts = select(vec4<u32>(), vec4(last / 4u + 1u), vec4(is_stored) & (own_inputs <= vec4(layer.inputs)));
+    let octet_counts = select(vec4<u32>(), vec4(last / 8u + 1u), vec4(is_stored) & (own_inputs <= vec4(layer.inputs)));
     let divisor = select(1.0, INPUT_ONE, is_data);
     let settings = settings_of(replica);
-    let places = start + own_inputs * layer.weight_stride;
-    finish_part(&sums, &counts, settings, places.x, quad_counts.x, last, divisor, 0u);
-    finish_part(&sums, &counts, settings, places.y, quad_counts.y, last, divisor, 1u);
-    finish_part(&sums, &counts, settings, places.z, quad_counts.z, last, divisor, 2u);
-    finish_part(&sums, &counts, settings, places.w, quad_counts.w, last, divisor, 3u);
+    let places = start + own_inputs * (layer.weight_stride / 2u);
+    finish_input(&sums, &counts, settings, places.x, octet_counts.x, last, divisor, 0u);
+    finish_input(&sums, &counts, settings, places.y, octet_counts.y, last, divisor, 1u);
+    finish_input(&sums, &counts, settings, places.z, octet_counts.z, last, divisor, 2u);
+    finish_input(&sums, &counts, settings, places.w, octet_counts.w, last, divisor, 3u);
 }
 
-// The parameters of one of the four inputs.
-fn finish_part(
-    sums: ptr<function, array<mat4x4<f32>, TILE_QUADS>>,
-    counts: ptr<function, array<array<vec4<u32>, 4>, TILE_QUADS>>,
+// The parameters of one of the four inputs, an octet of neurons at a time.
+fn finish_input(
+    sums: ptr<function, Tile>,
+    counts: ptr<function, Counts>,
     settings: Replica,
-    parameter: u32,
-    quad_count: u32,
+    place: u32,
+    octet_count: u32,
     last: u32,
     divisor: f32,
-    part: u32,
+    input: u32,
 ) {
-    for (var quad = 0u; quad < TILE_QUADS; quad++) {
-        if quad < quad_count {
+    for (var part = 0u; part < TILE_OCTETS; part++) {
+        if part < octet_count {
             // Places after the last neuron stay zero.
-            let is_neuron = vec4(4u * quad) + vec4(0u, 1u, 2u, 3u) <= vec4(last);
-            let sum = vec4((*sums)[quad][0][part], (*sums)[quad][1][part], (*sums)[quad][2][part], (*sums)[quad][3][part]);
-            let count = vec4((*counts)[quad][0][part], (*counts)[quad][1][part], (*counts)[quad][2][part], (*counts)[quad][3][part]);
-            finish(parameter + quad, select(vec4<f32>(), sum / divisor, is_neuron), select(vec4<u32>(), count, is_neuron), settings);
+            let is_low = vec4(8u * part) + vec4(0u, 1u, 2u, 3u) <= vec4(last);
+            let is_high = vec4(8u * part) + vec4(4u, 5u, 6u, 7u) <= vec4(last);
+            let low = vec4((*sums)[0][part][input], (*sums)[1][part][input], (*sums)[2][part][input], (*sums)[3][part][input]);
+            let high = vec4((*sums)[4][part][input], (*sums)[5][part][input], (*sums)[6][part][input], (*sums)[7][part][input]);
+            let low_counts = vec4((*counts)[0][part][input], (*counts)[1][part][input], (*counts)[2][part][input], (*counts)[3][part][input]);
+            let high_counts = vec4((*counts)[4][part][input], (*counts)[5][part][input], (*counts)[6][part][input], (*counts)[7][part][input]);
+            let octet = Octet(select(vec4<f32>(), low / divisor, is_low), select(vec4<f32>(), high / divisor, is_high));
+            finish(place + part, octet, select(vec4<u32>(), low_counts, is_low), select(vec4<u32>(), high_counts, is_high), settings);
         }
     }
 }

@@ -2,7 +2,7 @@
 // updates it at once. Replicas that train with SGD need no counts and skip them.
 
 @group(0) @binding(8) var<storage, read> replicas: array<Replica>;                     // (R)
-@group(0) @binding(9) var<storage, read_write> parameters: array<vec4<f32>>;           // (R, P)
+@group(0) @binding(9) var<storage, read_write> parameters: array<StoredOctet>;         // (R, P)
 
 // Parameters of inactive inputs do not move.
 const STORES_INACTIVE = false;
@@ -15,6 +15,9 @@ fn settings_of(replica: u32) -> Replica {
     return replicas[replica];
 }
 
-fn finish(parameter: u32, sums: vec4<f32>, counts: vec4<u32>, settings: Replica) {
-    parameters[parameter] -= parameter_step(sums, counts, settings);
+fn finish(place: u32, sums: Octet, low_counts: vec4<u32>, high_counts: vec4<u32>, settings: Replica) {
+    let theta = unpack_octet(parameters[place]);
+    let low = theta.low - parameter_step(sums.low, low_counts, settings);
+    let high = theta.high - parameter_step(sums.high, high_counts, settings);
+    parameters[place] = pack_octet(Octet(low, high));
 }

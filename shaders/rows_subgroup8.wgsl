@@ -1,17 +1,43 @@
-// rows_subgroup8.wgsl: eight vec4s that a subgroup of eight shares: each lane loads one and hands it to the
+// rows_subgroup8.wgsl: eight octets that a subgroup of eight shares: each lane loads one and hands its values to the
 // others. Software Vulkan does every load lane by lane, so this is an eighth of the work there.
-// Valid where subgroups have exactly 8 lanes, all with the same `first`, `stride` and `last`.
-// The kernel defines row_vec4(index).
+// Valid where subgroups have exactly 8 lanes, all with the same arguments but `lane`.
+// The kernel defines shared_octet(index).
 
-struct Rows {
-    own: vec4<f32>,
+alias Rows = array<f32, 8>;     // the lane's own octet
+alias Pair = array<f32, 8>;
+alias Row = u32;                // the lane that holds it
+
+fn own_octet(index: u32) -> array<f32, 8> {
+    let octet = shared_octet(index);
+    return array<f32, 8>(octet.low.x, octet.low.y, octet.low.z, octet.low.w, octet.high.x, octet.high.y, octet.high.z, octet.high.w);
 }
 
 // Rows 0..last of at most 8; those after it repeat it.
 fn load_rows(first: u32, stride: u32, last: u32, lane: u32) -> Rows {
-    return Rows(row_vec4(first + min(lane, last) * stride));
+    return own_octet(first + min(lane, last) * stride);
 }
 
-fn row(rows: Rows, index: u32) -> vec4<f32> {
-    return subgroupShuffle(rows.own, index);
+fn pick_row(rows: Rows, index: u32) -> Row {
+    return index;
+}
+
+fn row_value(rows: Rows, row: Row, place: u32) -> f32 {
+    return subgroupShuffle(rows[place], row);
+}
+
+// Two rows of up to four octets each, 0..last; octets after it repeat it.
+fn load_pair(first: u32, second: u32, last: u32, lane: u32) -> Pair {
+    return own_octet(select(first, second, lane >= 4u) + min(lane % 4u, last));
+}
+
+fn pick_first(pair: Pair, octet: u32) -> Row {
+    return octet;
+}
+
+fn pick_second(pair: Pair, octet: u32) -> Row {
+    return 4u + octet;
+}
+
+fn pair_value(pair: Pair, row: Row, place: u32) -> f32 {
+    return subgroupShuffle(pair[place], row);
 }

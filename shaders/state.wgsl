@@ -1,6 +1,6 @@
 // state.wgsl: the buffers of forward.wgsl, loss.wgsl and delta.wgsl, which share one bind group.
 
-@group(0) @binding(2) var<storage, read> parameters: array<vec4<f32>>;          // (R, P)
+@group(0) @binding(2) var<storage, read> parameters: array<StoredOctet>;        // (R, P)
 @group(0) @binding(3) var<storage, read> inputs: array<InputQuad>;              // (T, R, K, B)
 @group(0) @binding(4) var<storage, read_write> activations: array<vec4<f32>>;   // (R, N, B)
 @group(0) @binding(5) var<storage, read_write> masks: array<vec4<u32>>;         // (R, B / 32, 2 N)
@@ -9,8 +9,8 @@
 @group(0) @binding(8) var<storage, read> labels: array<vec4<u32>>;              // (T, R, B)
 
 // What eight neighbours share.
-fn row_vec4(index: u32) -> vec4<f32> {
-    return parameters[index];
+fn shared_octet(index: u32) -> Octet {
+    return unpack_octet(parameters[index]);
 }
 
 fn word_vec4(index: u32) -> vec4<u32> {
@@ -21,7 +21,7 @@ fn word_vec4(index: u32) -> vec4<u32> {
 fn store_masks(replica: u32, row: u32, row_count: u32, quad: u32, local: u32, owned: bool, ones: u32) {
     mask_barrier();
     let first = (mask_start(replica, quad / 8u) + row) / 4u;
-    for (var q = local % 8u; q < TILE_QUADS; q += 8u) {
+    for (var q = local % 8u; q < TILE_ROWS / 4u; q += 8u) {
         if owned && 4u * q < row_count {
             let rows = vec4(4u * q) + vec4(0u, 1u, 2u, 3u);
             masks[first + q] = select(select(vec4<u32>(), vec4(ones), rows == vec4(row_count)), shared_masks(local, q), rows < vec4(row_count));

@@ -1,5 +1,5 @@
-// tile.wgsl: a tile of TILE_ROWS rows that eight neighbours share, times a 4 x 4 matrix of each invocation's own.
-// It is kept as four parts; part p holds rows p, p + 4, p + 8, ...
+// tile.wgsl: a tile of TILE_ROWS rows of octets that eight neighbours share, times 4 x 4 matrices of each invocation's
+// own. It is kept as parts of eight rows.
 
 struct TileRows {
     a: Rows,
@@ -9,8 +9,9 @@ struct TileRows {
 }
 
 fn load_part(first: u32, stride: u32, last: u32, lane: u32, part: u32) -> Rows {
-    let start = min(part, last);
-    return load_rows(first + start * stride, 4u * stride, (last - start) / 4u, lane);
+    // A part that is no part of the tile repeats one that is: compilers then load it once.
+    let start = min(8u * min(part, TILE_OCTETS - 1u), last);
+    return load_rows(first + start * stride, stride, last - start, lane);
 }
 
 // Rows 0..last of a tile; those after it repeat others.
@@ -23,18 +24,30 @@ fn load_tile(first: u32, stride: u32, last: u32, lane: u32) -> TileRows {
     );
 }
 
-// sums += matrix * row, for every row; a quad of rows is a matrix of sums.
-fn add_tile(sums: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, matrix: mat4x4<f32>, rows: TileRows) {
-    add_part(sums, matrix, rows.a, 0u);
-    add_part(sums, matrix, rows.b, 1u);
-    add_part(sums, matrix, rows.c, 2u);
-    add_part(sums, matrix, rows.d, 3u);
+// sums += low * (places 0 to 3 of the row) + high * (places 4 to 7), for every row.
+fn add_tile(sums: ptr<function, Tile>, low: mat4x4<f32>, high: mat4x4<f32>, rows: TileRows) {
+    add_part(sums, low, rows.a, 0u, 0u);
+    add_part(sums, high, rows.a, 4u, 0u);
+    if TILE_OCTETS > 1u {
+        add_part(sums, low, rows.b, 0u, 1u);
+        add_part(sums, high, rows.b, 4u, 1u);
+    }
+    if TILE_OCTETS > 2u {
+        add_part(sums, low, rows.c, 0u, 2u);
+        add_part(sums, high, rows.c, 4u, 2u);
+    }
+    if TILE_OCTETS > 3u {
+        add_part(sums, low, rows.d, 0u, 3u);
+        add_part(sums, high, rows.d, 4u, 3u);
+    }
 }
 
-// A loop for each part: Mesa unrolls loops up to some hundred scalar operations a turn, and only arrays whose loops
-// are all unrolled stay in registers.
-fn add_part(sums: ptr<function, array<mat4x4<f32>, TILE_QUADS>>, matrix: mat4x4<f32>, rows: Rows, part: u32) {
-    for (var quad = 0u; quad < TILE_QUADS; quad++) {
-        (*sums)[quad][part] = add_product((*sums)[quad][part], matrix, row(rows, quad));
+// A loop for each part and half: Mesa unrolls loops up to some hundred scalar operations a turn, and only arrays whose
+// loops are all unrolled stay in registers.
+fn add_part(sums: ptr<function, Tile>, matrix: mat4x4<f32>, rows: Rows, place: u32, part: u32) {
+    for (var index = 0u; index < 8u; index++) {
+        let row = pick_row(rows, index);
+        let factors = vec4(row_value(rows, row, place), row_value(rows, row, place + 1u), row_value(rows, row, place + 2u), row_value(rows, row, place + 3u));
+        (*sums)[index][part] = add_product((*sums)[index][part], matrix, factors);
     }
 }

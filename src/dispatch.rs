@@ -41,7 +41,7 @@ impl Dispatch<'_> {
 
     /// Tiles that cover `neurons`.
     fn tiles(&self, neurons: u32) -> u64 {
-        u64::from(neurons.div_ceil(4 * self.variant.tile_quads))
+        u64::from(neurons.div_ceil(8 * self.variant.tile_octets))
     }
 
     /// A tile of the layer's outputs for a quad.

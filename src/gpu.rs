@@ -95,7 +95,7 @@ impl Gpu {
 
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("asgd"),
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64),
             required_limits: adapter.limits(),
             ..Default::default()
         }))
@@ -147,10 +147,10 @@ impl Gpu {
         self.info.device_type == DeviceType::Cpu
     }
 
-    /// Whether subgroups have eight lanes, in the order of the local index.
+    /// Whether subgroups have eight lanes, in the order of the local index, and shaders have 64-bit integers.
     pub(crate) fn has_subgroups_of_8(&self) -> bool {
         self.is_software()
-            && self.device.features().contains(wgpu::Features::SUBGROUP)
+            && self.device.features().contains(wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64)
             && (self.info.subgroup_min_size, self.info.subgroup_max_size) == (8, 8)
     }
 

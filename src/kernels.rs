@@ -11,23 +11,23 @@ use crate::Result;
 pub struct Variant {
     /// How samples are stored.
     pub inputs: InputFormat,
-    /// Whether eight lanes make a subgroup, which then loads shared rows together.
+    /// Whether eight lanes make a subgroup, which then loads shared rows together, and 64-bit integers carry octets.
     pub subgroups_of_8: bool,
     /// Invocations in a workgroup, a multiple of 8.
     pub workgroup_size: u32,
-    /// Quads of neurons (or of inputs) that one invocation owns, at most 8.
-    pub tile_quads: u32,
+    /// Octets of neurons (or of inputs) that one invocation owns, at most 4.
+    pub tile_octets: u32,
 }
 
 impl Variant {
     /// What suits an adapter and a network.
     pub fn choose(gpu: &Gpu, inputs: InputFormat, spec: &NetworkSpec) -> Self {
         let workgroup_size = if gpu.is_software() { 8 } else { 64 };
-        // Where eight lanes share their loads, a tile of eight quads is what they can share; elsewhere a small tile
+        // Where eight lanes share their loads, a tile of four octets is what they can share; elsewhere a small tile
         // leaves registers for more invocations.
-        let widest = spec.layers().map(|(_, outputs)| outputs).max().unwrap_or(1).div_ceil(4) as u32;
-        let tile_quads = widest.clamp(1, if gpu.has_subgroups_of_8() { 8 } else { 2 });
-        Self { inputs, subgroups_of_8: gpu.has_subgroups_of_8(), workgroup_size, tile_quads }
+        let widest = spec.layers().map(|(_, outputs)| outputs).max().unwrap_or(1).div_ceil(8) as u32;
+        let tile_octets = widest.clamp(1, if gpu.has_subgroups_of_8() { 4 } else { 1 });
+        Self { inputs, subgroups_of_8: gpu.has_subgroups_of_8(), workgroup_size, tile_octets }
     }
 }
 
@@ -36,6 +36,7 @@ impl Variant {
 enum Part {
     File(&'static str),
     Inputs,
+    Octets,
     Rows,
     Masks,
     Words,
@@ -99,21 +100,21 @@ pub const SELECT: Kernel =
 /// Activations of one layer.
 pub const FORWARD: Kernel = Kernel {
     entry: "forward",
-    parts: &[file!("forward"), STATE, COLUMNS, Part::Masks, Part::Inputs, Part::Rows, Part::Words, COMMON],
+    parts: &[file!("forward"), STATE, COLUMNS, Part::Masks, Part::Inputs, Part::Octets, Part::Rows, Part::Words, COMMON],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (7, Read)],
 };
 
 /// Deltas of the output layer.
 pub const LOSS: Kernel = Kernel {
     entry: "loss",
-    parts: &[file!("loss"), STATE, Part::Masks, Part::Inputs, COMMON],
+    parts: &[file!("loss"), STATE, Part::Masks, Part::Inputs, Part::Octets, COMMON],
     storage: &[(4, Write), (5, Write), (6, Write), (8, Read)],
 };
 
 /// Deltas of one hidden layer.
 pub const DELTA: Kernel = Kernel {
     entry: "delta",
-    parts: &[file!("delta"), STATE, COLUMNS, TILE, Part::Masks, Part::Inputs, Part::Rows, COMMON],
+    parts: &[file!("delta"), STATE, COLUMNS, TILE, Part::Masks, Part::Inputs, Part::Octets, Part::Rows, COMMON],
     storage: &[(2, Read), (4, Write), (5, Write), (6, Write)],
 };
 
@@ -130,6 +131,7 @@ pub const PROPAGATE: Kernel = Kernel {
         TILE,
         Part::Masks,
         Part::Inputs,
+        Part::Octets,
         Part::Rows,
         Part::Words,
         COMMON,
@@ -140,7 +142,7 @@ pub const PROPAGATE: Kernel = Kernel {
 /// Gradient sums and counts, written out.
 pub const REDUCE: Kernel = Kernel {
     entry: "reduce",
-    parts: &[REDUCE_FILE, file!("reduce_store"), COLUMNS, TILE, Part::Inputs, Part::Rows, Part::Words, COMMON],
+    parts: &[REDUCE_FILE, file!("reduce_store"), COLUMNS, TILE, Part::Inputs, Part::Octets, Part::Rows, Part::Words, COMMON],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
 };
 
@@ -161,6 +163,7 @@ pub const REDUCE_UPDATE: Kernel = Kernel {
         COLUMNS,
         TILE,
         Part::Inputs,
+        Part::Octets,
         Part::Rows,
         Part::Words,
         COMMON,
@@ -208,7 +211,7 @@ pub const ALL: [&Kernel; 14] = [
 impl Kernel {
     /// The WGSL text exactly as it is compiled: the kernel first, so that line numbers in messages are its own.
     pub fn source(&self, variant: Variant) -> String {
-        let Variant { inputs, subgroups_of_8, workgroup_size, tile_quads } = variant;
+        let Variant { inputs, subgroups_of_8, workgroup_size, tile_octets } = variant;
         let mut source = String::new();
         for part in self.parts {
             source.push_str(match part {
@@ -217,6 +220,8 @@ impl Kernel {
                     InputFormat::U8 => include_str!("../shaders/inputs_u8.wgsl"),
                     InputFormat::F32 => include_str!("../shaders/inputs_f32.wgsl"),
                 },
+                Part::Octets if subgroups_of_8 => include_str!("../shaders/octets_u64.wgsl"),
+                Part::Octets => include_str!("../shaders/octets_plain.wgsl"),
                 Part::Rows if subgroups_of_8 => include_str!("../shaders/rows_subgroup8.wgsl"),
                 Part::Rows => include_str!("../shaders/rows_plain.wgsl"),
                 Part::Masks if subgroups_of_8 => include_str!("../shaders/masks_subgroup8.wgsl"),
@@ -225,7 +230,7 @@ impl Kernel {
                 Part::Words => include_str!("../shaders/words_plain.wgsl"),
             });
         }
-        source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\nconst TILE_QUADS = {tile_quads}u;\n"));
+        source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\nconst TILE_OCTETS = {tile_octets}u;\n"));
         source
     }
 

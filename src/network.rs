@@ -100,7 +100,7 @@ pub struct Layer {
     pub outputs: u32,
     /// First vec4 of the layer's matrix within a replica's parameters.
     pub weight_start: u32,
-    /// vec4s in a row of the matrix: the weights of one input, or the biases after the last.
+    /// vec4s in a row of the matrix: the weights of one input, or the biases after the last. An even number.
     pub weight_stride: u32,
     /// First row of a^(l-1) in the activations; unused for the first layer.
     pub input_row: u32,
@@ -140,7 +140,7 @@ impl Network {
         network.input_rows = inputs.padded_rows(spec.inputs());
         let mut input_row = 0;
         for (index, (inputs, outputs)) in spec.layers().enumerate() {
-            let weight_stride = (outputs as u32).div_ceil(4);
+            let weight_stride = (outputs as u32).next_multiple_of(8) / 4;
             network.layers[index] = Layer {
                 inputs: inputs as u32,
                 outputs: outputs as u32,

@@ -25,7 +25,7 @@ pub fn gpu() -> &'static Gpu {
 
 /// Every variant that this adapter can run: the plain one, and what is chosen for narrow and for wide networks.
 pub fn variants(inputs: InputFormat) -> Vec<Variant> {
-    let mut variants = vec![Variant { inputs, subgroups_of_8: false, workgroup_size: 64, tile_quads: 2 }];
+    let mut variants = vec![Variant { inputs, subgroups_of_8: false, workgroup_size: 64, tile_octets: 1 }];
     for widest in [10, 32] {
         let chosen = Variant::choose(gpu(), inputs, &NetworkSpec::new(&[1, widest]).unwrap());
         if !variants.contains(&chosen) {
