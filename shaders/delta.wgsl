@@ -52,7 +52,10 @@ fn mask_part(sums: ptr<function, Tile>, place: u32, stored_rows: u32, local: u32
             delta = select(vec4<f32>(), (*sums)[index][part], activations[own] > vec4<f32>());
             deltas[own] = delta;
         }
-        share_mask(local, row, quad_bits(delta != vec4<f32>()));
+        (*sums)[index][part] = delta;
+    }
+    for (var index = 0u; index < 8u; index++) {
+        share_mask(local, 8u * part + index, quad_bits((*sums)[index][part] != vec4<f32>()));
     }
 }
 

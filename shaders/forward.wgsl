@@ -112,7 +112,10 @@ fn activate_part(z: ptr<function, Tile>, layer: Layer, place: u32, stored_rows: 
         if row < stored_rows {
             activations[place + row * batch.quads] = activation;
         }
-        share_mask(local, row, quad_bits(activation != vec4<f32>()));
+        (*z)[index][part] = activation;
+    }
+    for (var index = 0u; index < 8u; index++) {
+        share_mask(local, 8u * part + index, quad_bits((*z)[index][part] != vec4<f32>()));
     }
 }
 

@@ -6,7 +6,11 @@ var<private> own_masks: vec4<u32>;
 
 fn share_mask(local: u32, tile_row: u32, bits: u32) {
     let lane = local % 8u;
-    let word = subgroupOr(bits << (4u * lane));
+    // Three shuffles: Mesa's subgroupOr goes lane by lane.
+    var word = bits << (4u * lane);
+    word |= subgroupShuffle(word, lane ^ 1u);
+    word |= subgroupShuffle(word, lane ^ 2u);
+    word |= subgroupShuffle(word, lane ^ 4u);
     let is_own = vec4(tile_row) == vec4(4u * lane) + vec4(0u, 1u, 2u, 3u);
     own_masks = select(own_masks, vec4(word), is_own);
 }
