@@ -15,6 +15,8 @@ fn main() -> asgd::Result<()> {
     // cargo adds --bench to the arguments.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
+    // As the command does.
+    asgd::gpu::spread_over_cores(arguments.get(1).and_then(|name| named(name)).map_or(1, |workload| workload.replicas));
     let gpu = Gpu::new(None)?;
     println!("adapter: {}", gpu.describe());
     println!(

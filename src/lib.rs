@@ -33,6 +33,7 @@
 
 mod batches;
 pub mod dataset;
+mod device_trainer;
 pub mod dispatch;
 mod error;
 mod evaluator;

@@ -138,6 +138,14 @@ impl Samples {
         }
     }
 
+    /// Bytes of the inputs as they are given.
+    fn bytes(&self) -> u64 {
+        match &self.inputs {
+            Inputs::U8(values) => values.len() as u64,
+            Inputs::F32(values) => size_of_val(&values[..]) as u64,
+        }
+    }
+
     fn hash_into(&self, hash: &mut Sha256) {
         match &self.inputs {
             Inputs::U8(values) => hash.update(values),
@@ -148,6 +156,11 @@ impl Samples {
 }
 
 impl Dataset {
+    /// Bytes of all inputs, about what a device keeps.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.train.bytes() + self.test.bytes()
+    }
+
     /// Inputs of a sample, n_0.
     pub fn features(&self) -> usize {
         self.train.features

@@ -1,0 +1,415 @@
+//! Training on one device: buffers, bind groups and pipelines are made once, a step only encodes.
+
+use std::ops::ControlFlow;
+
+use wgpu::BufferUsages;
+
+use crate::batches::{input_bytes, write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
+use crate::dataset::Dataset;
+use crate::dispatch::Dispatch;
+use crate::evaluator::{Evaluation, Evaluator, Split};
+use crate::gpu::Gpu;
+use crate::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
+use crate::model::{AdaptiveBatchSizes, Model};
+use crate::network::{Batch, InputFormat, Layer, Network, NetworkSpec};
+use crate::pacing::Pacer;
+use crate::settings::{check, Order, ReplicaSettings, StepForm, TrainSettings};
+use crate::state::{activation_bytes, State};
+use crate::{Error, Result};
+
+/// The replicas of a [`Trainer`](crate::Trainer) that one device trains.
+pub(crate) struct DeviceTrainer {
+    gpu: Gpu,
+    spec: NetworkSpec,
+    settings: TrainSettings,
+    network: Network,
+    variant: Variant,
+    train_samples: DeviceSamples,
+    batches: Batches,
+    parameters: wgpu::Buffer,
+    network_uniform: wgpu::Buffer,
+    batch_uniform: wgpu::Buffer,
+    state: State,
+    gatherer: Gatherer,
+    step_kernels: StepKernels,
+    count: Bound,
+    count_sums: wgpu::Buffer,
+    evaluator: Evaluator,
+    pacer: Pacer,
+    /// Steps done since the initial parameters.
+    step: u64,
+    /// The last step's batch, whose activations and deltas still stand in the state.
+    last_batch: Option<Batch>,
+}
+
+/// The bound kernels of a step.
+enum StepKernels {
+    Fused { propagate: Bound, reduce_update: Bound },
+    Staged { forward: Bound, loss: Bound, delta: Bound, reduce: Bound, update: Bound },
+}
+
+/// `Batch`es that a submission can hold.
+const MAX_BATCHES: u64 = 4096;
+
+/// Gathered batches may take this many bytes on a GPU, and on a CPU, whose caches should keep them.
+const GATHER_BYTES: [u64; 2] = [32 << 20, 1 << 20];
+
+const MAX_SLOTS: u64 = 32;
+
+fn quads(batch_size: usize) -> u32 {
+    (batch_size as u32).next_multiple_of(32) / 4
+}
+
+impl DeviceTrainer {
+    /// Uploads data and initial parameters (one network a replica), and compiles the kernels.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that make no sense, [`Error::Limit`] if R replicas do not fit the adapter
+    /// (see [`Self::max_replicas`]), or what the driver reported.
+    pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
+        let spec = initial.spec().clone();
+        check(dataset, &spec, &settings, initial.replicas())?;
+        let format = InputFormat::from(dataset.train.inputs());
+        let network = Network::new(&spec, settings.replicas.len(), format);
+        let variant = Variant::choose(gpu, format, &spec);
+        let quads = quads(settings.batch_size);
+        let replica_count = network.replica_count;
+
+        let gather_bytes = GATHER_BYTES[usize::from(gpu.is_software())];
+        let slots = (gather_bytes / input_bytes(&network, format, replica_count, quads)).clamp(1, MAX_SLOTS) as u32;
+        let dispatch = Dispatch { network: &network, quads, variant };
+        dispatch.check(slots, replica_count)?;
+        let parameters = gpu.storage_from("the parameters", &initial.to_arena(&network))?;
+        let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        let network_uniform = gpu.buffer("the network", size_of::<Network>() as u64, uniform)?;
+        gpu.write(&network_uniform, &[network])?;
+        let batch_uniform = gpu.buffer("the steps", MAX_BATCHES * BATCH_STRIDE, uniform)?;
+        let columns: Vec<_> = settings.replicas.iter().map(ReplicaSettings::columns).collect();
+        let replicas = gpu.storage_from("the replicas' settings", &columns)?;
+        let train_samples = DeviceSamples::new(gpu, "training", &dataset.train)?;
+        let test_samples = DeviceSamples::new(gpu, "test", &dataset.test)?;
+        let batches = Batches::new(gpu, &network, format, slots, replica_count, quads)?;
+        let state = State::new(gpu, &network, quads, true)?;
+        let gatherer =
+            Gatherer::new(gpu, variant, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
+        let count_sums = gpu.storage("the count sums", dispatch.rows() * 4)?;
+
+        let bind = |kernel, storage: &[&wgpu::Buffer]| {
+            Pipeline::new(gpu, kernel, variant).bind(gpu, &network_uniform, &batch_uniform, storage)
+        };
+        let State { activations, deltas, masks } = &state;
+        let Batches { inputs, input_masks, features, labels, .. } = &batches;
+        let reduced = [inputs, input_masks, features, activations, deltas, masks];
+        let form = settings.form.unwrap_or(if gpu.is_software() { StepForm::Fused } else { StepForm::Staged });
+        let step_kernels = match form {
+            StepForm::Fused => StepKernels::Fused {
+                propagate: bind(&PROPAGATE, &[&parameters, inputs, activations, masks, deltas, features, labels]),
+                reduce_update: bind(&REDUCE_UPDATE, &[&reduced[..], &[&replicas, &parameters]].concat()),
+            },
+            StepForm::Staged => {
+                let (sums, counts) = sum_buffers(gpu, &network)?;
+                StepKernels::Staged {
+                    forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
+                    loss: bind(&LOSS, &[activations, masks, deltas, labels]),
+                    delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
+                    reduce: bind(&REDUCE, &[&reduced[..], &[&sums, &counts]].concat()),
+                    update: bind(&UPDATE, &[&replicas, &sums, &counts, &parameters]),
+                }
+            }
+        };
+        let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
+        let evaluator = Evaluator::new(
+            gpu,
+            &network,
+            &network_uniform,
+            variant,
+            &parameters,
+            &replicas,
+            &[&train_samples, &test_samples],
+        )?;
+        gpu.check()?;
+        Ok(Self {
+            gpu: gpu.clone(),
+            spec,
+            settings,
+            network,
+            variant,
+            train_samples,
+            batches,
+            parameters,
+            network_uniform,
+            batch_uniform,
+            state,
+            gatherer,
+            step_kernels,
+            count,
+            count_sums,
+            evaluator,
+            pacer: Pacer::new(MAX_BATCHES / 2),
+            step: 0,
+            last_batch: None,
+        })
+    }
+
+    /// How many replicas of `spec` fit the adapter's limits at once.
+    pub fn max_replicas(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
+        let format = InputFormat::from(dataset.train.inputs());
+        let one = Network::new(spec, 1, format);
+        let quads = quads(batch_size);
+        let largest = [
+            one.parameter_stride() as u64 * 4,
+            input_bytes(&one, format, 1, quads),
+            activation_bytes(&one, quads.max(Evaluator::MIN_QUADS)),
+        ];
+        let limits = gpu.limits();
+        let available = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        (available / largest.into_iter().max().unwrap_or(1)) as usize
+    }
+
+    /// Steps of an epoch: the last batch may be short.
+    pub fn steps_per_epoch(&self) -> u64 {
+        u64::from(self.train_samples.count).div_ceil(self.settings.batch_size as u64)
+    }
+
+    /// Steps done so far.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Goes on as if `step` steps had been done: with the parameters that stood there as the initial ones, what
+    /// follows is bit for bit what an uninterrupted training would have done.
+    pub fn resume_at(&mut self, step: u64) {
+        self.step = step;
+        self.last_batch = None;
+    }
+
+    /// Does `steps` steps of every replica; `submitted` hears about every submission with the steps in it, and may end
+    /// the training there.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    pub fn train_while(&mut self, steps: u64, mut submitted: impl FnMut(u64) -> ControlFlow<()>) -> Result<()> {
+        let end = self.step + steps;
+        while self.step < end {
+            let begin = self.step;
+            let commands = self.encode(end)?;
+            let done = self.step - begin;
+            self.pacer.submit(&self.gpu, commands, done)?;
+            if submitted(done).is_break() {
+                break;
+            }
+        }
+        self.pacer.finish(&self.gpu)
+    }
+
+    /// Encodes steps up to `end`, or as many as a submission should hold.
+    fn encode(&mut self, end: u64) -> Result<wgpu::CommandBuffer> {
+        let end = end.min(self.step + self.pacer.units());
+        let layers = self.network.layer_count;
+        let batches_per_step = match self.step_kernels {
+            StepKernels::Fused { .. } => 1,
+            StepKernels::Staged { .. } => u64::from(layers),
+        };
+        let mut uniform = Vec::new();
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let dispatch = Dispatch { network: &self.network, quads: self.batches.quads, variant: self.variant };
+        while self.step < end {
+            let steps_per_epoch = self.steps_per_epoch();
+            let (epoch, step_in_epoch) = (self.step / steps_per_epoch, self.step % steps_per_epoch);
+            let room = MAX_BATCHES - uniform.len() as u64;
+            let steps = (end - self.step)
+                .min(steps_per_epoch - step_in_epoch)
+                .min(u64::from(self.batches.slots))
+                .min(room.saturating_sub(1) / batches_per_step);
+            if steps == 0 {
+                break;
+            }
+            let first = Batch {
+                size: 0,
+                capacity: self.settings.batch_size as u32,
+                quads: self.batches.quads,
+                slot: 0,
+                steps: steps as u32,
+                input_replicas: self.batches.input_replicas,
+                position: (step_in_epoch * self.settings.batch_size as u64) as u32,
+                epoch: epoch as u32,
+                sample_count: self.train_samples.count,
+                shuffled: u32::from(self.settings.order == Order::Shuffled),
+                layer: 0,
+                pad: 0,
+            };
+            let mut offset = |batch: Batch| {
+                uniform.push(batch);
+                ((uniform.len() as u64 - 1) * BATCH_STRIDE) as u32
+            };
+            self.gatherer.encode(&mut pass, offset(first), dispatch, steps as u32, self.batches.input_replicas);
+            for slot in 0..steps as u32 {
+                let left = first.sample_count - first.position - slot * first.capacity;
+                let batch = Batch { size: left.min(first.capacity), slot, ..first };
+                self.last_batch = Some(batch);
+                match &self.step_kernels {
+                    StepKernels::Fused { propagate, reduce_update } => {
+                        let offset = offset(batch);
+                        propagate.dispatch(&mut pass, offset, dispatch.propagate());
+                        reduce_update.dispatch(&mut pass, offset, dispatch.reduce());
+                    }
+                    StepKernels::Staged { forward, loss, delta, reduce, update } => {
+                        let offsets: Vec<u32> = (0..layers).map(|layer| offset(Batch { layer, ..batch })).collect();
+                        for (layer, &offset) in self.network.layers().iter().zip(&offsets) {
+                            forward.dispatch(&mut pass, offset, dispatch.forward(layer));
+                        }
+                        loss.dispatch(&mut pass, offsets[0], dispatch.loss());
+                        for (layer, &offset) in self.network.layers().iter().zip(&offsets).skip(1).rev() {
+                            delta.dispatch(&mut pass, offset, dispatch.delta(layer));
+                        }
+                        reduce.dispatch(&mut pass, offsets[0], dispatch.reduce());
+                        update.dispatch(&mut pass, offsets[0], dispatch.update());
+                    }
+                }
+            }
+            self.step += steps;
+        }
+        drop(pass);
+        write_batches(&self.gpu, &self.batch_uniform, &uniform)?;
+        Ok(encoder.finish())
+    }
+
+    /// Loss, accuracy and dummies of every replica over one part of the data set.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    pub fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>> {
+        self.evaluator.evaluate(&self.gpu, &self.network, split as usize)
+    }
+
+    /// The parameters of every replica now.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    pub fn model(&self) -> Result<Model> {
+        let arena = self.gpu.read::<f32>(&[(&self.parameters, self.arena_bytes())])?;
+        Ok(Model::from_arena(&self.spec, &self.network, &arena[0]))
+    }
+
+    fn dispatch(&self) -> Dispatch<'_> {
+        Dispatch { network: &self.network, quads: self.batches.quads, variant: self.variant }
+    }
+
+    fn arena_bytes(&self) -> u64 {
+        u64::from(self.network.replica_count) * self.network.parameter_stride() as u64 * 4
+    }
+
+    /// The gradient sum S and the adaptive batch size c of every parameter of every replica in the last step,
+    /// or `None` before the first.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] or [`Error::OutOfMemory`] if there is no room for them, or what the driver reported.
+    pub fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>> {
+        let Some(batch) = self.last_batch else { return Ok(None) };
+        let (sums, counts) = sum_buffers(&self.gpu, &self.network)?;
+        let State { activations, deltas, masks } = &self.state;
+        let Batches { inputs, input_masks, features, .. } = &self.batches;
+        let storage = [inputs, input_masks, features, activations, deltas, masks, &sums, &counts];
+        let reduce = Pipeline::new(&self.gpu, &REDUCE, self.variant);
+        let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
+        let dispatch = self.dispatch();
+        self.run_once(batch, &reduce, dispatch.reduce())?;
+        // One after the other: a buffer for both might be larger than the adapter allows.
+        let sums = self.gpu.read::<f32>(&[(&sums, self.arena_bytes())])?;
+        let counts = self.gpu.read::<u32>(&[(&counts, self.arena_bytes())])?;
+        Ok(Some((
+            Model::from_arena(&self.spec, &self.network, &sums[0]),
+            AdaptiveBatchSizes::from_arena(&self.spec, &self.network, &counts[0]),
+        )))
+    }
+
+    /// Adaptive batch sizes of the last step, averaged over the parameters of each layer: (replicas, layers).
+    /// `None` before the first step.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    pub fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>> {
+        let Some(batch) = self.last_batch else { return Ok(None) };
+        let dispatch = self.dispatch();
+        self.run_once(batch, &self.count, dispatch.rows())?;
+        let sums = self.gpu.read::<u32>(&[(&self.count_sums, dispatch.rows() * 4)])?;
+        let mean = |rows: &[u32]| {
+            let layers = self.network.layers().iter().map(|layer| {
+                let neurons = &rows[layer.output_row as usize..][..layer.outputs as usize];
+                let total: u64 = neurons.iter().copied().map(u64::from).sum();
+                total as f64 / (f64::from(layer.outputs) * (f64::from(layer.inputs) + 1.0))
+            });
+            layers.collect()
+        };
+        Ok(Some(sums[0].chunks_exact(self.network.row_count as usize).map(mean).collect()))
+    }
+
+    /// The kernels of a step, in their order.
+    pub fn kernels(&self) -> Vec<&'static str> {
+        match self.step_kernels {
+            StepKernels::Fused { .. } => vec!["permute", "gather", "select", "propagate", "reduce_update"],
+            StepKernels::Staged { .. } => {
+                vec!["permute", "gather", "select", "forward", "loss", "delta", "reduce", "update"]
+            }
+        }
+    }
+
+    /// Runs one of [`Self::kernels`] `times` times on the last step's batch and waits for it, all layers each time.
+    /// For benchmarks: parameters are updated anew each time, so that what is trained is of no further use.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] before the first step or for another name, or what the driver reported.
+    pub fn repeat_kernel(&mut self, name: &str, times: u32) -> Result<()> {
+        let Some(batch) = self.last_batch else {
+            return Err(Error::setting("kernel", "nothing to repeat before the first step"));
+        };
+        let layers = self.network.layers();
+        let per_layer: Vec<Batch> =
+            (0..layers.len() as u32).map(|layer| Batch { layer, steps: 1, position: 0, ..batch }).collect();
+        write_batches(&self.gpu, &self.batch_uniform, &per_layer)?;
+        let dispatch = self.dispatch();
+        let replicas = self.batches.input_replicas;
+        let each_layer = |invocations: &dyn Fn(&Layer) -> u64| -> Vec<(u32, u64)> {
+            layers.iter().enumerate().map(|(index, layer)| (index as u32, invocations(layer))).collect()
+        };
+        let (bound, dispatches) = match (&self.step_kernels, name) {
+            (_, "permute") => (&self.gatherer.permute, vec![(0, dispatch.permute(1, replicas))]),
+            (_, "gather") => (&self.gatherer.gather, vec![(0, dispatch.gather(1, replicas))]),
+            (_, "select") => (&self.gatherer.select, vec![(0, dispatch.select(1, replicas))]),
+            (StepKernels::Fused { propagate, .. }, "propagate") => (propagate, vec![(0, dispatch.propagate())]),
+            (StepKernels::Fused { reduce_update, .. }, "reduce_update") => {
+                (reduce_update, vec![(0, dispatch.reduce())])
+            }
+            (StepKernels::Staged { forward, .. }, "forward") => (forward, each_layer(&|layer| dispatch.forward(layer))),
+            (StepKernels::Staged { loss, .. }, "loss") => (loss, vec![(0, dispatch.loss())]),
+            (StepKernels::Staged { delta, .. }, "delta") => {
+                (delta, each_layer(&|layer| dispatch.delta(layer)).split_off(1))
+            }
+            (StepKernels::Staged { reduce, .. }, "reduce") => (reduce, vec![(0, dispatch.reduce())]),
+            (StepKernels::Staged { update, .. }, "update") => (update, vec![(0, dispatch.update())]),
+            _ => return Err(Error::setting("kernel", format!("{name} is none of {:?}", self.kernels()))),
+        };
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        for _ in 0..times {
+            for &(layer, invocations) in &dispatches {
+                bound.dispatch(&mut pass, layer * BATCH_STRIDE as u32, invocations);
+            }
+        }
+        drop(pass);
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.wait(submission)
+    }
+
+    fn run_once(&self, batch: Batch, kernel: &Bound, invocations: u64) -> Result<()> {
+        write_batches(&self.gpu, &self.batch_uniform, &[batch])?;
+        kernel.run(&self.gpu, invocations)
+    }
+}
+
+/// Room for S and c of every parameter.
+fn sum_buffers(gpu: &Gpu, network: &Network) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
+    let bytes = u64::from(network.replica_count) * network.parameter_stride() as u64 * 4;
+    Ok((gpu.storage("the gradient sums", bytes)?, gpu.storage("the adaptive batch sizes", bytes)?))
+}
