@@ -9,6 +9,10 @@
 const DIVERGENCE_LANES = 64u;
 const EXPONENT = 0x7f800000u;
 
+fn not_finite(place: u32) -> vec4<u32> {
+    return select(vec4<u32>(), vec4(1u), (parameters[place] & vec4(EXPONENT)) == vec4(EXPONENT));
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn find_divergence(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = flat_index(id, groups);
@@ -18,8 +22,11 @@ fn find_divergence(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     }
     let start = replica * network.parameter_vec4s;
     var found = vec4<u32>();
-    for (var place = index % DIVERGENCE_LANES; place < network.parameter_vec4s; place += DIVERGENCE_LANES) {
-        found |= select(vec4<u32>(), vec4(1u), (parameters[start + place] & vec4(EXPONENT)) == vec4(EXPONENT));
+    let last = network.parameter_vec4s - 1u;
+    // Four at a time, for the limit on turns (see MAX_LOOP_TURNS in dispatch.rs).
+    for (var place = index % DIVERGENCE_LANES; place <= last; place += 4u * DIVERGENCE_LANES) {
+        found |= not_finite(start + place) | not_finite(start + min(place + DIVERGENCE_LANES, last))
+            | not_finite(start + min(place + 2u * DIVERGENCE_LANES, last)) | not_finite(start + min(place + 3u * DIVERGENCE_LANES, last));
     }
     diverged[index] = found.x | found.y | found.z | found.w;
 }

@@ -2,10 +2,14 @@
 // add nothing to the first layer and their parameters do not move, so the step leaves them out.
 //
 // One invocation owns one (step, replica). Outputs are written: the number of active features, then the active
-// ones in their order, then the others.
+// ones in their order, then the others. It looks at no more than LOOKED_AT mask words in all, so that its loops stay
+// short (see MAX_LOOP_TURNS in dispatch.rs): a feature that is zero in those of a long batch counts as active, which
+// costs time and changes nothing.
 
 @group(0) @binding(2) var<storage, read> input_masks: array<vec4<u32>>;        // (T, R, B / 32, K)
 @group(0) @binding(3) var<storage, read_write> features: array<u32>;           // (T, R, 4 + K)
+
+const LOOKED_AT = 60000u;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn list_features(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -16,12 +20,14 @@ fn list_features(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     let words = batch.quads / 8u;
     let quads = network.input_rows / 4u;
     let list = batch_index * (4u + network.input_rows) + 4u;
+    let looked_at = max(LOOKED_AT / quads, 1u);
     var count = 0u;
     for (var quad = 0u; quad < quads; quad++) {
         var mask = vec4<u32>();
-        for (var word = 0u; word < words && any(mask == vec4<u32>()); word++) {
+        for (var word = 0u; word < min(words, looked_at) && any(mask == vec4<u32>()); word++) {
             mask |= input_masks[(batch_index * words + word) * quads + quad];
         }
+        mask |= vec4(u32(words > looked_at));
         for (var part = 0u; part < 4u; part++) {
             let feature = 4u * quad + part;
             let is_active = mask[part] != 0u;

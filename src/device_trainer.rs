@@ -6,7 +6,7 @@ use wgpu::BufferUsages;
 
 use crate::batches::{input_bytes, write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
 use crate::dataset::Dataset;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, MAX_LOOP_TURNS};
 use crate::evaluator::{Evaluation, Evaluator, Split};
 use crate::gpu::Gpu;
 use crate::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
@@ -79,6 +79,9 @@ impl DeviceTrainer {
         let slots = (gather_bytes / input_bytes(&network, format, replica_count, quads)).clamp(1, MAX_SLOTS) as u32;
         let dispatch = Dispatch { network: &network, quads, variant };
         dispatch.check(slots, replica_count)?;
+        if gpu.is_software() {
+            dispatch.check_turns()?;
+        }
         let parameters = gpu.storage_from("the parameters", &initial.to_arena(&network))?;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_uniform = gpu.buffer("the network", size_of::<Network>() as u64, uniform)?;
@@ -100,7 +103,8 @@ impl DeviceTrainer {
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let reduced = [inputs, input_masks, features, activations, deltas, masks];
-        let form = settings.form.unwrap_or(if gpu.is_software() { StepForm::Fused } else { StepForm::Staged });
+        let may_fuse = gpu.is_software() && dispatch.propagate_turns() <= MAX_LOOP_TURNS;
+        let form = settings.form.unwrap_or(if may_fuse { StepForm::Fused } else { StepForm::Staged });
         let step_kernels = match form {
             StepForm::Fused => StepKernels::Fused {
                 propagate: bind(&PROPAGATE, &[&parameters, inputs, activations, masks, deltas, features, labels]),
@@ -332,7 +336,10 @@ impl DeviceTrainer {
     pub fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>> {
         let Some(batch) = self.last_batch else { return Ok(None) };
         let dispatch = self.dispatch();
-        self.run_once(batch, &self.count, dispatch.rows())?;
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        encoder.clear_buffer(&self.count_sums, 0, None);
+        self.gpu.queue.submit([encoder.finish()]);
+        self.run_once(batch, &self.count, dispatch.count())?;
         let sums = self.gpu.read::<u32>(&[(&self.count_sums, dispatch.rows() * 4)])?;
         let mean = |rows: &[u32]| {
             let layers = self.network.layers().iter().map(|layer| {

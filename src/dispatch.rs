@@ -7,6 +7,10 @@ use crate::{Error, Result};
 /// Totals that `evaluate.wgsl` keeps for each replica, and flags of `divergence.wgsl`.
 pub const EVALUATE_LANES: u64 = 64;
 
+/// Turns that all loops of one invocation may take together on software Vulkan: Mesa's llvmpipe 22.3.6 leaves every loop
+/// of an invocation after so many, without a word. (25.0.7 does not.)
+pub const MAX_LOOP_TURNS: u64 = 65_535;
+
 /// Invocations of the kernels for R replicas and `quads` quads to a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Dispatch<'a> {
@@ -88,6 +92,72 @@ impl Dispatch<'_> {
         self.replicas() * u64::from(self.network.row_count)
     }
 
+    /// A mask word of a row of the activations.
+    pub fn count(&self) -> u64 {
+        self.rows() * u64::from(self.quads / 8)
+    }
+
+    /// Turns of the loops over a layer's inputs in forward.wgsl.
+    fn forward_turns(&self, layer: &Layer) -> u64 {
+        let quads = u64::from(if layer.reads_data == 1 { self.network.input_rows / 4 } else { layer.inputs / 4 + 1 });
+        quads + quads.div_ceil(8)
+    }
+
+    /// Turns of the loop over a layer's outputs in delta.wgsl.
+    fn delta_turns(&self, layer: &Layer) -> u64 {
+        u64::from(layer.outputs.div_ceil(8))
+    }
+
+    /// Turns of the loops in loss.wgsl.
+    fn loss_turns(&self) -> u64 {
+        self.network.layers().last().map_or(0, |layer| 3 * u64::from(layer.outputs) + 8 * self.tiles(layer.outputs))
+    }
+
+    /// Turns of all loops of propagate.wgsl, which takes a quad through all tiles of all layers.
+    pub fn propagate_turns(&self) -> u64 {
+        // What a tile takes besides its main loop: its masks, and itself.
+        const TILE: u64 = 4;
+        let forward = |layer: &Layer| self.tiles(layer.outputs) * (self.forward_turns(layer) + TILE);
+        let delta = |layer: &Layer| self.tiles(layer.inputs) * (self.delta_turns(layer) + TILE);
+        let layers = self.network.layers();
+        let deltas: u64 = layers.iter().skip(1).map(delta).sum();
+        layers.iter().map(forward).sum::<u64>() + self.loss_turns() + deltas
+    }
+
+    /// An error if an invocation of a kernel that does one tile of one layer, or of evaluate.wgsl, might take more than
+    /// [`MAX_LOOP_TURNS`].
+    pub fn check_turns(&self) -> Result<()> {
+        let layers = self.network.layers();
+        let of_layers = layers.iter().map(|layer| self.forward_turns(layer).max(self.delta_turns(layer))).max();
+        let of_samples = u64::from(self.quads / 2 + self.quads / 8) + 4 * u64::from(self.network.layer_count);
+        let of_outputs = self.loss_turns().max(self.evaluate_turns(self.quads));
+        let checks = [
+            (of_layers.unwrap_or(0), "the loop over a layer's inputs", "use narrower layers, fewer features or a GPU"),
+            (of_samples, "the loop over a batch", "use a smaller batch or a GPU"),
+            (of_outputs, "the loop over the output units", "use fewer classes or a GPU"),
+        ];
+        for (needed, what, mend) in checks {
+            if needed > MAX_LOOP_TURNS {
+                let limit = "the limit on loops";
+                return Err(Error::Limit {
+                    what: what.into(),
+                    limit,
+                    unit: "turns",
+                    needed,
+                    available: MAX_LOOP_TURNS,
+                    mend,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns of the loops of evaluate.wgsl for blocks of `quads` quads.
+    pub fn evaluate_turns(&self, quads: u32) -> u64 {
+        let outputs = self.network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
+        u64::from(quads).div_ceil(EVALUATE_LANES) * (2 * outputs + 1)
+    }
+
     /// An error if a dispatch has more invocations than a 32-bit index can name.
     pub fn check(&self, steps: u32, input_replicas: u32) -> Result<()> {
         let layers = self.network.layers();
@@ -98,6 +168,7 @@ impl Dispatch<'_> {
             self.gather(steps, input_replicas),
             self.reduce(),
             self.update(),
+            self.count(),
         ];
         let needed = largest.into_iter().max().unwrap_or(0);
         let available = u64::from(u32::MAX) - MAX_WORKGROUPS * 256;

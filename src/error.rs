@@ -28,7 +28,7 @@ pub enum Error {
         what: String,
         /// The limit's name in WebGPU.
         limit: &'static str,
-        /// What it counts: bytes or invocations.
+        /// What it counts: bytes, invocations or turns.
         unit: &'static str,
         /// What it would take.
         needed: u64,

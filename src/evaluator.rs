@@ -3,7 +3,7 @@
 use wgpu::BufferUsages;
 
 use crate::batches::{write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
-use crate::dispatch::{Dispatch, EVALUATE_LANES};
+use crate::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_TURNS};
 use crate::gpu::Gpu;
 use crate::kernels::{Bound, Pipeline, Variant, ACTIVITY, DIVERGENCE, EVALUATE, FORWARD};
 use crate::network::{Batch, Layer, Network};
@@ -102,7 +102,9 @@ impl Evaluator {
     ) -> Result<Self> {
         let largest = parts.iter().map(|samples| samples.count).max().unwrap_or(1);
         let most = largest.div_ceil(4 * Self::MIN_QUADS).clamp(1, 8);
-        let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_QUADS)) as u32;
+        let smallest = Dispatch { network, quads: Self::MIN_QUADS, variant };
+        let in_turns = MAX_LOOP_TURNS / smallest.evaluate_turns(Self::MIN_QUADS);
+        let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_QUADS)).min(in_turns) as u32;
         let quads = Self::MIN_QUADS * fitting.clamp(1, most);
 
         let batches = Batches::new(gpu, network, variant.inputs, 1, 1, quads)?;
@@ -114,6 +116,9 @@ impl Evaluator {
         let state = State::new(gpu, network, quads, false)?;
         let dispatch = Dispatch { network, quads, variant };
         dispatch.check(1, 1)?;
+        if gpu.is_software() {
+            dispatch.check_turns()?;
+        }
         let loss_sums = gpu.storage("the loss sums", dispatch.evaluate() * 4)?;
         let hits = gpu.storage("the hits", dispatch.evaluate() * 4)?;
         let activity_bits = gpu.storage("the activity", dispatch.rows() * 4)?;
