@@ -100,7 +100,17 @@ pub const SELECT: Kernel =
 /// Activations of one layer.
 pub const FORWARD: Kernel = Kernel {
     entry: "forward",
-    parts: &[file!("forward"), STATE, COLUMNS, Part::Masks, Part::Inputs, Part::Octets, Part::Rows, Part::Words, COMMON],
+    parts: &[
+        file!("forward"),
+        STATE,
+        COLUMNS,
+        Part::Masks,
+        Part::Inputs,
+        Part::Octets,
+        Part::Rows,
+        Part::Words,
+        COMMON,
+    ],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (7, Read)],
 };
 
@@ -142,7 +152,17 @@ pub const PROPAGATE: Kernel = Kernel {
 /// Gradient sums and counts, written out.
 pub const REDUCE: Kernel = Kernel {
     entry: "reduce",
-    parts: &[REDUCE_FILE, file!("reduce_store"), COLUMNS, TILE, Part::Inputs, Part::Octets, Part::Rows, Part::Words, COMMON],
+    parts: &[
+        REDUCE_FILE,
+        file!("reduce_store"),
+        COLUMNS,
+        TILE,
+        Part::Inputs,
+        Part::Octets,
+        Part::Rows,
+        Part::Words,
+        COMMON,
+    ],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
 };
 

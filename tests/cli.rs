@@ -140,7 +140,7 @@ fn runs_repeat_bit_for_bit() {
     let folder = idx_folder();
     let data = folder.path().to_str().unwrap();
     let out = TempDir::new().unwrap();
-    let model = |name: &str, arguments: &[&str]| {
+    let model_with = |variables: &[(&str, &str)], name: &str, arguments: &[&str]| {
         let run = out.path().join(name);
         let base = [
             "train",
@@ -155,15 +155,21 @@ fn runs_repeat_bit_for_bit() {
             "--out",
             run.to_str().unwrap(),
         ];
-        let status = asgd().args(base).args(arguments).status().unwrap();
+        let status = asgd().envs(variables.iter().copied()).args(base).args(arguments).status().unwrap();
         assert!(status.success());
         asgd::Model::load(&run.join("model.safetensors"))
             .map(|model| (model, fs::read(run.join("model.safetensors")).unwrap()))
             .unwrap()
     };
+    let model = |name: &str, arguments: &[&str]| model_with(&[], name, arguments);
     let (together, bytes) = model("a", &["--replicas", "5", "--seed", "10"]);
     assert_eq!(model("a", &["--replicas", "5", "--seed", "10"]).1, bytes);
     assert_eq!(model("b", &["--replicas", "5", "--seed", "10", "--eval-every", "2"]).1, bytes);
+    // Mesa's threads, or a device for each core.
+    for threads in ["0", "1", "2"] {
+        let variables = [("LP_NUM_THREADS", threads)];
+        assert_eq!(model_with(&variables, "d", &["--replicas", "5", "--seed", "10"]).1, bytes);
+    }
     let (alone, alone_bytes) = model("c", &["--seed", "13"]);
     assert_eq!(alone, together.slice(3..4));
     together.slice(3..4).save(&out.path().join("slice.safetensors")).unwrap();

@@ -31,7 +31,11 @@ fn validate(kernel: &Kernel, variant: Variant) -> Result<(naga::Module, ModuleIn
     let source = kernel.source(variant);
     let module = naga::front::wgsl::parse_str(&source).map_err(|error| error.emit_to_string(&source))?;
     // Only the subgroup variant may use more than WebGPU's core.
-    let capabilities = if variant.subgroups_of_8 { Capabilities::SUBGROUP | Capabilities::SHADER_INT64 } else { Capabilities::empty() };
+    let capabilities = if variant.subgroups_of_8 {
+        Capabilities::SUBGROUP | Capabilities::SHADER_INT64
+    } else {
+        Capabilities::empty()
+    };
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     let info = validator.validate(&module).map_err(|error| error.emit_to_string(&source))?;
     Ok((module, info))

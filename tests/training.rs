@@ -340,6 +340,22 @@ fn submissions_and_evaluations_leave_no_trace() {
     }
 }
 
+/// A network so wide that propagate.wgsl would need more turns of its loops than Mesa 22.3.6 takes (see MAX_LOOP_TURNS)
+/// trains layer by layer.
+#[test]
+fn wide_networks_train_as_in_stages() {
+    let dataset = circles();
+    let initial = model(&dataset, &[3072, 3072], &[1]);
+    let after_a_step = |form| {
+        let settings =
+            TrainSettings { batch_size: 32, order: Order::Shuffled, replicas: vec![replica(1, Optimizer::Asgd)], form };
+        let mut trainer = Trainer::new(gpu(), &dataset, &initial, settings).unwrap();
+        trainer.train(1).unwrap();
+        trainer.model().unwrap()
+    };
+    assert_eq!(after_a_step(None), after_a_step(Some(StepForm::Staged)));
+}
+
 #[test]
 fn the_same_run_twice_gives_the_same_bits() {
     let dataset = circles();
