@@ -328,6 +328,42 @@ impl DeviceTrainer {
         )))
     }
 
+    /// The adaptive batch sizes c of the last step, or `None` before the first: counted here from the masks that the
+    /// step left, so that no kernel has to be compiled for it.
+    pub fn adaptive_batch_sizes(&self) -> Result<Option<AdaptiveBatchSizes>> {
+        let Some(batch) = self.last_batch else { return Ok(None) };
+        let Network { row_count, input_rows, .. } = self.network;
+        let (rows, features, words) = (row_count as usize, input_rows as usize, self.batches.quads as usize / 8);
+        let replicas = self.network.replica_count as usize;
+        let batch_words = self.batches.input_replicas as usize * words * features;
+        let first_batch = batch.slot as usize * batch_words;
+        let input_masks =
+            self.gpu.read::<u32>(&[(&self.batches.input_masks, (first_batch + batch_words) as u64 * 4)])?;
+        let masks = self.gpu.read::<u32>(&[(&self.state.masks, (replicas * words * 2 * rows) as u64 * 4)])?;
+        let (input_masks, masks) = (&input_masks[0][first_batch..], &masks[0]);
+        let stride = self.network.parameter_stride();
+        let mut arena = vec![0u32; replicas * stride];
+        for (replica, counts) in arena.chunks_exact_mut(stride).enumerate() {
+            let input_replica = replica.min(self.batches.input_replicas as usize - 1);
+            for word in 0..words {
+                let data = &input_masks[(input_replica * words + word) * features..][..features];
+                let state = &masks[(replica * words + word) * 2 * rows..][..2 * rows];
+                for layer in self.network.layers() {
+                    let inputs = if layer.reads_data == 1 { data } else { &state[layer.input_row as usize..] };
+                    let deltas = &state[rows + layer.output_row as usize..][..layer.outputs as usize];
+                    let matrix = &mut counts[layer.weight_start as usize * 4..];
+                    let matrix_rows = matrix.chunks_exact_mut(layer.weight_stride as usize * 4);
+                    for (row, input) in matrix_rows.zip(&inputs[..=layer.inputs as usize]) {
+                        for (count, delta) in row.iter_mut().zip(deltas) {
+                            *count += (input & delta).count_ones();
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Some(AdaptiveBatchSizes::from_arena(&self.spec, &self.network, &arena)))
+    }
+
     /// Adaptive batch sizes of the last step, averaged over the parameters of each layer: (replicas, layers).
     /// `None` before the first step.
     ///

@@ -125,6 +125,15 @@ impl Trainer {
         Ok(Some((joined(sums.into_iter().map(Ok))?, joined(counts.into_iter().map(Ok))?)))
     }
 
+    /// The adaptive batch size c of every parameter of every replica in the last step, or `None` before the first.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    pub fn adaptive_batch_sizes(&self) -> Result<Option<AdaptiveBatchSizes>> {
+        let parts = self.parts.iter().map(DeviceTrainer::adaptive_batch_sizes).collect::<Result<Option<Vec<_>>>>()?;
+        parts.map(|parts| joined(parts.into_iter().map(Ok))).transpose()
+    }
+
     /// Adaptive batch sizes of the last step, averaged over the parameters of each layer: (replicas, layers).
     /// `None` before the first step.
     ///

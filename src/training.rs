@@ -286,7 +286,7 @@ impl Wave<'_> {
     fn save(&mut self, is_end: bool) -> Result<()> {
         self.state.model = self.trainer.model()?;
         if is_end {
-            let (_, counts) = self.trainer.last_reduction()?.context("a training has at least one step")?;
+            let counts = self.trainer.adaptive_batch_sizes()?.context("a training has at least one step")?;
             self.state.counts = Some(counts);
         }
         self.state.save(self.path)

@@ -408,7 +408,7 @@ fn evaluation_equals_the_reference() {
     }
 }
 
-/// The means that metrics.csv shows are those of the counts.
+/// The means that metrics.csv shows are those of the counts, and the counts from the masks those of the reduction.
 #[test]
 fn mean_adaptive_batch_sizes_are_those_of_the_counts() {
     let dataset = images();
@@ -423,6 +423,7 @@ fn mean_adaptive_batch_sizes_are_those_of_the_counts() {
     trainer.train(5).unwrap();
     let means = trainer.mean_adaptive_batch_sizes().unwrap().unwrap();
     let (_, counts) = trainer.last_reduction().unwrap().unwrap();
+    assert_eq!(trainer.adaptive_batch_sizes().unwrap().unwrap(), counts);
     for (replica, means) in means.iter().enumerate() {
         for (layer, mean) in Training::flatten_counts(&counts, replica).iter().zip(means) {
             let expected = layer.iter().map(|&count| f64::from(count)).sum::<f64>() / layer.len() as f64;

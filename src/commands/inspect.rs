@@ -32,7 +32,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let mut counts: Vec<Vec<f64>> = vec![Vec::new(); spec.layers().len()];
     for _ in 0..batches {
         trainer.train(1)?;
-        if let Some((_, batch)) = trainer.last_reduction()? {
+        if let Some(batch) = trainer.adaptive_batch_sizes()? {
             for (layer, counts) in counts.iter_mut().enumerate() {
                 for replica in 0..model.replicas() {
                     let all = batch.weight(layer, replica).iter().chain(batch.bias(layer, replica));
