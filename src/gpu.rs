@@ -48,8 +48,8 @@ fn cores() -> usize {
     available_parallelism().map_or(1, |cores| cores.get())
 }
 
-/// For a program that is about to train `replicas` replicas at once, to be called before it has a [`Gpu`] or a second
-/// thread. Where they keep every core busy, it sets `LP_NUM_THREADS=0` (unless it is set), which Mesa's software Vulkan
+/// For a program that is about to train `replicas` replicas at once, to be called before it has a [`Gpu`] or another
+/// thread that reads the environment. Where they keep every core busy, it sets `LP_NUM_THREADS=0` (unless it is set), which Mesa's software Vulkan
 /// reads: then [`Trainer`](crate::Trainer) gives each core a device and replicas of its own. Mesa's way, to wake a thread
 /// on each core for every dispatch, costs a fifth of the time of small networks. GPUs do not care.
 pub fn spread_over_cores(replicas: usize) {

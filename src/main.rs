@@ -46,7 +46,6 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    asgd::gpu::spread_over_cores(cli.command.replicas());
     let result = match cli.command {
         Command::Train(args) => commands::train::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),

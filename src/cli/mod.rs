@@ -59,17 +59,6 @@ pub enum Command {
     Devices(DevicesArgs),
 }
 
-impl Command {
-    /// How many replicas it trains side by side: an estimate, for choosing how software Vulkan uses the cores.
-    pub fn replicas(&self) -> usize {
-        match self {
-            Self::Train(args) => args.replicas,
-            Self::Experiment(Experiment::Dummies(_) | Experiment::LearningRates(_)) => usize::MAX,
-            _ => 1,
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 pub struct DevicesArgs {
     /// Use the adapter whose name contains NAME.

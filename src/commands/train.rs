@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context, Result};
+use asgd::gpu::spread_over_cores;
 use asgd::{Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, TrainSettings};
 use clap::Parser;
 use indicatif::ProgressBar;
@@ -55,6 +56,7 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
 
 fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     let start = Instant::now();
+    spread_over_cores(args.replicas);
     // Settings first, then data, then the GPU: nothing is written before all three are sound.
     folder::check(&path)?;
     let from_file = match &args.init {
