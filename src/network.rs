@@ -7,6 +7,9 @@ use crate::{Error, Result};
 /// Layers that a network may have: the length of the array in the shaders' `Network`.
 pub const MAX_LAYERS: usize = 32;
 
+/// Parameters that a network may have: those whose bytes a 32-bit number counts.
+const MAX_PARAMETERS: usize = 1 << 30;
+
 /// Widths n_0..n_L of a fully connected network: inputs, hidden ReLU layers, outputs.
 ///
 /// One output is a sigmoid unit with binary cross-entropy, two or more are a softmax with cross-entropy.
@@ -19,7 +22,7 @@ impl NetworkSpec {
     /// A network of these widths, inputs first.
     ///
     /// # Errors
-    /// [`Error::Setting`] if a width is 0, or there are fewer than two widths or more than 33.
+    /// [`Error::Setting`] if a width is 0, there are fewer than two widths or more than 33, or too many parameters.
     pub fn new(widths: &[usize]) -> Result<Self> {
         if widths.len() < 2 || widths.len() > MAX_LAYERS + 1 {
             let problem =
@@ -29,7 +32,15 @@ impl NetworkSpec {
         if let Some(&width) = widths.iter().find(|&&width| width == 0 || width > 1 << 20) {
             return Err(Error::setting("--hidden", format!("a layer has 1 to {} units, not {width}", 1 << 20)));
         }
-        Ok(Self { widths: widths.to_vec() })
+        let spec = Self { widths: widths.to_vec() };
+        if spec.parameter_count() > MAX_PARAMETERS {
+            let problem = format!(
+                "a network of these widths has {} parameters, and may have {MAX_PARAMETERS}",
+                spec.parameter_count()
+            );
+            return Err(Error::setting("--hidden", problem));
+        }
+        Ok(spec)
     }
 
     /// n_0..n_L.

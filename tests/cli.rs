@@ -241,6 +241,7 @@ fn wrong_settings() {
     refuses(folder, &["train", "--lr", "inf"], 2, &["--lr"]);
     refuses(folder, &["train", "--epsilon=-1"], 2, &["--epsilon"]);
     refuses(folder, &["train", "--hidden", "0"], 2, &["--hidden", "at least 1 unit"]);
+    refuses(folder, &["train", "--hidden", "200000,200000"], 2, &["--hidden", "40001000001 parameters"]);
     refuses(folder, &["train", "--hidden", "30,,20"], 2, &["--hidden", "30,20"]);
     refuses(folder, &["train", "--hidden", "2000000"], 2, &["--hidden"]);
     refuses(folder, &["train", "--replicas", "0"], 2, &["--replicas"]);
