@@ -124,32 +124,23 @@ impl Dispatch<'_> {
         layers.iter().map(forward).sum::<u64>() + self.loss_turns() + deltas
     }
 
-    /// An error if an invocation of a kernel that does one tile of one layer, or of evaluate.wgsl, might take more than
-    /// [`MAX_LOOP_TURNS`].
+    /// An error if an invocation of a kernel that does one tile of one layer might take more than [`MAX_LOOP_TURNS`].
     pub fn check_turns(&self) -> Result<()> {
         let layers = self.network.layers();
         let of_layers = layers.iter().map(|layer| self.forward_turns(layer).max(self.delta_turns(layer))).max();
         let of_samples = u64::from(self.quads / 2 + self.quads / 8) + 4 * u64::from(self.network.layer_count);
-        let of_outputs = self.loss_turns().max(self.evaluate_turns(self.quads));
-        let checks = [
-            (of_layers.unwrap_or(0), "the loop over a layer's inputs", "use narrower layers, fewer features or a GPU"),
-            (of_samples, "the loop over a batch", "use a smaller batch or a GPU"),
-            (of_outputs, "the loop over the output units", "use fewer classes or a GPU"),
-        ];
-        for (needed, what, mend) in checks {
-            if needed > MAX_LOOP_TURNS {
-                let limit = "the limit on loops";
-                return Err(Error::Limit {
-                    what: what.into(),
-                    limit,
-                    unit: "turns",
-                    needed,
-                    available: MAX_LOOP_TURNS,
-                    mend,
-                });
-            }
-        }
-        Ok(())
+        limit_turns(
+            "the loop over a layer's inputs",
+            of_layers.unwrap_or(0),
+            "use narrower layers, fewer features or a GPU",
+        )?;
+        limit_turns("the loop over a batch", of_samples, "use a smaller batch or a GPU")?;
+        limit_turns("the loop over the output units", self.loss_turns(), "use fewer classes or a GPU")
+    }
+
+    /// An error if an invocation of evaluate.wgsl might take more than [`MAX_LOOP_TURNS`] for a block of this size.
+    pub fn check_evaluate_turns(&self) -> Result<()> {
+        limit_turns("the loop over the output units", self.evaluate_turns(self.quads), "use fewer classes or a GPU")
     }
 
     /// Turns of the loops of evaluate.wgsl for blocks of `quads` quads.
@@ -184,4 +175,12 @@ impl Dispatch<'_> {
         }
         Ok(())
     }
+}
+
+fn limit_turns(what: &str, needed: u64, mend: &'static str) -> Result<()> {
+    if needed > MAX_LOOP_TURNS {
+        let (limit, unit, available) = ("the limit on loops", "turns", MAX_LOOP_TURNS);
+        return Err(Error::Limit { what: what.into(), limit, unit, needed, available, mend });
+    }
+    Ok(())
 }

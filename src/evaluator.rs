@@ -118,6 +118,7 @@ impl Evaluator {
         dispatch.check(1, 1)?;
         if gpu.is_software() {
             dispatch.check_turns()?;
+            dispatch.check_evaluate_turns()?;
         }
         let loss_sums = gpu.storage("the loss sums", dispatch.evaluate() * 4)?;
         let hits = gpu.storage("the hits", dispatch.evaluate() * 4)?;

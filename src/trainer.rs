@@ -180,8 +180,7 @@ fn on_each<T: Send>(
 }
 
 /// One after the other.
-fn joined<T: bytemuck::Pod>(parts: impl Iterator<Item = Result<PerParameter<T>>>) -> Result<PerParameter<T>> {
-    let mut parts = parts;
+fn joined<T: bytemuck::Pod>(mut parts: impl Iterator<Item = Result<PerParameter<T>>>) -> Result<PerParameter<T>> {
     let mut whole = parts.next().unwrap_or_else(|| Err(Error::setting("--replicas", "there is none")))?;
     for part in parts {
         whole.append(&part?);
