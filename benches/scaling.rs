@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Lowest, median and highest time of a step of all replicas; those that do not fit at once go in waves.
+/// Lowest, median and highest time of a step of all replicas; those that do not fit at once go in chunks.
 fn microseconds(
     gpu: &Gpu,
     images: &Dataset,
@@ -103,10 +103,10 @@ fn microseconds(
     let data =
         Dataset { name: "images".into(), classes: 10, class_names: Vec::new(), train: train.clone(), test: train };
     let mut times = vec![0.0; rounds];
-    for wave in 0..replicas.div_ceil(most) {
-        let in_wave = most.min(replicas - wave * most);
+    for chunk in 0..replicas.div_ceil(most) {
+        let in_chunk = most.min(replicas - chunk * most);
         let widths: &'static [usize] = Vec::leak(widths.to_vec());
-        let workload = Workload { name: "", widths, batch_size, replicas: in_wave };
+        let workload = Workload { name: "", widths, batch_size, replicas: in_chunk };
         let mut trainer = workload.trainer_on(gpu, Optimizer::Asgd, &data)?;
         let mut timed = |steps: u64| -> asgd::Result<f64> {
             let start = Instant::now();

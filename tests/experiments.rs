@@ -118,18 +118,18 @@ fn experiment_2_goes_on_where_it_was_killed() {
 }
 
 /// More replicas than an adapter's limits allow at once (WebGPU's default of 128 MiB to a binding fits 2,048 of these)
-/// are trained in waves, and a training does not depend on its wave.
+/// are trained in chunks, and a training does not depend on its chunk.
 #[test]
-fn experiment_2_trains_in_waves() {
+fn experiment_2_trains_in_chunks() {
     let folder = TempDir::new().unwrap();
     let arguments = "--grid-replicas 0 --steps 1 --samples 200 --quiet";
-    run(folder.path(), &format!("experiment 2 --replicas 1030 {arguments} --out waves"));
+    run(folder.path(), &format!("experiment 2 --replicas 1030 {arguments} --out chunks"));
     run(folder.path(), &format!("experiment 2 --replicas 2 {arguments} --out two"));
     let rows = |name: &str| fs::read_to_string(folder.path().join(name).join("trainings.csv")).unwrap();
-    let (waves, two) = (rows("waves"), rows("two"));
+    let (chunks, two) = (rows("chunks"), rows("two"));
     assert_eq!(two.lines().count(), 1 + 8);
     for row in two.lines() {
-        assert!(waves.lines().any(|other| other == row), "{row} is missing");
+        assert!(chunks.lines().any(|other| other == row), "{row} is missing");
     }
 }
 

@@ -6,8 +6,7 @@
 use std::mem::{offset_of, size_of};
 
 use asgd::kernels::{Access, Kernel, Variant, ALL, FORWARD};
-use asgd::network::InputFormat;
-use asgd::network::{Batch, Layer, Network, ReplicaColumns, MAX_LAYERS};
+use asgd::network::{Batch, InputFormat, Layer, Network, ReplicaColumns, MAX_LAYERS};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 fn variants() -> Vec<Variant> {

@@ -6,13 +6,12 @@ mod idx;
 mod npz;
 mod spirals;
 
-pub use circles::Circles;
-pub use csv::{CsvOptions, CsvReader, LabelColumn};
-pub use spirals::Spirals;
-
 use std::path::Path;
 
+pub use circles::Circles;
+pub use csv::{CsvOptions, CsvReader, LabelColumn};
 use sha2::{Digest, Sha256};
+pub use spirals::Spirals;
 
 use crate::network::InputFormat;
 use crate::random::Random;

@@ -1,9 +1,8 @@
 use asgd::kernels::GATHER;
+use asgd::network::{Batch, InputFormat};
 use asgd::reference::gather::{gather, mask};
 
 use crate::fixture::{cases, samples, variants, Fixture, Numbers, POISON};
-use asgd::network::Batch;
-use asgd::network::InputFormat;
 
 #[test]
 fn equals_its_twin() {

@@ -1,6 +1,5 @@
 use asgd::kernels::PERMUTE;
-use asgd::network::InputFormat;
-use asgd::network::{Batch, ReplicaColumns};
+use asgd::network::{Batch, InputFormat, ReplicaColumns};
 use asgd::reference::permute::permute;
 
 use crate::fixture::{cases, many_workgroups, variants, Fixture, POISON};

@@ -1,6 +1,5 @@
 use asgd::kernels::SELECT;
-use asgd::network::Batch;
-use asgd::network::InputFormat;
+use asgd::network::{Batch, InputFormat};
 use asgd::reference::select::select;
 
 use crate::fixture::{cases, variants, Case, Fixture, Numbers, POISON};

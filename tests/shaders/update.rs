@@ -1,6 +1,5 @@
 use asgd::kernels::UPDATE;
-use asgd::network::InputFormat;
-use asgd::network::ReplicaColumns;
+use asgd::network::{InputFormat, ReplicaColumns};
 use asgd::reference::update::update;
 use asgd::reference::{gamma, Sum};
 use asgd::{Optimizer, ReplicaSettings};

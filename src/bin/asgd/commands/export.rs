@@ -1,0 +1,37 @@
+//! `asgd export`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use asgd::Model;
+use clap::Args;
+
+use crate::console::print_line;
+use crate::onnx;
+use crate::trained::choose;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  asgd export runs/mnist-1/model.safetensors -o mnist.onnx --replica 3")]
+pub struct ExportArgs {
+    /// A model.safetensors.
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Where the ONNX model goes.
+    #[arg(long, short, value_name = "FILE.onnx")]
+    pub output: PathBuf,
+    /// Which network of a model with several, from 0.
+    #[arg(long, value_name = "N")]
+    pub replica: Option<usize>,
+}
+
+pub fn run(args: &ExportArgs) -> Result<()> {
+    let model = choose(&Model::load(&args.model)?, &args.model, args.replica)?;
+    asgd::files::write_atomically(&args.output, &onnx::encode(&model))?;
+    let spec = model.spec();
+    print_line(&format!(
+        "{}: input (batch, {}), logits (batch, {}), probabilities",
+        args.output.display(),
+        spec.inputs(),
+        spec.outputs()
+    ))
+}

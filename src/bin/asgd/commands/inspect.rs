@@ -1,0 +1,197 @@
+//! `asgd inspect`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use asgd::{
+    Activity, Evaluation, Model, NetworkSpec, Optimizer, Order, Predictor, ReplicaSettings, TrainSettings, Trainer,
+};
+use clap::Args;
+use serde_json::{json, Value};
+
+use crate::console::print_line;
+use crate::figures::{boxes, BoxPanel, BLUE};
+use crate::run::metrics::by_layer;
+use crate::statistics::{quartiles, Summary};
+use crate::table::{Cell, Table};
+use crate::trained::{open, ModelAndData};
+use crate::values::at_least_one;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  asgd inspect runs/mnist-1/model.safetensors mnist
+  asgd inspect runs/mnist-1/model.safetensors mnist --figure adaptive-batch-sizes.svg")]
+pub struct InspectArgs {
+    #[command(flatten)]
+    pub input: ModelAndData,
+    /// Samples of a mini-batch, for the adaptive batch sizes.
+    #[arg(long, value_name = "SAMPLES", default_value_t = 64, value_parser = at_least_one::<usize>)]
+    pub batch_size: usize,
+    /// Mini-batches to look at, in the order of the training set; all of them if there are fewer.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one::<u64>)]
+    pub batches: u64,
+    /// Draw the distribution of the adaptive batch sizes.
+    #[arg(long, value_name = "FILE.svg")]
+    pub figure: Option<PathBuf>,
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(args: &InspectArgs) -> Result<()> {
+    let (model, dataset, gpu) = open(&args.input)?;
+    let spec = model.spec().clone();
+    let mut predictor = Predictor::new(&gpu, &model, &dataset.train)?;
+    let evaluations = predictor.evaluate()?;
+    let activations =
+        (0..spec.layers().len()).map(|layer| predictor.outputs(layer)).collect::<asgd::Result<Vec<_>>>()?;
+
+    // Steps that move nothing, for their counts.
+    let batch_size = args.batch_size.min(dataset.train.len());
+    let replica = ReplicaSettings { seed: 0, optimizer: Optimizer::Asgd, learning_rate: 0.0, epsilon: 1.0 };
+    let settings =
+        TrainSettings { batch_size, order: Order::Sequential, replicas: vec![replica; model.replicas()], form: None };
+    let mut trainer = Trainer::new(&gpu, &dataset, &model, settings)?;
+    let batches = args.batches.min((dataset.train.len() / batch_size) as u64);
+    let mut counts: Vec<Vec<f64>> = vec![Vec::new(); spec.layers().len()];
+    for _ in 0..batches {
+        trainer.train(1)?;
+        if let Some(batch) = trainer.adaptive_batch_sizes()? {
+            for (layer, counts) in counts.iter_mut().enumerate() {
+                for replica in 0..model.replicas() {
+                    let all = batch.weight(layer, replica).iter().chain(batch.bias(layer, replica));
+                    counts.extend(all.map(|&count| f64::from(count)));
+                }
+            }
+        }
+    }
+
+    if let Some(path) = &args.figure {
+        let panels: Vec<BoxPanel> = counts
+            .iter()
+            .enumerate()
+            .map(|(layer, counts)| BoxPanel {
+                title: format!("layer {}", layer + 1),
+                y: "adaptive batch size",
+                boxes: vec![(
+                    "all parameters".into(),
+                    BLUE,
+                    quartiles(counts),
+                    Summary::of(counts.iter().copied()).mean,
+                )],
+            })
+            .collect();
+        let title = format!("{}: adaptive batch sizes of {batches} mini-batches of {batch_size}", dataset.name);
+        let svg = boxes(&title, &panels, 4, (250, 280))?;
+        asgd::files::write_atomically(path, svg.as_bytes())?;
+    }
+    if args.json {
+        return print_line(&document(&model, &evaluations, &counts).to_string());
+    }
+    let widths: Vec<String> = spec.widths().iter().map(usize::to_string).collect();
+    let replicas = if model.replicas() > 1 { format!(", {} replicas", model.replicas()) } else { String::new() };
+    print_line(&format!(
+        "{}, {} parameters{replicas}; training set of {}, {} samples",
+        widths.join("-"),
+        spec.parameter_count(),
+        dataset.name,
+        dataset.train.len()
+    ))?;
+    print_line(&format!("\nHidden nodes{}", if model.replicas() > 1 { ", mean of the replicas" } else { "" }))?;
+    print_line(&nodes_table(&spec, &evaluations).text())?;
+    print_line(&format!("\nAdaptive batch sizes of {batches} mini-batches of {batch_size}"))?;
+    print_line(&counts_table(&counts).text())?;
+    print_line("\nWeights and biases")?;
+    print_line(&values_table(&["layer", "of"], parameters(&model)).text())?;
+    print_line("\nActivations (hidden layers) and logits (the last)")?;
+    let outputs = activations.iter().enumerate().map(|(layer, values)| (vec![(layer + 1).to_string()], values.clone()));
+    print_line(&values_table(&["layer"], outputs.collect()).text())?;
+    if let Some(path) = &args.figure {
+        print_line(&format!("\n{}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Dummies of each hidden layer, a mean over the replicas.
+fn dummies(spec: &NetworkSpec, evaluations: &[Evaluation], wanted: Activity) -> Vec<f64> {
+    let mut sums = vec![0.0; spec.layers().len() - 1];
+    for evaluation in evaluations {
+        for (sum, count) in sums.iter_mut().zip(by_layer(spec, &evaluation.nodes, wanted)) {
+            *sum += count as f64 / evaluations.len() as f64;
+        }
+    }
+    sums
+}
+
+fn nodes_table(spec: &NetworkSpec, evaluations: &[Evaluation]) -> Table {
+    let mut table = Table::new("nodes", "", &["layer", "nodes", "true dummies", "pseudo dummies"]);
+    let (never, always) = (dummies(spec, evaluations, Activity::Never), dummies(spec, evaluations, Activity::Always));
+    let digits = if evaluations.len() > 1 { 2 } else { 0 };
+    for (layer, (never, always)) in never.into_iter().zip(always).enumerate() {
+        let nodes = spec.widths()[layer + 1] as f64;
+        table.rows.push(vec![
+            Cell::Number(layer as f64 + 1.0, 0),
+            Cell::Number(nodes, 0),
+            Cell::Number(never, digits),
+            Cell::Number(always, digits),
+        ]);
+    }
+    table
+}
+
+fn counts_table(counts: &[Vec<f64>]) -> Table {
+    let header = ["layer", "lowest", "quarter", "median", "three quarters", "highest", "mean", "zero"];
+    let mut table = Table::new("adaptive-batch-sizes", "", &header);
+    for (layer, counts) in counts.iter().enumerate() {
+        let zeros = counts.iter().filter(|&&count| count == 0.0).count() as f64 / counts.len() as f64;
+        let mut row = vec![Cell::Number(layer as f64 + 1.0, 0)];
+        row.extend(quartiles(counts).map(|value| Cell::Number(value, 0)));
+        row.push(Cell::Number(Summary::of(counts.iter().copied()).mean, 2));
+        row.push(format!("{:.1} %", zeros * 100.0).into());
+        table.rows.push(row);
+    }
+    table
+}
+
+/// All weights and all biases of each layer.
+fn parameters(model: &Model) -> Vec<(Vec<String>, Vec<f32>)> {
+    let of_layer = |layer: usize| {
+        let all = |values: &dyn Fn(usize) -> Vec<f32>| (0..model.replicas()).flat_map(values).collect::<Vec<f32>>();
+        [
+            (vec![(layer + 1).to_string(), "weights".into()], all(&|replica| model.weight(layer, replica).to_vec())),
+            (vec![(layer + 1).to_string(), "biases".into()], all(&|replica| model.bias(layer, replica).to_vec())),
+        ]
+    };
+    (0..model.spec().layers().len()).flat_map(of_layer).collect()
+}
+
+fn values_table(keys: &[&str], rows: Vec<(Vec<String>, Vec<f32>)>) -> Table {
+    let header = [keys, &["mean", "standard deviation", "lowest", "highest", "zero"]].concat();
+    let mut table = Table::new("values", "", &header);
+    for (keys, values) in rows {
+        let summary = Summary::of(values.iter().map(|&value| f64::from(value)));
+        let low = values.iter().copied().fold(f32::INFINITY, f32::min);
+        let high = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let zeros = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
+        let mut row: Vec<Cell> = keys.into_iter().map(Cell::from).collect();
+        row.extend(
+            [summary.mean, summary.deviation, f64::from(low), f64::from(high)].map(|value| Cell::Number(value, 4)),
+        );
+        row.push(format!("{:.1} %", zeros * 100.0).into());
+        table.rows.push(row);
+    }
+    table
+}
+
+fn document(model: &Model, evaluations: &[Evaluation], counts: &[Vec<f64>]) -> Value {
+    let spec = model.spec();
+    json!({
+        "widths": spec.widths(),
+        "replicas": model.replicas(),
+        "true_dummies": dummies(spec, evaluations, Activity::Never),
+        "pseudo_dummies": dummies(spec, evaluations, Activity::Always),
+        "adaptive_batch_size_quartiles": counts.iter().map(|counts| quartiles(counts)).collect::<Vec<_>>(),
+        "mean_adaptive_batch_size": counts.iter().map(|counts| Summary::of(counts.iter().copied()).mean).collect::<Vec<_>>(),
+    })
+}

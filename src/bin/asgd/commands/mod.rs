@@ -1,0 +1,11 @@
+//! One file a subcommand.
+
+pub mod devices;
+pub mod evaluate;
+pub mod export;
+pub mod fetch;
+pub mod inspect;
+pub mod manual;
+pub mod predict;
+pub mod prune;
+pub mod train;

@@ -1,0 +1,99 @@
+//! `asgd prune`
+
+use std::path::PathBuf;
+
+use anyhow::{bail, Result};
+use asgd::{pruning, Activity, Predictor};
+use clap::Args;
+use serde_json::json;
+
+use crate::console::print_line;
+use crate::table::{Cell, Table};
+use crate::trained::{choose, open, ModelAndData};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  asgd prune runs/mnist-1/model.safetensors mnist -o small.safetensors
+  asgd train mnist --init small.safetensors                               the pruned network trains on")]
+pub struct PruneArgs {
+    #[command(flatten)]
+    pub input: ModelAndData,
+    /// Where the smaller network goes.
+    #[arg(long, short, value_name = "FILE.safetensors")]
+    pub output: PathBuf,
+    /// Which network of a model with several, from 0.
+    #[arg(long, value_name = "N")]
+    pub replica: Option<usize>,
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(args: &PruneArgs) -> Result<()> {
+    let (model, dataset, gpu) = open(&args.input)?;
+    let model = choose(&model, &args.input.model, args.replica)?;
+    let spec = model.spec();
+    let samples = dataset.all();
+    let mut predictor = Predictor::new(&gpu, &model, &samples)?;
+    let mut nodes = &predictor.evaluate()?[0].nodes[..];
+    let mut on_data = pruning::Nodes::new();
+    for &width in &spec.widths()[1..spec.widths().len() - 1] {
+        let (layer, rest) = nodes.split_at(width);
+        on_data.push(layer.iter().map(|&node| node == Activity::Never).collect());
+        nodes = rest;
+    }
+    let is_in_range = (0..samples.len()).all(|index| samples.sample(index).iter().all(|x| (0.0..=1.0).contains(x)));
+    let certain = if is_in_range {
+        pruning::never_active(&model, 0)
+    } else {
+        on_data.iter().map(|layer| vec![false; layer.len()]).collect()
+    };
+
+    let pruned = pruning::without(&model, 0, &on_data)?;
+    // The proof: the same logits on every sample, signs of zero aside.
+    let before = predictor.logits()?;
+    let after = Predictor::new(&gpu, &pruned, &samples)?.logits()?;
+    let differing =
+        before.iter().zip(&after).filter(|(a, b)| a.to_bits() != b.to_bits() && !(**a == 0.0 && **b == 0.0)).count();
+    if differing > 0 {
+        bail!(
+            "{differing} of {} logits would change on {}, which they must not; nothing was written. Please report it",
+            before.len(),
+            dataset.name
+        );
+    }
+    pruned.save(&args.output)?;
+
+    let (old, new) = (spec.parameter_count(), pruned.spec().parameter_count());
+    let cut = |layer: usize| spec.widths()[layer + 1] - pruned.spec().widths()[layer + 1];
+    let certain_in = |layer: usize| {
+        on_data[layer].iter().zip(&certain[layer]).filter(|(on_data, certain)| **on_data && **certain).count()
+    };
+    if args.json {
+        let document = json!({
+            "output": args.output, "widths": pruned.spec().widths(), "parameters_before": old, "parameters": new,
+            "cut": (0..on_data.len()).map(cut).collect::<Vec<_>>(),
+            "certain": (0..on_data.len()).map(certain_in).collect::<Vec<_>>(),
+            "samples": samples.len(), "logits_equal": before.len(),
+        });
+        return print_line(&document.to_string());
+    }
+    let mut table = Table::new("pruned", "", &["layer", "nodes", "cut", "certain", "on this data"]);
+    for layer in 0..on_data.len() {
+        let certain = certain_in(layer).min(cut(layer));
+        let cells = [layer + 1, spec.widths()[layer + 1], cut(layer), certain, cut(layer) - certain];
+        table.rows.push(cells.map(|number| Cell::Number(number as f64, 0)).into());
+    }
+    print_line(&table.text())?;
+    let reason = if is_in_range {
+        "certain: weights and bias alone prove that no input in [0, 1] activates the node"
+    } else {
+        "nothing is certain: inputs lie outside [0, 1]"
+    };
+    print_line(&format!("{reason}; on this data: none of the {} samples of {} does", samples.len(), dataset.name))?;
+    let saved = 100.0 * (old - new) as f64 / old as f64;
+    print_line(&format!("{old} parameters before, {new} now: {saved:.1} % saved"))?;
+    print_line(&format!("all {} logits of the {} samples are the same, bit for bit", before.len(), samples.len()))?;
+    print_line(&args.output.display().to_string())
+}

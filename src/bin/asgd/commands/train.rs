@@ -1,0 +1,454 @@
+//! `asgd train`
+
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{bail, Context, Result};
+use asgd::gpu::spread_over_cores;
+use asgd::{Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
+use clap::Parser;
+use indicatif::ProgressBar;
+use serde_json::{json, Value};
+use sha2::{Digest, Sha256};
+
+use crate::console::{print_line, Reporter};
+use crate::data_source::{is_small, open_dataset, short_name, DataArgs};
+use crate::run::chunks::{Observer, SaveEvery, Trained, Training};
+use crate::run::curve::learning_curve;
+use crate::run::folder::{self, Folder, Opening};
+use crate::run::metrics::{Point, Trajectories};
+use crate::run::{interrupt, metrics};
+use crate::statistics::Summary;
+use crate::values::{at_least_one, hidden, not_negative, positive, Hidden};
+
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  asgd train                                          concentric circles, needs no file
+  asgd train spirals --optimizer sgd --lr 0.3 --epochs 400
+  asgd train mnist --hidden 30,20 --epochs 10 --replicas 8 --out runs/first
+  asgd train mnist --init start.safetensors --order sequential --steps 5
+  asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut")]
+pub struct TrainArgs {
+    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a .csv or an .npz file.
+    #[arg(default_value = "circles")]
+    pub dataset: String,
+
+    /// Widths of the hidden layers, separated by commas; `none` for no hidden layer.
+    /// [default: those of the --init file, else 30,20 for images and 10,10 for points]
+    #[arg(long, value_name = "WIDTHS", value_parser = hidden)]
+    pub hidden: Option<Hidden>,
+    /// asgd or sgd.
+    #[arg(long, default_value = "asgd")]
+    pub optimizer: Optimizer,
+    /// Learning rate. [default: 0.01 for asgd, 0.1 for sgd]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub lr: Option<f32>,
+    /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading.
+    #[arg(long, default_value = "1e-8", value_parser = not_negative::<f32>)]
+    pub epsilon: f32,
+    /// Samples of a mini-batch.
+    #[arg(long, value_name = "SAMPLES", default_value_t = 64, value_parser = at_least_one::<usize>)]
+    pub batch_size: usize,
+    /// Passes over the training set. [default: 10 for images, 200 for points]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>, conflicts_with = "steps")]
+    pub epochs: Option<u64>,
+    /// Steps, instead of epochs.
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
+    pub steps: Option<u64>,
+    /// Networks to train side by side.
+    #[arg(long, value_name = "R", default_value_t = 1, value_parser = at_least_one::<usize>)]
+    pub replicas: usize,
+    /// Seed of the first replica; replica r has seed SEED + r.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Initial weights: kaiming, glorot, pytorch, normal:STD or a FILE.safetensors.
+    #[arg(long, value_name = "INIT", default_value = "kaiming")]
+    pub init: Init,
+    /// Order of the samples: shuffled anew every epoch, or sequential.
+    #[arg(long, default_value = "shuffled")]
+    pub order: Order,
+    /// Evaluate every N epochs, besides the start and the end. [default: about 50 times in all]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
+    pub eval_every: Option<u64>,
+
+    /// Save a checkpoint every N epochs, besides the end, Ctrl-C and SIGTERM. [default: every 15 s]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
+    pub checkpoint_every: Option<u64>,
+    /// Go on with the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "lr", "epsilon", "batch_size",
+        "epochs", "steps", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
+        "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed"])]
+    pub resume: Option<PathBuf>,
+    /// Resume on another adapter or driver than the run was started on; the last bits may then differ.
+    #[arg(long, requires = "resume")]
+    pub force: bool,
+
+    /// Run folder. An earlier run there is replaced. [default: runs/DATASET-NUMBER, the next free one]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub data: DataArgs,
+
+    /// Use the adapter whose name contains NAME.
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Print nothing but errors (and the line of --json).
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print the result as one line of JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+
+    /// The command line as it was given.
+    #[arg(skip = std::env::args().collect::<Vec<_>>())]
+    pub words: Vec<String>,
+}
+
+pub fn run(args: &TrainArgs) -> Result<()> {
+    interrupt::install();
+    match &args.resume {
+        Some(path) => {
+            let opening = Opening::Resume { any_adapter: args.force };
+            let path = std::path::absolute(path)?;
+            let earlier = arguments(&path)?;
+            let adapter = args.adapter.clone().or(earlier.adapter);
+            train(&TrainArgs { adapter, quiet: args.quiet, json: args.json, ..earlier }, path, opening)
+        }
+        None => {
+            let path = args.out.clone().unwrap_or_else(|| folder::free(&short_name(&args.dataset)));
+            train(args, path, Opening::Replace)
+        }
+    }
+}
+
+/// The arguments of the run in a folder; its relative paths are from where it was started.
+fn arguments(path: &Path) -> Result<TrainArgs> {
+    let settings = folder::settings(path)?;
+    let no_run = || format!("{}: holds no training that could go on", path.display());
+    let words = settings["arguments"]["command"].as_array().with_context(no_run)?;
+    let words: Vec<String> = words.iter().filter_map(Value::as_str).map(String::from).collect();
+    // The words are `asgd train ...`; clap takes the first of those it gets for the program's name.
+    if words.get(1).is_none_or(|command| command != "train") {
+        bail!(no_run());
+    }
+    let args = TrainArgs::try_parse_from(&words[1..]).ok().with_context(no_run)?;
+    if let Some(directory) = settings["arguments"]["directory"].as_str() {
+        // Gone or moved: absolute paths do not need it, and others will be missed by name.
+        let _ = std::env::set_current_dir(directory);
+    }
+    Ok(TrainArgs { words, ..args })
+}
+
+fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
+    let start = Instant::now();
+    spread_over_cores(args.replicas);
+    // Settings first, then data, then the GPU: nothing is written before all three are sound.
+    folder::check(&path)?;
+    let from_file = match &args.init {
+        Init::File(path) => Some(Model::load(path)?),
+        _ => None,
+    };
+    let class_names = from_file.as_ref().map_or(&[][..], |model| &model.class_names);
+    let from_file = from_file.as_ref().map(Model::spec);
+    let dataset =
+        open_dataset(&args.dataset, &args.data, from_file.map(NetworkSpec::outputs))?.relabelled(class_names)?;
+    let spec = network(args, &dataset, from_file)?;
+    let replicas = replica_settings(args)?;
+    let schedule = Schedule::new(args, &dataset)?;
+    let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
+    let mut initial = args.init.model(&spec, &seeds)?;
+    initial.class_names = dataset.class_names.clone();
+    let gpu = Gpu::new(args.adapter.as_deref())?;
+
+    let report = Reporter { quiet: args.quiet };
+    report.line(&format!("adapter  {}", gpu.describe()));
+    report.line(&format!(
+        "data     {}: {} training and {} test samples, {} features, {} classes",
+        dataset.name,
+        dataset.train.len(),
+        dataset.test.len(),
+        dataset.features(),
+        dataset.classes
+    ));
+    report.line(&format!(
+        "network  {}, {} parameters, {} replica{}, {}, lr {}",
+        spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
+        spec.parameter_count(),
+        args.replicas,
+        if args.replicas == 1 { "" } else { "s" },
+        args.optimizer,
+        replicas[0].learning_rate
+    ));
+
+    let settings = identity(args, &gpu, &dataset, &initial, &replicas, &schedule)?;
+    let folder = Folder::open(path, &settings, opening)?;
+    let training = Training {
+        name: "replicas",
+        dataset: &dataset,
+        initial,
+        settings: TrainSettings { batch_size: args.batch_size, order: args.order, replicas, form: None },
+        steps: schedule.steps,
+        evaluate_every: schedule.evaluate_every,
+        save: match args.checkpoint_every {
+            Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
+            None => SaveEvery::Time(std::time::Duration::from_secs(15)),
+        },
+    };
+    let mut observer =
+        Watch { report: &report, folder: &folder, spec: &spec, steps_per_epoch: schedule.steps_per_epoch };
+    let trained = match training.run(&gpu, &folder, &report, &mut observer) {
+        Ok(trained) => trained,
+        Err(error) if interrupt::requested() => {
+            bail!("{error:#}; go on with: asgd train --resume {}", folder.path().display())
+        }
+        Err(error) => {
+            folder.discard_if_empty();
+            return Err(error);
+        }
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    let result = result(args, &spec, &trained.trajectories, &schedule, seconds);
+    write_results(&folder, &training, &trained, &schedule, &title(args, &dataset, &spec))?;
+    let mut document = settings;
+    document["finished_unix_seconds"] =
+        json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
+    document["result"] = result.clone();
+    folder.write("run.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
+    say_result(args, &folder, result, seconds)
+}
+
+/// The files of a finished run but run.json, which says that all are there.
+fn write_results(
+    folder: &Folder,
+    training: &Training<'_>,
+    trained: &Trained,
+    schedule: &Schedule,
+    title: &str,
+) -> Result<()> {
+    let Trained { trajectories, model, counts, .. } = trained;
+    model.save(&folder.path().join("model.safetensors"))?;
+    counts.save(&folder.path().join("counts.safetensors"))?;
+    folder.write("learning_curve.svg", &learning_curve(title, trajectories, schedule.steps_per_epoch)?)?;
+    let metrics = metrics::csv(training.initial.spec(), schedule.steps_per_epoch, trajectories.iter())?;
+    folder.write("metrics.csv", &metrics)
+}
+
+fn say_result(args: &TrainArgs, folder: &Folder, mut result: Value, seconds: f64) -> Result<()> {
+    if args.json {
+        result["out"] = json!(folder.path());
+        return print_line(&result.to_string());
+    }
+    if args.quiet {
+        return Ok(());
+    }
+    let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
+    let counted = args.replicas - diverged;
+    let spread = |key: &str| {
+        let number = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
+        match counted {
+            0 | 1 => format!("{:.4}", number(key)),
+            _ => format!("{:.4} ± {:.4}", number(key), number(&format!("{key}_std"))),
+        }
+    };
+    let of = if counted > 1 { format!(" (mean ± standard deviation of {counted} replicas)") } else { String::new() };
+    if counted > 0 {
+        let (accuracy, loss) = (spread("test_accuracy"), spread("test_loss"));
+        print_line(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"))?;
+    }
+    if diverged > 0 {
+        let which: Vec<String> =
+            result["diverged_replicas"].as_array().into_iter().flatten().map(Value::to_string).collect();
+        let which = if which.len() > 20 { format!("{}, ...", which[..20].join(", ")) } else { which.join(", ") };
+        print_line(&format!(
+            "{diverged} of {} replicas diverged and are left out above (replica {which}): try a lower --lr",
+            args.replicas
+        ))?;
+    }
+    print_line(&format!(
+        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
+        folder.path().display()
+    ))
+}
+
+/// Tells the terminal, and keeps metrics.csv up with the checkpoints.
+struct Watch<'a> {
+    report: &'a Reporter,
+    folder: &'a Folder,
+    spec: &'a NetworkSpec,
+    steps_per_epoch: u64,
+}
+
+impl Observer for Watch<'_> {
+    fn evaluated(&mut self, progress: &ProgressBar, chunk: &Trajectories) {
+        let last: Vec<&Point> = chunk.iter().filter_map(|points| points.last()).collect();
+        let Some(first) = last.first() else { return };
+        let mean = |value: fn(&Point) -> f64| last.iter().map(|point| value(point)).sum::<f64>() / last.len() as f64;
+        let line = format!(
+            "epoch {:>5}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
+            (first.step as f64 / self.steps_per_epoch as f64 * 100.0).round() / 100.0,
+            mean(|point| point.train.loss),
+            mean(|point| point.train.accuracy),
+            mean(|point| point.test.loss),
+            mean(|point| point.test.accuracy)
+        );
+        self.report.above(progress, &line);
+    }
+
+    fn saved(&mut self, finished: &Trajectories, chunk: &Trajectories) -> Result<()> {
+        let metrics = metrics::csv(self.spec, self.steps_per_epoch, finished.iter().chain(chunk))?;
+        self.folder.write("metrics.csv", &metrics)
+    }
+}
+
+/// When to stop and when to evaluate, in steps.
+struct Schedule {
+    steps: u64,
+    steps_per_epoch: u64,
+    evaluate_every: u64,
+}
+
+impl Schedule {
+    fn new(args: &TrainArgs, dataset: &Dataset) -> Result<Self> {
+        let samples = dataset.train.len();
+        if args.batch_size > samples {
+            let problem =
+                format!("{} samples, but the training set of {} has {samples}", args.batch_size, dataset.name);
+            return Err(Error::Setting { setting: "--batch-size", problem }.into());
+        }
+        let steps_per_epoch = samples.div_ceil(args.batch_size) as u64;
+        let epochs = args.epochs.unwrap_or(if is_small(&args.dataset) { 200 } else { 10 });
+        let too_many = || Error::Setting { setting: "--epochs", problem: "more steps than can be counted".into() };
+        let steps = match args.steps {
+            Some(steps) => steps,
+            None => epochs.checked_mul(steps_per_epoch).ok_or_else(too_many)?,
+        };
+        // The epoch keys the permutation as a 32-bit number.
+        if steps / steps_per_epoch > u64::from(u32::MAX) {
+            return Err(too_many().into());
+        }
+        let every = args.eval_every.unwrap_or_else(|| (steps / steps_per_epoch / 50).max(1));
+        Ok(Self { steps, steps_per_epoch, evaluate_every: every.saturating_mul(steps_per_epoch) })
+    }
+}
+
+fn network(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<NetworkSpec> {
+    let hidden = match (&args.hidden, from_file) {
+        (Some(Hidden(widths)), _) => widths.clone(),
+        (None, Some(spec)) => spec.widths()[1..spec.widths().len() - 1].to_vec(),
+        (None, None) if is_small(&args.dataset) => vec![10, 10],
+        (None, None) => vec![30, 20],
+    };
+    let widths = [&[dataset.features()], &hidden[..], &[dataset.output_units()]].concat();
+    Ok(NetworkSpec::new(&widths)?)
+}
+
+fn replica_settings(args: &TrainArgs) -> Result<Vec<ReplicaSettings>> {
+    let learning_rate = args.lr.unwrap_or(match args.optimizer {
+        Optimizer::Asgd => 0.01,
+        Optimizer::Sgd => 0.1,
+    });
+    let last = args.seed.checked_add(args.replicas as u64 - 1);
+    if last.is_none() {
+        let problem = format!("{} leaves no room for {} replicas", args.seed, args.replicas);
+        return Err(Error::Setting { setting: "--seed", problem }.into());
+    }
+    let settings = |replica| ReplicaSettings {
+        seed: args.seed + replica,
+        optimizer: args.optimizer,
+        learning_rate,
+        epsilon: args.epsilon,
+    };
+    Ok((0..args.replicas as u64).map(settings).collect())
+}
+
+/// A number of a replica's last evaluation.
+type Column = fn(&NetworkSpec, &Point) -> f64;
+
+/// Means and standard deviations over the replicas at the end, without those that diverged.
+fn result(
+    args: &TrainArgs,
+    spec: &NetworkSpec,
+    trajectories: &Trajectories,
+    schedule: &Schedule,
+    seconds: f64,
+) -> Value {
+    let last: Vec<&Point> = trajectories.iter().filter_map(|points| points.last()).collect();
+    let (diverged, sound): (Vec<_>, Vec<_>) =
+        last.iter().enumerate().partition(|(_, point)| metrics::has_diverged(point));
+    let mut result = json!({
+        "dataset": args.dataset,
+        "replicas": args.replicas,
+        "steps": schedule.steps,
+        "epochs": schedule.steps as f64 / schedule.steps_per_epoch as f64,
+        "seconds": seconds,
+        "diverged_replicas": diverged.iter().map(|(replica, _)| replica).collect::<Vec<_>>(),
+    });
+    let values: [(&str, Column); 7] = [
+        ("train_loss", |_, point| point.train.loss),
+        ("train_accuracy", |_, point| point.train.accuracy),
+        ("test_loss", |_, point| point.test.loss),
+        ("test_accuracy", |_, point| point.test.accuracy),
+        ("mean_adaptive_batch_size", |spec, point| metrics::mean_adaptive_batch_size(spec, point).unwrap_or(f64::NAN)),
+        ("true_dummies", |_, point| f64::from(point.train.true_dummies())),
+        ("pseudo_dummies", |_, point| f64::from(point.train.pseudo_dummies())),
+    ];
+    for (name, value) in values {
+        let summary = Summary::of(sound.iter().map(|(_, point)| value(spec, point)));
+        result[name] = json!(summary.mean);
+        result[format!("{name}_std")] = json!(summary.deviation);
+    }
+    result
+}
+
+fn title(args: &TrainArgs, dataset: &Dataset, spec: &NetworkSpec) -> String {
+    let widths = spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+    format!("{} {widths}, {}, batch size {}", dataset.name, args.optimizer, args.batch_size)
+}
+
+/// What decides the results, bit for bit; and the arguments, for --resume.
+fn identity(
+    args: &TrainArgs,
+    gpu: &Gpu,
+    dataset: &Dataset,
+    initial: &Model,
+    replicas: &[ReplicaSettings],
+    schedule: &Schedule,
+) -> Result<Value> {
+    let info = gpu.info();
+    let initial_sha256: String = Sha256::digest(initial.to_bytes()?).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(json!({
+        "asgd_version": env!("CARGO_PKG_VERSION"),
+        "arguments": { "directory": std::env::current_dir().ok(), "command": args.words },
+        "settings": {
+            "widths": initial.spec().widths(),
+            "optimizer": args.optimizer.to_string(),
+            "learning_rate": replicas[0].learning_rate,
+            "epsilon": args.epsilon,
+            "batch_size": args.batch_size,
+            "steps": schedule.steps,
+            "steps_per_epoch": schedule.steps_per_epoch,
+            "evaluate_every_steps": schedule.evaluate_every,
+            "replicas": args.replicas,
+            "seed": args.seed,
+            "init": args.init.to_string(),
+            "initial_sha256": initial_sha256,
+            "order": args.order.to_string(),
+        },
+        "dataset": {
+            "name": dataset.name,
+            "train_samples": dataset.train.len(),
+            "test_samples": dataset.test.len(),
+            "features": dataset.features(),
+            "classes": dataset.classes,
+            "sha256": dataset.sha256(),
+        },
+        "adapter": {
+            "name": info.name,
+            "kind": asgd::gpu::kind(info),
+            "backend": format!("{:?}", info.backend),
+            "driver": info.driver,
+            "driver_info": info.driver_info,
+        },
+    }))
+}

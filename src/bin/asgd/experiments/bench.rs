@@ -1,0 +1,142 @@
+//! What the experiments share: their options, their folder, their words.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use asgd::{Dataset, Error, Gpu, Optimizer};
+use clap::Args;
+use maud::{html, Markup};
+use serde_json::{json, Value};
+
+use super::report::Report;
+use crate::console::{print_line, Reporter};
+use crate::figures::{BLUE, VERMILION};
+use crate::run::folder::{Folder, Opening};
+
+/// Options of every experiment.
+#[derive(Debug, Args)]
+pub struct CommonArgs {
+    /// Seed of the first repeat; repeat r has seed SEED + r.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Folder of the experiment; what is trained there already is not trained again. [default: runs/experiment-NUMBER]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Use the adapter whose name contains NAME.
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Both optimizers, in the order of every table and figure.
+pub const OPTIMIZERS: [Optimizer; 2] = [Optimizer::Asgd, Optimizer::Sgd];
+
+/// As the paper writes them.
+pub fn shown(optimizer: Optimizer) -> &'static str {
+    match optimizer {
+        Optimizer::Asgd => "aSGD",
+        Optimizer::Sgd => "SGD",
+    }
+}
+
+pub fn color(optimizer: Optimizer) -> plotters::style::RGBColor {
+    match optimizer {
+        Optimizer::Asgd => BLUE,
+        Optimizer::Sgd => VERMILION,
+    }
+}
+
+/// What an experiment works with.
+pub struct Bench {
+    pub gpu: Gpu,
+    pub folder: Folder,
+    pub report: Reporter,
+}
+
+impl Bench {
+    /// Opens adapter and folder. Whatever decides the results is in the settings.
+    pub fn open(number: u32, common: &CommonArgs, data: &[&Dataset], own: Value) -> Result<Self> {
+        let gpu = Gpu::new(common.adapter.as_deref())?;
+        let info = gpu.info();
+        let settings = json!({
+            "experiment": number,
+            "asgd_version": env!("CARGO_PKG_VERSION"),
+            "adapter": { "name": info.name, "driver": info.driver, "driver_info": info.driver_info },
+            "data": data.iter().map(|data| json!({ "name": data.name, "sha256": data.sha256() })).collect::<Vec<_>>(),
+            "settings": own,
+        });
+        let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
+        let folder = Folder::open(path, &settings, Opening::GoOn)?;
+        let report = Reporter { quiet: common.quiet };
+        report.line(&format!("adapter  {}", gpu.describe()));
+        for data in data {
+            report.line(&format!(
+                "data     {}: {} training and {} test samples",
+                data.name,
+                data.train.len(),
+                data.test.len()
+            ));
+        }
+        report.line(&format!("folder   {}; interrupted, the same command goes on there", folder.path().display()));
+        Ok(Self { gpu, folder, report })
+    }
+
+    /// The end of an experiment: where to look.
+    pub fn finish(&self, report: &Report) -> Result<()> {
+        report.save(&self.folder)?;
+        if !self.report.quiet {
+            print_line(&format!(
+                "{}: its figures and tables stand beside it",
+                self.folder.path().join("report.html").display()
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// The command for the paper's size and what it would take here.
+    pub fn announce(&self, command: &str, replica_steps: f64, seconds_per_replica_step: f64) -> Result<()> {
+        if self.report.quiet {
+            return Ok(());
+        }
+        print_line(&format!(
+            "the paper's size: {command}; about {} on this adapter ({:.1} us a step of a replica, as measured, with evaluations)",
+            duration(replica_steps * seconds_per_replica_step),
+            seconds_per_replica_step * 1e6
+        ))
+    }
+}
+
+/// The adapter, for a report.
+pub fn adapter_line(gpu: &Gpu) -> Markup {
+    html! { p { "Trained on " (gpu.info().name) ", driver " (gpu.info().driver) " " (gpu.info().driver_info) ", by asgd " (env!("CARGO_PKG_VERSION")) "." } }
+}
+
+/// Refuses seeds that leave no room for the replicas.
+pub fn check_seed(seed: u64, replicas: usize) -> Result<()> {
+    if seed.checked_add(replicas as u64).is_none() {
+        let problem = format!("{seed} leaves no room for {replicas} replicas");
+        return Err(Error::Setting { setting: "--seed", problem }.into());
+    }
+    Ok(())
+}
+
+/// ε as the options take it: 1e-8, 1.
+pub fn scientific(epsilon: f32) -> String {
+    if epsilon > 0.0 && epsilon < 1e-3 {
+        format!("{epsilon:e}")
+    } else {
+        epsilon.to_string()
+    }
+}
+
+/// Seconds as people say them.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} seconds"),
+        s if s < 2.0 * 3600.0 => format!("{:.0} minutes", s / 60.0),
+        s if s < 2.0 * 86_400.0 => format!("{:.1} hours", s / 3600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}

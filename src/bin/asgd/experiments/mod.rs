@@ -1,0 +1,40 @@
+//! `asgd experiment`: the three experiments of Shi et al. 2022, beside the paper's own numbers.
+
+mod bench;
+mod claims;
+mod dummies;
+mod learning_rates;
+mod paths;
+mod report;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::run::interrupt;
+
+/// The experiments of Shi et al. 2022 by their numbers.
+#[derive(Debug, Subcommand)]
+pub enum Experiment {
+    /// Sections 2.2 and 3.1: what each sample contributes, and the path of every parameter of a small network.
+    #[command(name = "1")]
+    Paths(paths::PathsArgs),
+    /// Section 3.2: true dummy nodes and convergence on circles and spirals, many times over.
+    #[command(name = "2")]
+    Dummies(Box<dummies::DummiesArgs>),
+    /// Section 3.3: MNIST at the learning rates of tables 1 and 2.
+    #[command(name = "3")]
+    LearningRates(learning_rates::LearningRatesArgs),
+}
+
+pub fn run(experiment: &Experiment) -> Result<()> {
+    interrupt::install();
+    // All but the first train all their settings and repeats at once.
+    if !matches!(experiment, Experiment::Paths(_)) {
+        asgd::gpu::spread_over_cores(usize::MAX);
+    }
+    match experiment {
+        Experiment::Paths(args) => paths::run(args),
+        Experiment::Dummies(args) => dummies::run(args),
+        Experiment::LearningRates(args) => learning_rates::run(args),
+    }
+}

@@ -1,0 +1,153 @@
+//! The state of a chunk of replicas, kept on disk so that an interrupted training resumes where it was, bit for bit.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail, Context, Result};
+use asgd::files::write_atomically;
+use asgd::{Activity, AdaptiveBatchSizes, Evaluation, Model, PerParameter};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::metrics::{Point, Trajectories};
+use crate::console::Reporter;
+
+/// A chunk on its way.
+pub struct State {
+    pub step: u64,
+    pub model: Model,
+    /// Of the last step, once it is done.
+    pub counts: Option<AdaptiveBatchSizes>,
+    pub trajectories: Trajectories,
+}
+
+/// Numbers of an evaluation: loss and accuracy of both parts, and 1 if it has diverged.
+const METRICS: usize = 5;
+
+impl State {
+    /// One file, so that parameters and evaluations belong together: `step` (1); `steps` (E); `metrics` (E, R, 5);
+    /// `nodes` (E, R, hidden nodes; 0 never, 1 sometimes, 2 always active on the training set);
+    /// `mean_adaptive_batch_sizes` (E, R, layers; NaN before the first step); `model` and, at the end, `counts`: the
+    /// bytes of such files. The file before is kept as .previous.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let evaluations = self.trajectories[0].len();
+        let replicas = self.trajectories.len();
+        let layers = self.model.spec().layers().len();
+        let (mut metrics, mut nodes, mut means) = (Vec::new(), Vec::new(), Vec::new());
+        for evaluation in 0..evaluations {
+            for points in &self.trajectories {
+                let Point { train, test, mean_adaptive_batch_sizes, .. } = &points[evaluation];
+                let has_diverged = f64::from(u8::from(train.has_diverged || test.has_diverged));
+                metrics.extend([train.loss, train.accuracy, test.loss, test.accuracy, has_diverged]);
+                nodes.extend(train.nodes.iter().map(|&node| node as u8));
+                means
+                    .extend((0..layers).map(|layer| mean_adaptive_batch_sizes.get(layer).copied().unwrap_or(f64::NAN)));
+            }
+        }
+        let steps: Vec<u64> = self.trajectories[0].iter().map(|point| point.step).collect();
+        let model = self.model.to_bytes()?;
+        let counts = self.counts.as_ref().map(PerParameter::to_bytes).transpose()?;
+        let of_each = |length: usize| vec![evaluations, replicas, length];
+        let view = TensorView::new;
+        let mut tensors = BTreeMap::from([
+            ("step", view(Dtype::U64, vec![1], bytemuck::bytes_of(&self.step))?),
+            ("steps", view(Dtype::U64, vec![evaluations], bytemuck::cast_slice(&steps))?),
+            ("metrics", view(Dtype::F64, of_each(METRICS), bytemuck::cast_slice(&metrics))?),
+            ("nodes", view(Dtype::U8, of_each(hidden_nodes(&self.model)), &nodes)?),
+            ("mean_adaptive_batch_sizes", view(Dtype::F64, of_each(layers), bytemuck::cast_slice(&means))?),
+            ("model", view(Dtype::U8, vec![model.len()], &model)?),
+        ]);
+        if let Some(counts) = &counts {
+            tensors.insert("counts", view(Dtype::U8, vec![counts.len()], counts)?);
+        }
+        let bytes = safetensors::serialize(tensors, None)?;
+        if path.exists() {
+            let previous = previous(path);
+            std::fs::rename(path, &previous).with_context(|| format!("{}: cannot be replaced", previous.display()))?;
+        }
+        Ok(write_atomically(path, &bytes)?)
+    }
+
+    /// The last state that is whole, or `None` before the first.
+    pub fn load_latest(path: &Path, initial: &Model, report: &Reporter) -> Result<Option<Self>> {
+        match Self::load(path, initial) {
+            Ok(Some(state)) => Ok(Some(state)),
+            // Killed between moving the old one away and moving the new one in.
+            Ok(None) => Self::load(&previous(path), initial),
+            Err(error) => match Self::load(&previous(path), initial) {
+                Ok(Some(state)) => {
+                    report.line(&format!("{error:#}; going on from the one before, step {}", state.step));
+                    // Else the next save would put it in the place of the one that is whole.
+                    let damaged = path.with_extension("damaged");
+                    std::fs::rename(path, &damaged)
+                        .with_context(|| format!("{}: cannot be written", damaged.display()))?;
+                    Ok(Some(state))
+                }
+                _ => Err(error.context("no checkpoint is whole; delete the folder to begin anew")),
+            },
+        }
+    }
+
+    fn load(path: &Path, initial: &Model) -> Result<Option<Self>> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("{}: cannot be read", path.display())),
+        };
+        let state = Self::parse(&bytes, path, initial);
+        state.map(Some).with_context(|| format!("{}: the checkpoint is damaged", path.display()))
+    }
+
+    fn parse(bytes: &[u8], path: &Path, initial: &Model) -> Result<Self> {
+        let file = SafeTensors::deserialize(bytes)?;
+        let data = |name: &str| -> Result<Vec<u8>> { Ok(file.tensor(name)?.data().to_vec()) };
+        let numbers = |name: &str| -> Result<Vec<f64>> { Ok(bytemuck::pod_collect_to_vec(&data(name)?)) };
+        let steps: Vec<u64> = bytemuck::pod_collect_to_vec(&data("steps")?);
+        let (metrics, means, nodes) = (numbers("metrics")?, numbers("mean_adaptive_batch_sizes")?, data("nodes")?);
+        let (replicas, layers, hidden) = (initial.replicas(), initial.spec().layers().len(), hidden_nodes(initial));
+        let expected = steps.len() * replicas;
+        if metrics.len() != expected * METRICS || nodes.len() != expected * hidden || means.len() != expected * layers {
+            bail!("it holds other replicas");
+        }
+        let model = Model::from_bytes(&data("model")?, path)?;
+        if model.spec() != initial.spec() || model.replicas() != replicas {
+            bail!("it holds other networks");
+        }
+        let counts = file.tensor("counts").ok();
+        let counts = counts.map(|counts| AdaptiveBatchSizes::from_bytes(counts.data(), path)).transpose()?;
+        let step = *bytemuck::pod_collect_to_vec::<u8, u64>(&data("step")?).first().context("no step")?;
+        let mut trajectories = vec![Vec::with_capacity(steps.len()); replicas];
+        for (index, values) in metrics.chunks_exact(METRICS).enumerate() {
+            let nodes = nodes[index * hidden..][..hidden].iter().map(|&node| match node {
+                0 => Ok(Activity::Never),
+                1 => Ok(Activity::Sometimes),
+                2 => Ok(Activity::Always),
+                _ => Err(anyhow!("a node's activity is {node}")),
+            });
+            let has_diverged = values[4] != 0.0;
+            let means = means[index * layers..][..layers].to_vec();
+            trajectories[index % replicas].push(Point {
+                step: steps[index / replicas],
+                train: Evaluation {
+                    loss: values[0],
+                    accuracy: values[1],
+                    nodes: nodes.collect::<Result<_>>()?,
+                    has_diverged,
+                },
+                test: Evaluation { loss: values[2], accuracy: values[3], nodes: Vec::new(), has_diverged },
+                mean_adaptive_batch_sizes: if means.iter().all(|mean| mean.is_nan()) { Vec::new() } else { means },
+            });
+        }
+        Ok(Self { step, model, counts, trajectories })
+    }
+}
+
+fn hidden_nodes(model: &Model) -> usize {
+    let widths = model.spec().widths();
+    widths[1..widths.len() - 1].iter().sum()
+}
+
+/// Where the checkpoint before stands.
+fn previous(path: &Path) -> PathBuf {
+    path.with_extension("previous.safetensors")
+}

@@ -1,0 +1,285 @@
+//! Replicas trained side by side, evaluated along the way, and kept on disk so that an interrupted training goes on
+//! where it was, bit for bit.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::mpsc::{channel, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, Context, Result};
+use asgd::{AdaptiveBatchSizes, Dataset, Evaluation, Gpu, Model, PerParameter, Split, TrainSettings, Trainer};
+use indicatif::ProgressBar;
+
+use super::checkpoint::State;
+use super::folder::Folder;
+use super::interrupt;
+use super::metrics::{Point, Trajectories};
+use crate::console::Reporter;
+
+/// Replicas of one network on one data set.
+pub struct Training<'a> {
+    /// Names its files.
+    pub name: &'static str,
+    pub dataset: &'a Dataset,
+    pub initial: Model,
+    pub settings: TrainSettings,
+    pub steps: u64,
+    /// Evaluations are at step 0, at the multiples of this, and at the last step.
+    pub evaluate_every: u64,
+    pub save: SaveEvery,
+}
+
+/// When a training is saved, besides at its end and when it is interrupted.
+#[derive(Debug, Clone, Copy)]
+pub enum SaveEvery {
+    /// So much time, at the end of a submission.
+    Time(Duration),
+    /// So many steps.
+    Steps(u64),
+}
+
+/// What became of a training.
+pub struct Trained {
+    pub trajectories: Trajectories,
+    pub model: Model,
+    /// Of the last step.
+    pub counts: AdaptiveBatchSizes,
+    pub pace: Pace,
+}
+
+/// What was measured while training.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    pub seconds: f64,
+    /// Steps times replicas, evaluations included.
+    pub replica_steps: f64,
+}
+
+impl Pace {
+    pub fn add(&mut self, other: Self) {
+        self.seconds += other.seconds;
+        self.replica_steps += other.replica_steps;
+    }
+
+    /// Of one step of one replica with its share of the evaluations; `None` if nothing had to be trained.
+    fn seconds_per_replica_step(&self) -> Option<f64> {
+        (self.replica_steps > 0.0).then(|| self.seconds / self.replica_steps)
+    }
+}
+
+/// Who hears of a training on its way.
+pub trait Observer {
+    /// All replicas of a chunk were evaluated; each one's last point is new.
+    fn evaluated(&mut self, _progress: &ProgressBar, _wave: &Trajectories) {}
+
+    /// Everything so far was saved: the finished chunks and the one on its way.
+    fn saved(&mut self, _finished: &Trajectories, _wave: &Trajectories) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Who does not care.
+pub struct Nobody;
+
+impl Observer for Nobody {}
+
+impl Training<'_> {
+    /// Trains what is not trained yet.
+    ///
+    /// # Errors
+    /// If it is interrupted (what is trained is saved), or what the driver or the file system reported.
+    pub fn run(&self, gpu: &Gpu, folder: &Folder, report: &Reporter, observer: &mut impl Observer) -> Result<Trained> {
+        let replicas = self.settings.replicas.len();
+        let fitting = Trainer::max_replicas(gpu, self.dataset, self.initial.spec(), self.settings.batch_size);
+        let chunk_size = fitting.clamp(1, replicas);
+        if chunk_size < replicas {
+            let chunks = replicas.div_ceil(chunk_size);
+            report.line(&format!(
+                "chunks    {chunks}, because {chunk_size} replicas at a time fit this adapter's limits"
+            ));
+        }
+        let progress = report.progress(self.steps * replicas as u64);
+        let mut trajectories = Trajectories::with_capacity(replicas);
+        let (mut model, mut counts) = (None, None);
+        let mut pace = Pace::default();
+        for first in (0..replicas).step_by(chunk_size) {
+            let range = first..(first + chunk_size).min(replicas);
+            let path = folder.checkpoint(&format!("{}-{}-{}", self.name, range.start, range.end));
+            let initial = self.initial.slice(range.clone());
+            let saved = State::load_latest(&path, &initial, report)?;
+            let mut state = saved.unwrap_or_else(|| State {
+                step: 0,
+                model: initial,
+                counts: None,
+                trajectories: vec![Vec::new(); range.len()],
+            });
+            progress.set_position((first as u64 * self.steps) + state.step * range.len() as u64);
+            progress.reset_eta();
+            if state.counts.is_none() {
+                let settings =
+                    TrainSettings { replicas: self.settings.replicas[range.clone()].to_vec(), ..self.settings.clone() };
+                let mut trainer = Trainer::new(gpu, self.dataset, &state.model, settings)?;
+                trainer.resume_at(state.step);
+                let mut chunk =
+                    Chunk { trainer, state: &mut state, path: &path, finished: &trajectories, progress: &progress };
+                pace.add(self.finish(&mut chunk, report, observer)?);
+            }
+            trajectories.extend(state.trajectories);
+            append(&mut model, state.model);
+            append(&mut counts, state.counts.context("a finished chunk keeps its counts")?);
+        }
+        progress.finish_and_clear();
+        let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
+        model.class_names = self.initial.class_names.clone();
+        Ok(Trained { trajectories, model, counts, pace })
+    }
+
+    /// Trains a chunk to its end, and keeps it on disk.
+    fn finish(&self, chunk: &mut Chunk<'_>, report: &Reporter, observer: &mut impl Observer) -> Result<Pace> {
+        let mut saved = (Instant::now(), chunk.state.step);
+        let mut begin = Instant::now();
+        let mut pace = Pace::default();
+        let mut intervals = 0;
+        let mut compiling = Some(say_when_slow(report));
+        loop {
+            let step = chunk.trainer.step();
+            let is_end = step == self.steps;
+            let is_due = is_end || step.is_multiple_of(self.evaluate_every);
+            if is_due && chunk.state.trajectories[0].last().is_none_or(|point| point.step < step) {
+                chunk.evaluate()?;
+                observer.evaluated(chunk.progress, &chunk.state.trajectories);
+            }
+            if step > chunk.state.step {
+                intervals += 1;
+                // The first interval also compiles the kernels.
+                if intervals > 1 || is_end {
+                    let replica_steps = ((step - chunk.state.step) * chunk.state.trajectories.len() as u64) as f64;
+                    pace.add(Pace { seconds: begin.elapsed().as_secs_f64(), replica_steps });
+                }
+            }
+            begin = Instant::now();
+            chunk.state.step = step;
+            let is_stopped = interrupt::requested();
+            let is_save_due = match self.save {
+                SaveEvery::Time(time) => saved.0.elapsed() >= time,
+                SaveEvery::Steps(steps) => step / steps > saved.1 / steps,
+            };
+            if is_end || is_save_due || is_stopped {
+                chunk.save(is_end)?;
+                observer.saved(chunk.finished, &chunk.state.trajectories)?;
+                saved = (Instant::now(), step);
+            }
+            if is_end {
+                return Ok(pace);
+            }
+            if is_stopped {
+                chunk.progress.finish_and_clear();
+                bail!("interrupted at step {step} of {}; what is trained is saved", self.steps);
+            }
+            let mut next = (step / self.evaluate_every + 1).saturating_mul(self.evaluate_every).min(self.steps);
+            if let SaveEvery::Steps(steps) = self.save {
+                next = next.min((step / steps + 1).saturating_mul(steps));
+            }
+            let (progress, replicas) = (chunk.progress, chunk.state.trajectories.len() as u64);
+            let mut submissions = 0;
+            chunk.trainer.train_while(next - step, |steps| {
+                progress.inc(steps * replicas);
+                submissions += 1;
+                // The first one is done when the second one has been submitted.
+                if submissions == 2 {
+                    compiling = None;
+                }
+                let is_time_up = matches!(self.save, SaveEvery::Time(time) if saved.0.elapsed() >= time);
+                match interrupt::requested() || is_time_up {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            })?;
+            compiling = None;
+        }
+    }
+
+    /// Seconds that a step of a replica takes when `replicas` train, or as many of them as fit. On software Vulkan that
+    /// does not depend on their number, and `pace`, measured while training, says it; else it is measured now.
+    pub fn seconds_per_replica_step(&self, gpu: &Gpu, pace: Pace, replicas: usize) -> Result<f64> {
+        if let (true, Some(seconds)) = (gpu.is_software(), pace.seconds_per_replica_step()) {
+            return Ok(seconds);
+        }
+        let spec = self.initial.spec();
+        let fitting = Trainer::max_replicas(gpu, self.dataset, spec, self.settings.batch_size);
+        let replicas = if gpu.is_software() { self.settings.replicas.len() } else { replicas }.clamp(1, fitting.max(1));
+        let settings = self.settings.replicas.iter().cycle().take(replicas).copied().collect();
+        let settings = TrainSettings { replicas: settings, ..self.settings.clone() };
+        let mut trainer = Trainer::new(gpu, self.dataset, &self.initial.repeat(replicas), settings)?;
+        let mut steps = 1;
+        trainer.train(steps)?;
+        let seconds_per_step = loop {
+            let start = Instant::now();
+            trainer.train(steps)?;
+            let seconds = start.elapsed().as_secs_f64();
+            if seconds > 0.5 {
+                break seconds / steps as f64;
+            }
+            steps *= 2;
+        };
+        trainer.evaluate(Split::Test)?;
+        let start = Instant::now();
+        trainer.evaluate(Split::Train)?;
+        trainer.evaluate(Split::Test)?;
+        let seconds_per_evaluation = start.elapsed().as_secs_f64();
+        Ok((seconds_per_step + seconds_per_evaluation / self.evaluate_every as f64) / replicas as f64)
+    }
+}
+
+/// Drivers compile kernels when they run first, and keep them; software Vulkan may take 20 s. Says so after 2 s, unless
+/// what is returned is dropped before.
+fn say_when_slow(report: &Reporter) -> Sender<()> {
+    let (sender, receiver) = channel();
+    let report = Reporter { quiet: report.quiet };
+    std::thread::spawn(move || {
+        if receiver.recv_timeout(Duration::from_secs(2)) == Err(RecvTimeoutError::Timeout) {
+            report.line("kernels  the driver compiles them for their first run; it keeps them for the next time");
+        }
+    });
+    sender
+}
+
+/// Replicas that train at once.
+struct Chunk<'a> {
+    trainer: Trainer,
+    state: &'a mut State,
+    path: &'a Path,
+    finished: &'a Trajectories,
+    progress: &'a ProgressBar,
+}
+
+impl Chunk<'_> {
+    /// Adds a point to every trajectory.
+    fn evaluate(&mut self) -> Result<()> {
+        let step = self.trainer.step();
+        let (train, test) = (self.trainer.evaluate(Split::Train)?, self.trainer.evaluate(Split::Test)?);
+        let means = self.trainer.mean_adaptive_batch_sizes()?.unwrap_or_else(|| vec![Vec::new(); train.len()]);
+        let points = train.into_iter().zip(test).zip(means);
+        for (points, ((train, test), mean_adaptive_batch_sizes)) in self.state.trajectories.iter_mut().zip(points) {
+            let test = Evaluation { nodes: Vec::new(), ..test };
+            points.push(Point { step, train, test, mean_adaptive_batch_sizes });
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, is_end: bool) -> Result<()> {
+        self.state.model = self.trainer.model()?;
+        if is_end {
+            let counts = self.trainer.adaptive_batch_sizes()?.context("a training has at least one step")?;
+            self.state.counts = Some(counts);
+        }
+        self.state.save(self.path)
+    }
+}
+
+fn append<T: bytemuck::Pod>(whole: &mut Option<PerParameter<T>>, part: PerParameter<T>) {
+    match whole {
+        Some(whole) => whole.append(&part),
+        None => *whole = Some(part),
+    }
+}

@@ -1,0 +1,82 @@
+//! What options take: parsers of their values, each with a message that says what it expects.
+
+use std::time::Duration;
+
+use asgd::Init;
+
+/// Widths of the hidden layers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hidden(pub Vec<usize>);
+
+/// Widths separated by commas, or `none`.
+pub fn hidden(text: &str) -> Result<Hidden, String> {
+    if text == "none" {
+        return Ok(Hidden(Vec::new()));
+    }
+    let width = |part: &str| match part.trim().parse::<usize>() {
+        Ok(width) if width > 0 => Ok(width),
+        Ok(_) => Err("a layer has at least 1 unit".to_string()),
+        Err(_) => Err(format!("'{part}' is no width; write for example 30,20")),
+    };
+    text.split(',').map(width).collect::<Result<_, _>>().map(Hidden)
+}
+
+/// A number of seconds, fractions included.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|_| "expected a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// A finite number above 0.
+pub fn positive(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ => Err("expected a finite number above 0".into()),
+    }
+}
+
+/// A finite number of at least 0.
+pub fn not_negative<T: std::str::FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
+    match text.parse::<T>() {
+        Ok(value) if value.into().is_finite() && value.into() >= 0.0 => Ok(value),
+        _ => Err("expected a finite number of at least 0".into()),
+    }
+}
+
+/// A whole number of at least 1.
+pub fn at_least_one<T: std::str::FromStr + From<u8> + PartialOrd>(text: &str) -> Result<T, String> {
+    match text.parse::<T>() {
+        Ok(value) if value >= T::from(1) => Ok(value),
+        _ => Err("expected a whole number of at least 1".into()),
+    }
+}
+
+/// A whole number of at least 2.
+pub fn at_least_two(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(value) if value >= 2 => Ok(value),
+        _ => Err("expected a whole number of at least 2".into()),
+    }
+}
+
+/// An initialisation for which a seed is enough.
+pub fn drawn_init(text: &str) -> Result<Init, String> {
+    match text.parse()? {
+        Init::File(_) => Err("expected kaiming, glorot, pytorch or normal:STD: repeats differ by their seeds".into()),
+        init => Ok(init),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_widths() {
+        assert_eq!(hidden("30,20"), Ok(Hidden(vec![30, 20])));
+        assert_eq!(hidden("none"), Ok(Hidden(vec![])));
+        for wrong in ["", "0", "30,,20", "30,x", "-3", "1e3"] {
+            assert!(hidden(wrong).is_err(), "{wrong}");
+        }
+    }
+}
