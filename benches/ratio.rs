@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use asgd::{Gpu, Optimizer, Trainer};
+use asgd::{Device, Optimizer, Trainer};
 
 mod workload;
 
@@ -15,10 +15,8 @@ fn main() -> asgd::Result<()> {
     // cargo adds --bench to the arguments.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let rounds = arguments.first().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
-    // As the command does.
-    asgd::gpu::spread_over_cores(arguments.get(1).and_then(|name| named(name)).map_or(1, |workload| workload.replicas));
-    let gpu = Gpu::new(None)?;
-    println!("adapter: {}", gpu.describe());
+    let device = Device::open(None)?;
+    println!("device: {}", device.describe());
     println!(
         "{:12} {:>26} {:>26} {:>22} {:>15} {:>9}",
         "workload", "aSGD us/step", "SGD us/step", "aSGD / SGD", "aSGD samples/s", "GFLOP/s"
@@ -29,9 +27,9 @@ fn main() -> asgd::Result<()> {
     };
     for workload in workloads {
         let start = Instant::now();
-        let mut asgd = workload.trainer(&gpu, Optimizer::Asgd)?;
+        let mut asgd = workload.trainer(&device, Optimizer::ASGD)?;
         let first_step = start.elapsed().as_secs_f64();
-        let mut sgd = workload.trainer(&gpu, Optimizer::Sgd)?;
+        let mut sgd = workload.trainer(&device, Optimizer::SGD)?;
         // About half a second a measurement; the first also lets submissions grow to their size.
         let steps = (0.5 / microseconds(&mut asgd, 20)? * 1e6).clamp(5.0, 5000.0) as u64;
         microseconds(&mut asgd, steps)?;

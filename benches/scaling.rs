@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use asgd::dataset::{Inputs, Samples};
-use asgd::{Dataset, Gpu, NetworkSpec, Optimizer, Trainer};
+use asgd::{Dataset, Device, NetworkSpec, Optimizer};
 use plotters::prelude::*;
 
 mod workload;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(arguments.first().map_or("target/scaling", String::as_str));
     let rounds = arguments.get(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
     std::fs::create_dir_all(folder)?;
-    let gpu = Gpu::new(None)?;
+    let device = Device::open(None)?;
     let sweeps = [
         Sweep {
             axis: "replicas",
@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut points = Vec::new();
         for &value in &sweep.values {
             let (widths, batch_size, replicas) = (sweep.workload)(value);
-            let point = microseconds(&gpu, &images, &widths, batch_size, replicas, rounds)?;
+            let point = microseconds(&device, &images, &widths, batch_size, replicas, rounds)?;
             println!("{:10} {value:5}  {:10.0} us ({:.0} to {:.0})", sweep.axis, point[1], point[0], point[2]);
             csv += &format!(
                 "{},\"{}\",{value},{:.1},{:.1},{:.1}\n",
@@ -79,21 +79,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         figures.push(points);
     }
     std::fs::write(folder.join("scaling.csv"), csv)?;
-    draw(&folder.join("scaling.svg"), &gpu.info().name, &sweeps, &figures)?;
+    draw(&folder.join("scaling.svg"), &device.info().name, &sweeps, &figures)?;
     println!("{}: scaling.csv, scaling.svg", folder.display());
     Ok(())
 }
 
 /// Lowest, median and highest time of a step of all replicas; those that do not fit at once go in chunks.
 fn microseconds(
-    gpu: &Gpu,
+    device: &Device,
     images: &Dataset,
     widths: &[usize],
     batch_size: usize,
     replicas: usize,
     rounds: usize,
 ) -> asgd::Result<[f64; 3]> {
-    let most = Trainer::max_replicas(gpu, images, &NetworkSpec::new(widths)?, batch_size);
+    let most = device.max_replicas(images, &NetworkSpec::new(widths)?, batch_size);
     // The same samples again would be as good; a smaller set keeps set-up short.
     let inputs = match images.train.inputs() {
         Inputs::U8(pixels) => Inputs::U8(pixels[..8192 * 784].to_vec()),
@@ -107,7 +107,7 @@ fn microseconds(
         let in_chunk = most.min(replicas - chunk * most);
         let widths: &'static [usize] = Vec::leak(widths.to_vec());
         let workload = Workload { name: "", widths, batch_size, replicas: in_chunk };
-        let mut trainer = workload.trainer_on(gpu, Optimizer::Asgd, &data)?;
+        let mut trainer = workload.trainer_on(device, Optimizer::ASGD, &data)?;
         let mut timed = |steps: u64| -> asgd::Result<f64> {
             let start = Instant::now();
             trainer.train(steps)?;
@@ -123,15 +123,10 @@ fn microseconds(
     Ok([times[0], times[rounds / 2], times[rounds - 1]])
 }
 
-fn draw(
-    path: &Path,
-    adapter: &str,
-    sweeps: &[Sweep],
-    figures: &[Vec<Point>],
-) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(path: &Path, device: &str, sweeps: &[Sweep], figures: &[Vec<Point>]) -> Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::new(path, (1000, 760)).into_drawing_area();
     root.fill(&WHITE)?;
-    let root = root.titled(&format!("Time of one aSGD step: {adapter}"), ("sans-serif", 16))?;
+    let root = root.titled(&format!("Time of one aSGD step: {device}"), ("sans-serif", 16))?;
     for ((sweep, points), area) in sweeps.iter().zip(figures).zip(root.split_evenly((2, 2))) {
         let (first, last) = (points[0].0 as f64, points[points.len() - 1].0 as f64);
         let low = points.iter().map(|point| point.2).fold(f64::INFINITY, f64::min) * 0.7;

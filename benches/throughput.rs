@@ -4,7 +4,9 @@
 
 use std::time::Instant;
 
-use asgd::{Gpu, Optimizer};
+use asgd::engine::TrainingEngine;
+use asgd::gpu::Gpu;
+use asgd::Optimizer;
 use criterion::{criterion_group, criterion_main, Criterion, SamplingMode, Throughput};
 
 mod workload;
@@ -20,8 +22,8 @@ fn throughput(criterion: &mut Criterion) {
             .sample_size(10)
             .sampling_mode(SamplingMode::Flat)
             .throughput(Throughput::Elements(workload.samples_per_step()));
-        for (name, optimizer) in [("step/asgd", Optimizer::Asgd), ("step/sgd", Optimizer::Sgd)] {
-            let mut trainer = workload.trainer(&gpu, optimizer).expect("the trainer");
+        for (name, optimizer) in [("step/asgd", Optimizer::ASGD), ("step/sgd", Optimizer::SGD)] {
+            let mut trainer = workload.gpu_trainer(&gpu, optimizer).expect("the trainer");
             group.bench_function(name, |bencher| {
                 bencher.iter_custom(|steps| {
                     let start = Instant::now();
@@ -30,14 +32,14 @@ fn throughput(criterion: &mut Criterion) {
                 });
             });
         }
-        let mut trainer = workload.trainer(&gpu, Optimizer::Asgd).expect("the trainer");
+        let mut trainer = workload.gpu_trainer(&gpu, Optimizer::ASGD).expect("the trainer");
         for kernel in trainer.kernels() {
             group.bench_function(format!("kernel/{kernel}"), |bencher| {
                 bencher.iter_custom(|times| {
-                    // Parts of at most 64: a long submission might meet a watchdog.
+                    // At most 64 at a time: a long submission might meet a watchdog.
                     let start = Instant::now();
-                    for part in (0..times).step_by(64) {
-                        trainer.repeat_kernel(kernel, (times - part).min(64) as u32).expect("a dispatch");
+                    for done in (0..times).step_by(64) {
+                        trainer.repeat_kernel(kernel, (times - done).min(64) as u32).expect("a dispatch");
                     }
                     start.elapsed()
                 });

@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "each benchmark uses its part of this file")]
 
 use asgd::dataset::{Circles, Inputs, Samples};
-use asgd::{Dataset, Gpu, Init, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings, Trainer};
+use asgd::engine::TrainingEngine;
+use asgd::gpu::{self, Gpu};
+use asgd::{Dataset, Device, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, TrainSettings, Trainer};
 
 /// A shape of work.
 #[derive(Clone, Copy)]
@@ -52,23 +54,42 @@ impl Workload {
     }
 
     /// A trainer that has done its first step, so that everything is compiled.
-    pub fn trainer(&self, gpu: &Gpu, optimizer: Optimizer) -> asgd::Result<Trainer> {
-        let data = if self.widths[0] == 2 { Circles::default().dataset()? } else { images()? };
-        self.trainer_on(gpu, optimizer, &data)
+    pub fn trainer(&self, device: &Device, optimizer: Optimizer) -> asgd::Result<Trainer> {
+        self.trainer_on(device, optimizer, &self.data()?)
     }
 
     /// The same on other data.
-    pub fn trainer_on(&self, gpu: &Gpu, optimizer: Optimizer, data: &Dataset) -> asgd::Result<Trainer> {
-        let learning_rate = if optimizer == Optimizer::Asgd { 0.005 } else { 0.05 };
+    pub fn trainer_on(&self, device: &Device, optimizer: Optimizer, data: &Dataset) -> asgd::Result<Trainer> {
+        let (start, settings) = self.start(optimizer)?;
+        let mut trainer = Trainer::new(device, data, &start, settings)?;
+        trainer.train(1)?;
+        Ok(trainer)
+    }
+
+    /// The GPU's engine itself, whose kernels can be timed one by one.
+    pub fn gpu_trainer(&self, gpu: &Gpu, optimizer: Optimizer) -> asgd::Result<gpu::Trainer> {
+        let (start, settings) = self.start(optimizer)?;
+        let mut trainer = gpu::Trainer::new(gpu, &self.data()?, &start, settings)?;
+        trainer.train(1)?;
+        Ok(trainer)
+    }
+
+    fn data(&self) -> asgd::Result<Dataset> {
+        if self.widths[0] == 2 {
+            Circles::default().dataset()
+        } else {
+            images()
+        }
+    }
+
+    fn start(&self, optimizer: Optimizer) -> asgd::Result<(Model, TrainSettings)> {
+        let learning_rate = if optimizer == Optimizer::ASGD { 0.005 } else { 0.05 };
         let replicas: Vec<_> = (0..self.replicas as u64)
-            .map(|seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon: 1e-8 })
+            .map(|seed| ReplicaSettings { seed, optimizer, learning_rate, ..Default::default() })
             .collect();
         let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
         let start = Init::Kaiming.model(&NetworkSpec::new(self.widths)?, &seeds)?;
-        let settings = TrainSettings { batch_size: self.batch_size, order: Order::Shuffled, replicas, form: None };
-        let mut trainer = Trainer::new(gpu, data, &start, settings)?;
-        trainer.train(1)?;
-        Ok(trainer)
+        Ok((start, TrainSettings { batch_size: self.batch_size, replicas, ..Default::default() }))
     }
 }
 

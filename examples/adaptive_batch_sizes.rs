@@ -3,16 +3,16 @@
 //!     cargo run --release --example adaptive_batch_sizes
 
 use asgd::dataset::Spirals;
-use asgd::{Gpu, Init, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings, Trainer};
+use asgd::{Device, Init, NetworkSpec, ReplicaSettings, TrainSettings, Trainer};
 
 fn main() -> asgd::Result<()> {
-    let gpu = Gpu::new(None)?;
+    let device = Device::open(None)?;
     let spirals = Spirals::default().dataset()?;
     let spec = NetworkSpec::new(&[2, 8, 4, 1])?;
     let start = Init::Kaiming.model(&spec, &[7])?;
-    let replicas = vec![ReplicaSettings { seed: 7, optimizer: Optimizer::Asgd, learning_rate: 0.02, epsilon: 1e-8 }];
-    let settings = TrainSettings { batch_size: 128, order: Order::Shuffled, replicas, form: None };
-    let mut trainer = Trainer::new(&gpu, &spirals, &start, settings)?;
+    let replicas = vec![ReplicaSettings { seed: 7, learning_rate: 0.02, ..Default::default() }];
+    let settings = TrainSettings { batch_size: 128, replicas, ..Default::default() };
+    let mut trainer = Trainer::new(&device, &spirals, &start, settings)?;
     trainer.train(500)?;
 
     let Some((gradient_sums, counts)) = trainer.last_reduction()? else { return Ok(()) };

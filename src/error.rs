@@ -12,38 +12,38 @@ pub enum Error {
     )]
     NoAdapter,
 
-    /// `--adapter` names none of the adapters.
-    #[error("no adapter is called '{wanted}'; there is: {available} (see `asgd devices`)")]
-    UnknownAdapter {
+    /// `--device` names none of the devices.
+    #[error("no device is called '{wanted}'; there is: {available} (see `asgd devices`)")]
+    UnknownDevice {
         /// What was asked for.
         wanted: String,
-        /// The adapters' names, separated by commas.
+        /// The devices' names, separated by commas.
         available: String,
     },
 
-    /// A buffer or dispatch is larger than the adapter allows.
-    #[error("{what} needs {needed} {unit}, but {limit} of this adapter is {available}; {mend}")]
+    /// A buffer or dispatch is larger than the device allows.
+    #[error("{what} needs {needed} {unit}, but {limit} of this device is {available}; {mend}")]
     Limit {
         /// What was to be made.
         what: String,
         /// The limit's name in WebGPU.
         limit: &'static str,
-        /// What it counts: bytes, invocations or turns.
+        /// What it counts: bytes, invocations or iterations.
         unit: &'static str,
         /// What it would take.
         needed: u64,
-        /// What the adapter allows.
+        /// What the device allows.
         available: u64,
         /// How to stay below.
         mend: &'static str,
     },
 
-    /// The adapter's memory is used up.
-    #[error("the adapter is out of memory ({0}); use fewer replicas or a smaller batch")]
+    /// The device's memory is used up.
+    #[error("the device is out of memory ({0}); use fewer replicas or a smaller batch")]
     OutOfMemory(String),
 
     /// The device went away: a driver reset, a watchdog, an unplugged GPU.
-    #[error("the GPU was lost ({0}); run again, if need be with another --adapter")]
+    #[error("the GPU was lost ({0}); run again, if need be with another --device")]
     DeviceLost(String),
 
     /// wgpu refused something that this program should not have asked for.
@@ -111,6 +111,6 @@ impl Error {
 
     /// Whether the command line was at fault (exit code 2) rather than the world (exit code 1).
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Setting { .. } | Self::UnknownAdapter { .. })
+        matches!(self, Self::Setting { .. } | Self::UnknownDevice { .. })
     }
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::network::NetworkSpec;
 use crate::random::Random;
-use crate::{Error, Result};
+use crate::spec::NetworkSpec;
 
 /// How parameters start. Biases start at 0, unless it says otherwise.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,16 +68,16 @@ impl Init {
                 let mut random = Random::new(seed, index as u64);
                 for weight in model.weight_mut(index, replica) {
                     *weight = match self {
-                        Self::Kaiming => random.normal() * (2.0 / inputs as f64).sqrt(),
-                        Self::Glorot => (2.0 * random.uniform() - 1.0) * (6.0 / (inputs + outputs) as f64).sqrt(),
-                        Self::Pytorch => (2.0 * random.uniform() - 1.0) / (inputs as f64).sqrt(),
+                        Self::Kaiming => random.normal() * libm::sqrt(2.0 / inputs as f64),
+                        Self::Glorot => (2.0 * random.uniform() - 1.0) * libm::sqrt(6.0 / (inputs + outputs) as f64),
+                        Self::Pytorch => (2.0 * random.uniform() - 1.0) / libm::sqrt(inputs as f64),
                         Self::Normal(deviation) => random.normal() * deviation,
                         Self::File(path) => return from_file(path, spec, seeds.len()),
                     } as f32;
                 }
                 if *self == Self::Pytorch {
                     for bias in model.bias_mut(index, replica) {
-                        *bias = ((2.0 * random.uniform() - 1.0) / (inputs as f64).sqrt()) as f32;
+                        *bias = ((2.0 * random.uniform() - 1.0) / libm::sqrt(inputs as f64)) as f32;
                     }
                 }
             }

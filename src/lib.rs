@@ -2,26 +2,21 @@
 //! gradient descent with an adaptive batch size for every parameter (Shi, Yang, Tang, Yang, *Mathematics* 2022,
 //! 10, 863, doi 10.3390/math10060863).
 //!
-//! [`Gpu`] opens an adapter, [`Dataset`] holds samples, [`NetworkSpec`] is a shape, [`Init`] makes a [`Model`] of
-//! R replicas, and [`Trainer`] trains it. The kernels are the files of `shaders/`.
+//! [`Device`] opens what trains, [`Dataset`] holds samples, [`NetworkSpec`] is a shape, [`Init`] makes a [`Model`] of
+//! R replicas, and [`Trainer`] trains it. The GPU's kernels are the files of `shaders/`.
 //!
 //! ```
 //! use asgd::dataset::Circles;
-//! use asgd::{Gpu, Init, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings, Trainer};
+//! use asgd::{Device, Init, NetworkSpec, ReplicaSettings, Split, TrainSettings, Trainer};
 //!
 //! # fn main() -> asgd::Result<()> {
-//! let gpu = Gpu::new(None)?;
+//! let device = Device::open(None)?;
 //! let circles = Circles::default().dataset()?;
 //! // Two networks that differ in their seeds; the optimizer may differ as well, and every number.
 //! let start = Init::Kaiming.model(&NetworkSpec::new(&[2, 10, 10, 1])?, &[1, 2])?;
-//! let replica = |seed| ReplicaSettings { seed, optimizer: Optimizer::Asgd, learning_rate: 0.05, epsilon: 1e-8 };
-//! let settings = TrainSettings {
-//!     batch_size: 64,
-//!     order: Order::Shuffled,
-//!     replicas: vec![replica(1), replica(2)],
-//!     form: None,
-//! };
-//! let mut trainer = Trainer::new(&gpu, &circles, &start, settings)?;
+//! let replica = |seed| ReplicaSettings { seed, learning_rate: 0.05, ..Default::default() };
+//! let settings = TrainSettings { replicas: vec![replica(1), replica(2)], ..Default::default() };
+//! let mut trainer = Trainer::new(&device, &circles, &start, settings)?;
 //! trainer.train(1000)?;
 //! for evaluation in trainer.evaluate(Split::Test)? {
 //!     assert!(evaluation.accuracy > 0.9);
@@ -31,34 +26,35 @@
 //! # }
 //! ```
 
-mod batches;
 pub mod dataset;
-mod device_trainer;
-pub mod dispatch;
+mod device;
+pub mod engine;
 mod error;
-mod evaluator;
+mod evaluation;
 pub mod files;
 pub mod gpu;
 mod init;
-pub mod kernels;
 mod model;
-pub mod network;
-mod pacing;
+mod optimizer;
 mod predictor;
 pub mod pruning;
 mod random;
 pub mod reference;
+mod rounding;
+mod safetensors;
 mod settings;
-mod state;
+mod spec;
 mod trainer;
 
 pub use dataset::Dataset;
+pub use device::{Device, DeviceInfo, DeviceLimits};
 pub use error::{Error, Result};
-pub use evaluator::{Activity, Evaluation, Split};
-pub use gpu::Gpu;
+pub use evaluation::{Activity, Evaluation, Split};
 pub use init::Init;
-pub use model::{AdaptiveBatchSizes, Element, Model, PerParameter};
-pub use network::NetworkSpec;
+pub use model::{AdaptiveBatchSizes, Model, PerParameter};
+pub use optimizer::{Gradient, Optimizer, Rule};
 pub use predictor::Predictor;
-pub use settings::{Optimizer, Order, ReplicaSettings, StepForm, TrainSettings};
+pub use safetensors::Element;
+pub use settings::{Order, ReplicaSettings, TrainSettings};
+pub use spec::{Activation, ArenaLayer, Loss, NetworkSpec};
 pub use trainer::Trainer;

@@ -1,9 +1,9 @@
 //! Which hidden nodes can be cut out, and the network without them.
 
+use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::network::NetworkSpec;
-use crate::reference::gamma;
-use crate::{Error, Result};
+use crate::rounding::gamma;
+use crate::spec::NetworkSpec;
 
 /// Hidden nodes, layer by layer.
 pub type Nodes = Vec<Vec<bool>>;

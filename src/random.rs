@@ -1,6 +1,7 @@
 //! Random numbers for initial parameters and made-up data sets: SplitMix64 (Steele, Lea, Flood 2014).
 //!
-//! Written out rather than taken from a crate because a seed must mean the same numbers in every version.
+//! Written out rather than taken from a crate because a seed must mean the same numbers in every version; logarithm and
+//! cosine come from libm because it gives the same bits on every platform.
 
 /// A stream of random numbers.
 pub(crate) struct Random {
@@ -30,8 +31,8 @@ impl Random {
 
     /// Normal with mean 0 and standard deviation 1 (Box and Muller 1958).
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
+        radius * libm::cos(std::f64::consts::TAU * self.uniform())
     }
 
     /// Fisher-Yates.

@@ -4,43 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::dataset::Dataset;
-use crate::network::{NetworkSpec, ReplicaColumns};
-use crate::{Error, Result};
-
-/// The update rule of a replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Optimizer {
-    /// theta -= lr S / m.
-    Sgd,
-    /// theta -= lr S / (c + epsilon): SGD with an adaptive batch size for every parameter.
-    Asgd,
-}
-
-impl FromStr for Optimizer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "sgd" => Ok(Self::Sgd),
-            "asgd" => Ok(Self::Asgd),
-            _ => Err("expected asgd or sgd".into()),
-        }
-    }
-}
-
-impl fmt::Display for Optimizer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Sgd => "sgd",
-            Self::Asgd => "asgd",
-        })
-    }
-}
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::optimizer::Optimizer;
 
 /// The order in which an epoch takes the samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
     /// A new permutation for every epoch and seed.
+    #[default]
     Shuffled,
     /// As in the data set.
     Sequential,
@@ -67,21 +39,12 @@ impl fmt::Display for Order {
     }
 }
 
-/// How a step is cut into dispatches. The arithmetic is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepForm {
-    /// One kernel a stage and layer: the readable form.
-    Staged,
-    /// Two kernels a step: all that belongs to a sample, all that belongs to a parameter.
-    Fused,
-}
-
 /// Settings of one replica.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplicaSettings {
     /// Decides initial parameters and permutations.
     pub seed: u64,
-    /// The update rule.
+    /// How its parameters move.
     pub optimizer: Optimizer,
     /// lr: finite and not negative. 0 moves nothing, bit for bit: for looking at sums and counts.
     pub learning_rate: f32,
@@ -98,63 +61,51 @@ pub struct TrainSettings {
     pub order: Order,
     /// One entry a replica.
     pub replicas: Vec<ReplicaSettings>,
-    /// How a step is cut into dispatches; `None` takes what suits the adapter.
-    pub form: Option<StepForm>,
 }
 
-impl ReplicaSettings {
-    /// As the shaders read them.
-    pub(crate) fn columns(&self) -> ReplicaColumns {
-        ReplicaColumns {
-            seed_low: self.seed as u32,
-            seed_high: (self.seed >> 32) as u32,
-            optimizer: match self.optimizer {
-                Optimizer::Sgd => 0,
-                Optimizer::Asgd => 1,
-            },
-            learning_rate: self.learning_rate,
-            epsilon: self.epsilon,
-            pad: [0; 3],
-        }
+impl Default for ReplicaSettings {
+    /// aSGD with its usual learning rate, and 1e-8 for epsilon: S / c is then the mean of the gradients that are not zero.
+    fn default() -> Self {
+        let optimizer = Optimizer::default();
+        Self { seed: 0, optimizer, learning_rate: optimizer.default_learning_rate(), epsilon: 1e-8 }
     }
 }
 
-/// Refuses settings that make no sense for this data set and network.
-pub(crate) fn check(
-    dataset: &Dataset,
-    spec: &NetworkSpec,
-    settings: &TrainSettings,
-    initial_replicas: usize,
-) -> Result<()> {
-    let TrainSettings { batch_size, replicas, .. } = settings;
-    if spec.inputs() != dataset.features() || spec.outputs() != dataset.output_units() {
-        let problem = format!(
-            "a network of {} inputs and {} outputs does not fit {}, which has {} features and {} classes ({} outputs)",
-            spec.inputs(),
-            spec.outputs(),
-            dataset.name,
-            dataset.features(),
-            dataset.classes,
-            dataset.output_units()
-        );
-        return Err(Error::setting("network", problem));
+impl Default for TrainSettings {
+    /// One replica, batches of 64.
+    fn default() -> Self {
+        Self { batch_size: 64, order: Order::default(), replicas: vec![ReplicaSettings::default()] }
     }
-    if *batch_size == 0 || *batch_size > dataset.train.len() {
-        let problem =
-            format!("{batch_size} samples; the training set of {} allows 1 to {}", dataset.name, dataset.train.len());
-        return Err(Error::setting("--batch-size", problem));
-    }
-    if replicas.is_empty() || replicas.len() != initial_replicas {
-        let problem = format!("{} settings for {initial_replicas} initial networks", replicas.len());
-        return Err(Error::setting("--replicas", problem));
-    }
-    for ReplicaSettings { learning_rate, epsilon, .. } in replicas {
-        if !learning_rate.is_finite() || *learning_rate < 0.0 {
-            return Err(Error::setting("--lr", format!("{learning_rate} is not a finite number of at least 0")));
+}
+
+impl TrainSettings {
+    /// Refuses settings that make no sense for this data set and these networks. Every engine asks before it begins.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub(crate) fn check(&self, dataset: &Dataset, initial: &Model) -> Result<()> {
+        let Self { batch_size, replicas, .. } = self;
+        dataset.check_fits(initial.spec())?;
+        if *batch_size == 0 || *batch_size > dataset.train.len() {
+            let problem = format!(
+                "{batch_size} samples; the training set of {} allows 1 to {}",
+                dataset.name,
+                dataset.train.len()
+            );
+            return Err(Error::setting("--batch-size", problem));
         }
-        if !epsilon.is_finite() || *epsilon < 0.0 {
-            return Err(Error::setting("--epsilon", format!("{epsilon} is not a finite number of at least 0")));
+        if replicas.is_empty() || replicas.len() != initial.replicas() {
+            let problem = format!("{} settings for {} initial networks", replicas.len(), initial.replicas());
+            return Err(Error::setting("--replicas", problem));
         }
+        for ReplicaSettings { learning_rate, epsilon, .. } in replicas {
+            if !learning_rate.is_finite() || *learning_rate < 0.0 {
+                return Err(Error::setting("--lr", format!("{learning_rate} is not a finite number of at least 0")));
+            }
+            if !epsilon.is_finite() || *epsilon < 0.0 {
+                return Err(Error::setting("--epsilon", format!("{epsilon} is not a finite number of at least 0")));
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -101,7 +101,7 @@ fn train_leaves_a_whole_run_folder() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("adapter  "), "the adapter is named");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("device   "), "the device is named");
     let line = json(&output.stdout);
     assert_eq!(line["steps"], 44);
     assert_eq!(line["replicas"], 3);
@@ -129,7 +129,7 @@ fn train_leaves_a_whole_run_folder() {
     let document = json(&fs::read(run.join("run.json")).unwrap());
     assert_eq!(document["settings"]["widths"], serde_json::json!([2, 10, 10, 1]));
     assert_eq!(document["dataset"]["sha256"].as_str().unwrap().len(), 64);
-    assert!(document["adapter"]["name"].is_string() && document["adapter"]["driver"].is_string());
+    assert!(document["device"]["name"].is_string() && document["device"]["driver"].is_string());
     let svg = fs::read_to_string(run.join("learning_curve.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>") && svg.contains("test set"));
 }
@@ -140,7 +140,7 @@ fn runs_repeat_bit_for_bit() {
     let folder = idx_folder();
     let data = folder.path().to_str().unwrap();
     let out = TempDir::new().unwrap();
-    let model_with = |variables: &[(&str, &str)], name: &str, arguments: &[&str]| {
+    let model = |name: &str, arguments: &[&str]| {
         let run = out.path().join(name);
         let base = [
             "train",
@@ -155,21 +155,15 @@ fn runs_repeat_bit_for_bit() {
             "--out",
             run.to_str().unwrap(),
         ];
-        let status = asgd().envs(variables.iter().copied()).args(base).args(arguments).status().unwrap();
+        let status = asgd().args(base).args(arguments).status().unwrap();
         assert!(status.success());
         asgd::Model::load(&run.join("model.safetensors"))
             .map(|model| (model, fs::read(run.join("model.safetensors")).unwrap()))
             .unwrap()
     };
-    let model = |name: &str, arguments: &[&str]| model_with(&[], name, arguments);
     let (together, bytes) = model("a", &["--replicas", "5", "--seed", "10"]);
     assert_eq!(model("a", &["--replicas", "5", "--seed", "10"]).1, bytes);
     assert_eq!(model("b", &["--replicas", "5", "--seed", "10", "--eval-every", "2"]).1, bytes);
-    // Mesa's threads, or a device for each core.
-    for threads in ["0", "1", "2"] {
-        let variables = [("LP_NUM_THREADS", threads)];
-        assert_eq!(model_with(&variables, "d", &["--replicas", "5", "--seed", "10"]).1, bytes);
-    }
     let (alone, alone_bytes) = model("c", &["--seed", "13"]);
     assert_eq!(alone, together.slice(3..4));
     together.slice(3..4).save(&out.path().join("slice.safetensors")).unwrap();
@@ -213,8 +207,7 @@ fn init_from_a_file() {
     assert_eq!(trained.slice(0..1), trained.slice(1..2), "sequential replicas of one start are alike");
 
     let dataset = asgd::Dataset::from_idx_folder(folder.path(), 10).unwrap();
-    let settings =
-        asgd::ReplicaSettings { seed: 0, optimizer: asgd::Optimizer::Asgd, learning_rate: 0.01, epsilon: 1e-8 };
+    let settings = asgd::ReplicaSettings::default();
     let mut reference = asgd::reference::step::Training::new(&start, 0, settings, |value| value);
     for step in 0..7usize {
         // 40 samples in batches of 16: the third batch of an epoch is short.
@@ -253,6 +246,7 @@ fn wrong_settings() {
     refuses(folder, &["train", "--seed", "18446744073709551615", "--replicas", "2"], 2, &["--seed"]);
     refuses(folder, &["train", "--epochs", "18446744073709551615"], 2, &["--epochs"]);
     refuses(folder, &["train", "--colour"], 2, &["--colour"]);
+    refuses(folder, &["train", "--device", "voodoo"], 2, &["voodoo", "asgd devices"]);
     refuses(folder, &["train", "--adapter", "voodoo"], 2, &["voodoo", "asgd devices"]);
 }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use asgd::dataset::{Inputs, Samples};
-use asgd::{Gpu, Model, NetworkSpec, Predictor};
+use asgd::gpu::Gpu;
+use asgd::{Device, Model, NetworkSpec, Predictor};
 use tempfile::TempDir;
 
 mod command;
@@ -83,7 +84,7 @@ fn csv_keeps_its_class_names() {
     refuses(path, "predict run/model.safetensors rings.csv", 1, &["3 columns", "2 inputs", "--label"]);
     refuses(path, "evaluate run/model.safetensors mnist --data-dir .", 1, &["mnist", "asgd data fetch mnist"]);
     refuses(path, "evaluate run/nothing.safetensors rings.csv", 1, &["nothing.safetensors", "cannot be read"]);
-    refuses(path, "evaluate run/model.safetensors circles", 2, &["3 outputs", "1 outputs"]);
+    refuses(path, "evaluate run/model.safetensors circles", 2, &["3 outputs", "2 classes"]);
 }
 
 /// An answer for every row before the one that is wrong, and more rows than go through the network at once.
@@ -110,7 +111,7 @@ fn predict_streams() {
     let model = Model::load(&path.join("two.safetensors")).unwrap().slice(1..2);
     let values = (0..9000).flat_map(|index| [(index % 7) as f32, (f64::from(index) * 0.001 - 4.5) as f32]).collect();
     let samples = Samples::new(2, Inputs::F32(values), vec![0; 9000], 2).unwrap();
-    let logits = Predictor::new(&Gpu::new(None).unwrap(), &model, &samples).unwrap().logits().unwrap();
+    let logits = Predictor::new(&Device::open(None).unwrap(), &model, &samples).unwrap().logits().unwrap();
     for (line, z) in stdout.lines().skip(1).zip(logits) {
         let (class, probability) = line.split_once(',').unwrap();
         assert_eq!(class, if z > 0.0 { "1" } else { "0" });
@@ -143,7 +144,7 @@ fn one_signal_ends_a_prediction() {
 /// Logits of all replicas against plain loops in f64.
 #[test]
 fn predictor_agrees_with_the_reference() {
-    let gpu = Gpu::new(None).unwrap();
+    let device = Device::open(None).unwrap();
     for (widths, bytes, count) in [(vec![5, 9, 3], false, 1000), (vec![40, 33, 1], true, 257), (vec![3, 2], false, 1)] {
         let spec = NetworkSpec::new(&widths).unwrap();
         let model = asgd::Init::Pytorch.model(&spec, &[1, 2, 3]).unwrap();
@@ -153,12 +154,11 @@ fn predictor_agrees_with_the_reference() {
             false => Inputs::F32((0..count * widths[0]).map(|index| f32::from(value(index)) / 100.0 - 1.0).collect()),
         };
         let samples = Samples::new(widths[0], inputs, vec![0; count], 2).unwrap();
-        let logits = Predictor::new(&gpu, &model, &samples).unwrap().logits().unwrap();
+        let logits = Predictor::new(&device, &model, &samples).unwrap().logits().unwrap();
         let units = spec.outputs();
         assert_eq!(logits.len(), 3 * count * units);
         for replica in 0..3 {
-            let settings =
-                asgd::ReplicaSettings { seed: 0, optimizer: asgd::Optimizer::Sgd, learning_rate: 1.0, epsilon: 0.0 };
+            let settings = asgd::ReplicaSettings::default();
             let reference = asgd::reference::step::Training::new(&model, replica, settings, |value| value);
             for sample in 0..count {
                 let expected = reference.activations(&samples.sample(sample));
@@ -225,8 +225,7 @@ fn inspect_counts_like_the_reference() {
     let result = json(path, "inspect model.safetensors circles --batch-size 50 --batches 3 --json --figure counts.svg");
     assert!(fs::read_to_string(path.join("counts.svg")).unwrap().contains("layer 3"));
     let data = asgd::dataset::Circles::default().dataset().unwrap();
-    let settings =
-        asgd::ReplicaSettings { seed: 0, optimizer: asgd::Optimizer::Asgd, learning_rate: 1.0, epsilon: 1.0 };
+    let settings = asgd::ReplicaSettings::default();
     let mut reference = asgd::reference::step::Training::new(&model, 0, settings, |value| value);
     let mut sums = [0.0; 3];
     for batch in 0..3u32 {

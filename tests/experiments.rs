@@ -77,7 +77,7 @@ fn experiment_2_goes_on_where_it_was_killed() {
         "experiment 2 --replicas 3 --grid-replicas 2 --steps 400 --eval-every 20 --samples 200 --save-every 0";
     let output = run(folder.path(), &format!("{arguments} --out whole"));
     let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(stdout.contains("asgd experiment 2 --replicas 10000") && stdout.contains("on this adapter"), "{stdout}");
+    assert!(stdout.contains("asgd experiment 2 --replicas 10000") && stdout.contains("on this device"), "{stdout}");
     let whole = folder.path().join("whole");
     report_is_whole(&whole);
     let trainings = fs::read_to_string(whole.join("trainings.csv")).unwrap();
@@ -117,7 +117,7 @@ fn experiment_2_goes_on_where_it_was_killed() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// More replicas than an adapter's limits allow at once (WebGPU's default of 128 MiB to a binding fits 2,048 of these)
+/// More replicas than a device's limits allow at once (WebGPU's default of 128 MiB to a binding fits 2,048 of these)
 /// are trained in chunks, and a training does not depend on its chunk.
 #[test]
 fn experiment_2_trains_in_chunks() {
@@ -169,7 +169,7 @@ fn mistakes_get_one_clear_line() {
     refuses(path, "experiment 1 --init start.safetensors", 2, &["--init", "seed"]);
     refuses(path, "experiment 1 --out file", 1, &["file", "--out"]);
     refuses(path, "experiment 1 --out .", 1, &["not empty", "--out"]);
-    refuses(path, "experiment 1 --adapter no-such", 2, &["no-such"]);
+    refuses(path, "experiment 1 --device no-such", 2, &["no-such"]);
     refuses(path, "experiment 2 --samples 100", 2, &["--samples", "128"]);
     refuses(path, "experiment 2 --replicas 0", 2, &["--replicas"]);
     refuses(path, "experiment 2 --stop-rule patience:0", 2, &["--stop-rule", "patience:STEPS"]);

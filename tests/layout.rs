@@ -5,8 +5,8 @@
 
 use std::mem::{offset_of, size_of};
 
-use asgd::kernels::{Access, Kernel, Variant, ALL, FORWARD};
-use asgd::network::{Batch, InputFormat, Layer, Network, ReplicaColumns, MAX_LAYERS};
+use asgd::gpu::kernels::{Access, Kernel, Variant, ALL, FORWARD};
+use asgd::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns, MAX_LAYERS};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 fn variants() -> Vec<Variant> {

@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use asgd::dataset::Inputs;
-use asgd::{
-    Dataset, Gpu, Init, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, StepForm, TrainSettings, Trainer,
-};
+use asgd::engine::TrainingEngine;
+use asgd::gpu::{Gpu, StepForm, Trainer};
+use asgd::{Dataset, Init, NetworkSpec, Optimizer, ReplicaSettings, Split, TrainSettings};
 
 fn folder() -> PathBuf {
     Path::new(&std::env::var_os("ASGD_DATA_DIR").expect("ASGD_DATA_DIR names the folder that holds mnist"))
@@ -35,13 +35,17 @@ fn the_files_hold_mnist() {
 fn one_epoch_learns_to_read() {
     let gpu = Gpu::new(None).expect("the tests need an adapter");
     let mnist = Dataset::from_idx_folder(&folder(), 10).unwrap();
-    let settings = |seed, optimizer, learning_rate| ReplicaSettings { seed, optimizer, learning_rate, epsilon: 1e-8 };
-    let replicas = vec![settings(1, Optimizer::Asgd, 0.01), settings(2, Optimizer::Sgd, 0.1)];
+    let replica = |seed, optimizer: Optimizer| ReplicaSettings {
+        seed,
+        optimizer,
+        learning_rate: optimizer.default_learning_rate(),
+        ..Default::default()
+    };
+    let replicas = vec![replica(1, Optimizer::ASGD), replica(2, Optimizer::SGD)];
     let start = Init::Kaiming.model(&NetworkSpec::new(&[784, 30, 20, 10]).unwrap(), &[1, 2]).unwrap();
     for form in [StepForm::Fused, StepForm::Staged] {
-        let settings =
-            TrainSettings { batch_size: 64, order: Order::Shuffled, replicas: replicas.clone(), form: Some(form) };
-        let mut trainer = Trainer::new(&gpu, &mnist, &start, settings).unwrap();
+        let settings = TrainSettings { replicas: replicas.clone(), ..Default::default() };
+        let mut trainer = Trainer::with_form(&gpu, &mnist, &start, settings, Some(form)).unwrap();
         trainer.train(938).unwrap();
         let evaluations = trainer.evaluate(Split::Test).unwrap();
         assert!(evaluations[0].accuracy > 0.89 && evaluations[0].accuracy < 0.94, "{form:?} aSGD: {evaluations:?}");

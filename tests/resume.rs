@@ -57,11 +57,11 @@ fn twenty_kills_change_no_bit() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     same_results(&path.join("long"), &path.join("killed"));
 
-    // The adapter that was asked for is asked for again.
+    // The device that was asked for is asked for again.
     let name = path.join("whole/settings.json");
     let settings: serde_json::Value = serde_json::from_slice(&fs::read(name).unwrap()).unwrap();
-    let adapter = settings["adapter"]["name"].as_str().unwrap().split(' ').next().unwrap().to_string();
-    run(path, &format!("{RUN} --adapter {adapter} --out named"));
+    let device = settings["device"]["name"].as_str().unwrap().split(' ').next().unwrap().to_string();
+    run(path, &format!("{RUN} --device {device} --out named"));
     run(path, "train --resume named --quiet");
 
     // A finished run has nothing left to do.
@@ -118,7 +118,7 @@ fn what_differs_is_refused() {
     refuses(path, "train --resume run --force --quiet", 1, &["dataset sha256 0123"]);
     with("/settings/initial_sha256", "0123".into());
     refuses(path, "train --resume run --quiet", 1, &["initial_sha256"]);
-    with("/adapter/driver_info", "another".into());
+    with("/device/driver_info", "another".into());
     refuses(path, "train --resume run --quiet", 1, &["driver_info another", "--force"]);
     run(path, "train --resume run --force --quiet");
     fs::write(&settings, "{").unwrap();

@@ -1,8 +1,8 @@
 //! Concentric circles, as scikit-learn's make_circles.
 
 use super::{check_points, Dataset};
+use crate::error::Result;
 use crate::random::Random;
-use crate::Result;
 
 /// Two rings of evenly spaced points around the origin; class 0 has radius 1, class 1 radius `factor`.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +37,8 @@ impl Circles {
         for (label, count, radius) in [(0, outer, 1.0), (1, samples - outer, factor)] {
             for index in 0..count {
                 let angle = std::f64::consts::TAU * index as f64 / count as f64;
-                let x = radius * angle.cos() + noise * random.normal();
-                let y = radius * angle.sin() + noise * random.normal();
+                let x = radius * libm::cos(angle) + noise * random.normal();
+                let y = radius * libm::sin(angle) + noise * random.normal();
                 points.push(([x as f32, y as f32], label));
             }
         }

@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::{Dataset, Inputs, Samples};
+use crate::error::{Error, Result};
 use crate::random::Random;
-use crate::{Error, Result};
 
 /// How a CSV file becomes a data set.
 #[derive(Debug, Clone, PartialEq)]

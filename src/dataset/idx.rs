@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 use mnist::MnistBuilder;
 
 use super::{Dataset, Inputs, Samples};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 const IMAGES_MAGIC: u32 = 0x0803;
 const LABELS_MAGIC: u32 = 0x0801;

@@ -13,9 +13,9 @@ pub use csv::{CsvOptions, CsvReader, LabelColumn};
 use sha2::{Digest, Sha256};
 pub use spirals::Spirals;
 
-use crate::network::InputFormat;
+use crate::error::{Error, Result};
 use crate::random::Random;
-use crate::{Error, Result};
+use crate::spec::{Loss, NetworkSpec};
 
 /// Inputs, sample by sample: (samples, features).
 #[derive(Debug, Clone, PartialEq)]
@@ -47,15 +47,6 @@ pub struct Dataset {
     pub train: Samples,
     /// The samples that are only evaluated.
     pub test: Samples,
-}
-
-impl From<&Inputs> for InputFormat {
-    fn from(inputs: &Inputs) -> Self {
-        match inputs {
-            Inputs::U8(_) => Self::U8,
-            Inputs::F32(_) => Self::F32,
-        }
-    }
 }
 
 impl Samples {
@@ -119,30 +110,17 @@ impl Samples {
         }
     }
 
-    /// The bytes that the GPU keeps: rows of K values, of which the one after the features is the 1 that
-    /// multiplies the bias. The row after the last sample is zero and stands for "no sample".
-    pub fn padded_bytes(&self) -> Vec<u8> {
-        let stride = InputFormat::from(&self.inputs).padded_rows(self.features) as usize;
-        fn rows<T: bytemuck::Pod>(values: &[T], features: usize, stride: usize, one: T) -> Vec<u8> {
-            let mut padded = vec![T::zeroed(); (values.len() / features + 1) * stride];
-            for (row, sample) in padded.chunks_exact_mut(stride).zip(values.chunks_exact(features)) {
-                row[..features].copy_from_slice(sample);
-                row[features] = one;
-            }
-            bytemuck::allocation::pod_collect_to_vec(&padded)
+    /// Refuses a network of other inputs.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub(crate) fn check_fits(&self, spec: &NetworkSpec) -> Result<()> {
+        if spec.inputs() == self.features {
+            return Ok(());
         }
-        match &self.inputs {
-            Inputs::U8(values) => rows(values, self.features, stride, 255),
-            Inputs::F32(values) => rows(values, self.features, stride, 1.0),
-        }
-    }
-
-    /// Bytes of the inputs as they are given.
-    fn bytes(&self) -> u64 {
-        match &self.inputs {
-            Inputs::U8(values) => values.len() as u64,
-            Inputs::F32(values) => size_of_val(&values[..]) as u64,
-        }
+        let problem =
+            format!("the network has {} inputs, but the samples have {} features", spec.inputs(), self.features);
+        Err(Error::setting("dataset", problem))
     }
 
     fn hash_into(&self, hash: &mut Sha256) {
@@ -155,23 +133,35 @@ impl Samples {
 }
 
 impl Dataset {
-    /// Bytes of all inputs, about what a device keeps.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.train.bytes() + self.test.bytes()
-    }
-
     /// Inputs of a sample, n_0.
     pub fn features(&self) -> usize {
         self.train.features
     }
 
-    /// Units of the output layer: one sigmoid unit for two classes, a softmax for more.
+    /// Units of the output layer of a new network for it: one sigmoid unit for two classes, a softmax for more.
     pub fn output_units(&self) -> usize {
-        if self.classes == 2 {
-            1
-        } else {
-            self.classes
+        Loss::for_classes(self.classes).output_units(self.classes)
+    }
+
+    /// Refuses a network of other inputs or classes.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn check_fits(&self, spec: &NetworkSpec) -> Result<()> {
+        if spec.inputs() == self.features() && spec.classes() == self.classes {
+            return Ok(());
         }
+        let problem = format!(
+            "a network of {} inputs and {} outputs ({}, {} classes) does not fit {}, which has {} features and {} classes",
+            spec.inputs(),
+            spec.outputs(),
+            spec.loss(),
+            spec.classes(),
+            self.name,
+            self.features(),
+            self.classes
+        );
+        Err(Error::setting("network", problem))
     }
 
     /// SHA-256 of all inputs and labels, in hexadecimal.

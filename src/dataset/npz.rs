@@ -8,7 +8,7 @@ use npyz::NpyFile;
 use zip::ZipArchive;
 
 use super::{Dataset, Inputs, Samples};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Reads all four arrays; labels must be below `classes`. Inputs may have any number of axes after the first, which
 /// counts the samples; bytes stay bytes, other numbers become f32.

@@ -1,8 +1,8 @@
 //! Two-arm spirals, as in the N-Arm Spiral Dataset that the paper used.
 
 use super::{check_points, Dataset};
+use crate::error::Result;
 use crate::random::Random;
-use crate::Result;
 
 /// Points at angle and radius p = sqrt(u) 2 pi, x = cos(p) p + noise u', y = sin(p) p + noise u''; the second
 /// arm is the first rotated by 180 degrees. u, u' and u'' are uniform in [0, 1).
@@ -34,9 +34,9 @@ impl Spirals {
         let first_arm = samples / 2;
         let points = (0..samples)
             .map(|index| {
-                let p = random.uniform().sqrt() * std::f64::consts::TAU;
-                let x = p.cos() * p + noise * random.uniform();
-                let y = p.sin() * p + noise * random.uniform();
+                let p = libm::sqrt(random.uniform()) * std::f64::consts::TAU;
+                let x = libm::cos(p) * p + noise * random.uniform();
+                let y = libm::sin(p) * p + noise * random.uniform();
                 let (sign, label) = if index < first_arm { (1.0, 0) } else { (-1.0, 1) };
                 ([(sign * x) as f32, (sign * y) as f32], label)
             })

@@ -1,21 +1,27 @@
 //! Twin of evaluate.wgsl.
 
+use crate::spec::Loss;
+
 /// Cross-entropy of one sample in nats, and whether its label is the first highest logit.
 pub fn evaluate_sample(logits: &[f64], label: u32) -> (f64, bool) {
-    if let [z] = logits {
-        // softplus(z) - y z
-        let loss = z.max(0.0) + (-z.abs()).exp().ln_1p() - f64::from(label) * z;
-        return (loss, (*z > 0.0) == (label == 1));
-    }
-    let mut best = 0;
-    for (unit, z) in logits.iter().enumerate() {
-        if *z > logits[best] {
-            best = unit;
+    match Loss::for_units(logits.len()) {
+        Loss::BinaryCrossEntropy => {
+            // softplus(z) - y z
+            let z = logits[0];
+            (z.max(0.0) + (-z.abs()).exp().ln_1p() - f64::from(label) * z, (z > 0.0) == (label == 1))
+        }
+        Loss::CrossEntropy => {
+            let mut best = 0;
+            for (unit, z) in logits.iter().enumerate() {
+                if *z > logits[best] {
+                    best = unit;
+                }
+            }
+            let highest = logits[best];
+            let total: f64 = logits.iter().map(|z| (z - highest).exp()).sum();
+            (total.ln() + highest - logits[label as usize], best == label as usize)
         }
     }
-    let highest = logits[best];
-    let total: f64 = logits.iter().map(|z| (z - highest).exp()).sum();
-    (total.ln() + highest - logits[label as usize], best == label as usize)
 }
 
 /// Loss sum and hits over the samples; `logits` is (outputs, samples).

@@ -1,5 +1,7 @@
 //! Twin of loss.wgsl.
 
+use crate::spec::Loss;
+
 /// output - target of every output unit: (outputs, samples). One unit is a sigmoid, more are a softmax.
 pub fn loss(logits: &[f64], labels: &[u32]) -> Vec<f64> {
     let samples = labels.len();
@@ -7,15 +9,16 @@ pub fn loss(logits: &[f64], labels: &[u32]) -> Vec<f64> {
     let mut deltas = vec![0.0; logits.len()];
     for (sample, &label) in labels.iter().enumerate() {
         let z = |unit: usize| logits[unit * samples + sample];
-        if units == 1 {
-            deltas[sample] = sigmoid(z(0)) - f64::from(label);
-            continue;
-        }
-        let highest = (0..units).map(z).fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = (0..units).map(|unit| (z(unit) - highest).exp()).sum();
-        for unit in 0..units {
-            let target = f64::from(u8::from(unit == label as usize));
-            deltas[unit * samples + sample] = (z(unit) - highest).exp() / total - target;
+        match Loss::for_units(units) {
+            Loss::BinaryCrossEntropy => deltas[sample] = sigmoid(z(0)) - f64::from(label),
+            Loss::CrossEntropy => {
+                let highest = (0..units).map(z).fold(f64::NEG_INFINITY, f64::max);
+                let total: f64 = (0..units).map(|unit| (z(unit) - highest).exp()).sum();
+                for unit in 0..units {
+                    let target = f64::from(u8::from(unit == label as usize));
+                    deltas[unit * samples + sample] = (z(unit) - highest).exp() / total - target;
+                }
+            }
         }
     }
     deltas

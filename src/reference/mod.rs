@@ -18,6 +18,8 @@ pub mod select;
 pub mod step;
 pub mod update;
 
+pub use crate::rounding::gamma;
+
 /// A sum in f64, and the sum of its terms' magnitudes, which scales the error bound of the same sum in f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sum {
@@ -33,11 +35,4 @@ impl Sum {
         self.value += term;
         self.magnitude += term.abs();
     }
-}
-
-/// gamma_n = n u / (1 - n u) with u = 2^-24: the relative forward error that n roundings to f32 can pile up
-/// (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1).
-pub fn gamma(roundings: usize) -> f64 {
-    let nu = roundings as f64 * 2f64.powi(-24);
-    nu / (1.0 - nu)
 }

@@ -6,8 +6,8 @@ use super::loss::loss;
 use super::update::update;
 use crate::dataset::Samples;
 use crate::model::{AdaptiveBatchSizes, Model};
-use crate::network::NetworkSpec;
 use crate::settings::ReplicaSettings;
+use crate::spec::NetworkSpec;
 
 /// One network in training.
 #[derive(Debug, Clone)]
@@ -155,13 +155,7 @@ impl Training {
 
     /// Values of a model's replica in the order of [`Self::parameters`].
     pub fn flatten(model: &Model, replica: usize) -> Vec<Vec<f64>> {
-        Self::new(
-            model,
-            replica,
-            ReplicaSettings { seed: 0, optimizer: crate::Optimizer::Sgd, learning_rate: 1.0, epsilon: 0.0 },
-            to_f32,
-        )
-        .parameters
+        Self::new(model, replica, ReplicaSettings::default(), to_f32).parameters
     }
 
     /// Adaptive batch sizes of a replica in the order of [`Self::counts`].

@@ -28,7 +28,7 @@ pub fn refuses(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
     let (errors, others): (Vec<&str>, Vec<&str>) = stderr.lines().partition(|line| line.starts_with("error: "));
     let is_announcement = |line: &&str| {
-        ["adapter ", "data ", "network ", "folder ", "kernels "].iter().any(|word| line.starts_with(word))
+        ["device ", "data ", "network ", "folder ", "chunks ", "kernels "].iter().any(|word| line.starts_with(word))
     };
     assert_eq!(errors.len(), 1, "{arguments}: {stderr}");
     assert!(others.iter().all(is_announcement), "{arguments}: {stderr}");

@@ -1,4 +1,4 @@
-use asgd::kernels::ACTIVITY;
+use asgd::gpu::kernels::ACTIVITY;
 use asgd::reference::activity::activity;
 
 use crate::fixture::{cases, many_workgroups, variants, Fixture};

@@ -1,5 +1,5 @@
-use asgd::kernels::COUNT;
-use asgd::network::InputFormat;
+use asgd::gpu::kernels::COUNT;
+use asgd::gpu::layout::InputFormat;
 use asgd::reference::count::count;
 
 use crate::fixture::{cases, many_workgroups, variants, Case, Fixture};

@@ -1,4 +1,4 @@
-use asgd::kernels::DELTA;
+use asgd::gpu::kernels::DELTA;
 use asgd::reference::delta::delta;
 use asgd::reference::gather::mask;
 

@@ -1,4 +1,4 @@
-use asgd::kernels::DIVERGENCE;
+use asgd::gpu::kernels::DIVERGENCE;
 use asgd::reference::divergence::divergence;
 
 use crate::fixture::{cases, many_workgroups, variants, Fixture, POISON};

@@ -1,5 +1,5 @@
-use asgd::kernels::EVALUATE;
-use asgd::network::Batch;
+use asgd::gpu::kernels::EVALUATE;
+use asgd::gpu::layout::Batch;
 use asgd::reference::evaluate::evaluate_sample;
 use asgd::reference::{gamma, Sum};
 

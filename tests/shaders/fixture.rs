@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
 use asgd::dataset::{Inputs, Samples};
-use asgd::dispatch::Dispatch;
-use asgd::kernels::{Kernel, Pipeline, Variant};
-use asgd::network::{Batch, InputFormat, Layer, Network};
+use asgd::gpu::dispatch::Dispatch;
+use asgd::gpu::kernels::{Kernel, Pipeline, Variant};
+use asgd::gpu::layout::{Batch, InputFormat, Layer, Network};
+use asgd::gpu::Gpu;
 use asgd::reference::select::select;
 use asgd::reference::{gamma, gather, Sum};
-use asgd::{Gpu, Model, NetworkSpec};
+use asgd::{Model, NetworkSpec};
 use wgpu::BufferUsages;
 
 /// What outputs and scratch hold before a kernel runs: as a float it is NaN, as an integer no possible count.

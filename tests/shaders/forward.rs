@@ -1,5 +1,5 @@
-use asgd::kernels::FORWARD;
-use asgd::network::{Batch, Layer};
+use asgd::gpu::kernels::FORWARD;
+use asgd::gpu::layout::{Batch, Layer};
 use asgd::reference::forward::{forward, relu};
 use asgd::reference::gather::mask;
 

@@ -1,5 +1,6 @@
-use asgd::kernels::GATHER;
-use asgd::network::{Batch, InputFormat};
+use asgd::gpu::buffers::padded_bytes;
+use asgd::gpu::kernels::GATHER;
+use asgd::gpu::layout::{Batch, InputFormat};
 use asgd::reference::gather::{gather, mask};
 
 use crate::fixture::{cases, samples, variants, Fixture, Numbers, POISON};
@@ -17,7 +18,7 @@ fn equals_its_twin() {
         let value_words = if case.inputs == InputFormat::U8 { 1 } else { 4 };
         let quads = steps * replicas * rows * fixture.quads as usize;
         for variant in variants(case.inputs) {
-            let data: Vec<u32> = bytemuck::pod_collect_to_vec(&set.padded_bytes());
+            let data: Vec<u32> = bytemuck::pod_collect_to_vec(&padded_bytes(&set));
             let (poisoned_inputs, poisoned_masks) = (vec![POISON; quads * value_words], vec![POISON; quads / 8]);
             let storage = [&data[..], &indices, &poisoned_inputs, &poisoned_masks];
             let batch = Batch { steps: steps as u32, sample_count: 50, ..fixture.batch(0) };

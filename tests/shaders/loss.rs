@@ -1,4 +1,4 @@
-use asgd::kernels::LOSS;
+use asgd::gpu::kernels::LOSS;
 use asgd::reference::gather::mask;
 use asgd::reference::loss::loss;
 use asgd::reference::{gamma, Sum};

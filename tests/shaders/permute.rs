@@ -1,5 +1,5 @@
-use asgd::kernels::PERMUTE;
-use asgd::network::{Batch, InputFormat, ReplicaColumns};
+use asgd::gpu::kernels::PERMUTE;
+use asgd::gpu::layout::{Batch, InputFormat, ReplicaColumns};
 use asgd::reference::permute::permute;
 
 use crate::fixture::{cases, many_workgroups, variants, Fixture, POISON};

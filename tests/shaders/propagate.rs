@@ -1,6 +1,6 @@
 //! The fused kernel against the staged ones: the same functions, so the same numbers to rounding.
 
-use asgd::kernels::PROPAGATE;
+use asgd::gpu::kernels::PROPAGATE;
 use asgd::reference::delta::delta;
 use asgd::reference::gather::mask;
 

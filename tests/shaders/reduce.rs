@@ -1,5 +1,5 @@
-use asgd::kernels::{REDUCE, REDUCE_UPDATE};
-use asgd::network::ReplicaColumns;
+use asgd::gpu::kernels::{REDUCE, REDUCE_UPDATE};
+use asgd::gpu::layout::ReplicaColumns;
 use asgd::reference::reduce::{reduce, Reduction};
 use asgd::reference::update::update;
 use asgd::reference::Sum;
@@ -82,7 +82,7 @@ fn with_update_equals_its_twins() {
         let settings: Vec<ReplicaSettings> = (0..case.replicas)
             .map(|replica| ReplicaSettings {
                 seed: 0,
-                optimizer: if replica % 2 == 0 { Optimizer::Asgd } else { Optimizer::Sgd },
+                optimizer: if replica % 2 == 0 { Optimizer::ASGD } else { Optimizer::SGD },
                 learning_rate: 0.1 * (1 + replica % 3) as f32,
                 epsilon: [0.0, 1e-8, 1.0][replica / 2 % 3],
             })

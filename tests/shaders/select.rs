@@ -1,5 +1,5 @@
-use asgd::kernels::SELECT;
-use asgd::network::{Batch, InputFormat};
+use asgd::gpu::kernels::SELECT;
+use asgd::gpu::layout::{Batch, InputFormat};
 use asgd::reference::select::select;
 
 use crate::fixture::{cases, variants, Case, Fixture, Numbers, POISON};

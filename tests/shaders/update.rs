@@ -1,5 +1,5 @@
-use asgd::kernels::UPDATE;
-use asgd::network::{InputFormat, ReplicaColumns};
+use asgd::gpu::kernels::UPDATE;
+use asgd::gpu::layout::{InputFormat, ReplicaColumns};
 use asgd::reference::update::update;
 use asgd::reference::{gamma, Sum};
 use asgd::{Optimizer, ReplicaSettings};
@@ -11,7 +11,7 @@ pub fn columns(settings: &ReplicaSettings) -> ReplicaColumns {
     ReplicaColumns {
         seed_low: settings.seed as u32,
         seed_high: (settings.seed >> 32) as u32,
-        optimizer: u32::from(settings.optimizer == Optimizer::Asgd),
+        optimizer: u32::from(settings.optimizer == Optimizer::ASGD),
         learning_rate: settings.learning_rate,
         epsilon: settings.epsilon,
         pad: [0; 3],
@@ -45,10 +45,10 @@ fn check(case: &Case) {
         counts.iter().map(|&count| if count == 0 { 0.0 } else { numbers.signed() * count as f32 }).collect();
     for variant in variants(InputFormat::U8) {
         for (optimizer, learning_rate, epsilon) in [
-            (Optimizer::Asgd, 0.01, 1e-8),
-            (Optimizer::Asgd, 0.5, 0.0),
-            (Optimizer::Asgd, 1.0, 1.0),
-            (Optimizer::Sgd, 0.1, 1e-8),
+            (Optimizer::ASGD, 0.01, 1e-8),
+            (Optimizer::ASGD, 0.5, 0.0),
+            (Optimizer::ASGD, 1.0, 1.0),
+            (Optimizer::SGD, 0.1, 1e-8),
         ] {
             let settings = ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon };
             let columns = vec![columns(&settings); case.replicas];

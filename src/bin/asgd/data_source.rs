@@ -65,10 +65,10 @@ fn has_extension(dataset: &str, wanted: &str) -> bool {
     Path::new(dataset).extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }
 
-/// The data set of this name. `outputs` of the network that it is for, if there is one already.
-pub fn open_dataset(name: &str, args: &DataArgs, outputs: Option<usize>) -> Result<Dataset> {
+/// The data set of this name. `known_classes` are those of the network that it is for, if there is one already.
+pub fn open_dataset(name: &str, args: &DataArgs, known_classes: Option<usize>) -> Result<Dataset> {
     let DataArgs { samples, factor, data_seed: seed, .. } = *args;
-    let classes = args.classes.or(outputs.map(|outputs| outputs.max(2))).unwrap_or(10);
+    let classes = args.classes.or(known_classes).unwrap_or(10);
     match name {
         "circles" => Ok(Circles { samples, factor, noise: args.noise.unwrap_or(0.1), seed }.dataset()?),
         "spirals" => Ok(Spirals { samples, noise: args.noise.unwrap_or(0.5), seed }.dataset()?),

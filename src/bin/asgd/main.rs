@@ -73,7 +73,7 @@ enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
-    /// List the adapters, their limits, and which one would be used.
+    /// List the devices, their limits, and which one would be used.
     Devices(DevicesArgs),
 }
 
@@ -90,7 +90,7 @@ Examples:
 
 fn main() -> ExitCode {
     // Mesa's device-select layer looks for a Wayland display and complains on stderr where there is none, as in
-    // containers. This program chooses its adapter itself. (No thread runs yet; set_var is safe in edition 2021.)
+    // containers. This program chooses its device itself. (No thread runs yet; set_var is safe in edition 2021.)
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         std::env::set_var("NODEVICE_SELECT", "1");
     }

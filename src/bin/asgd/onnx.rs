@@ -1,7 +1,7 @@
 //! ONNX: the part of its protocol buffers (onnx.proto3, IR version 8, operators version 13) that a fully connected
 //! network needs.
 
-use asgd::Model;
+use asgd::{Activation, Loss, Model};
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
@@ -144,11 +144,17 @@ pub fn encode(model: &Model) -> Vec<u8> {
         value = sum;
         if layer < last {
             let activation = format!("a.{layer}");
-            graph.node.push(node("Relu", vec![value], &activation, Vec::new()));
+            let operator = match spec.activation() {
+                Activation::Relu => "Relu",
+            };
+            graph.node.push(node(operator, vec![value], &activation, Vec::new()));
             value = activation;
         }
     }
-    let operator = if spec.outputs() == 1 { "Sigmoid" } else { "Softmax" };
+    let operator = match spec.loss() {
+        Loss::BinaryCrossEntropy => "Sigmoid",
+        Loss::CrossEntropy => "Softmax",
+    };
     graph.node.push(node(operator, vec![value], "probabilities", Vec::new()));
     graph.input = vec![matrix("input", spec.inputs())];
     graph.output = vec![matrix("logits", spec.outputs()), matrix("probabilities", spec.outputs())];

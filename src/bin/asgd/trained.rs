@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use asgd::{Dataset, Error, Gpu, Model};
+use anyhow::{Context, Result};
+use asgd::{Dataset, Device, Error, Loss, Model};
 use clap::Args;
 
 use crate::data_source::{open_dataset, DataArgs};
@@ -19,30 +19,18 @@ pub struct ModelAndData {
     pub dataset: String,
     #[command(flatten)]
     pub data: DataArgs,
-    /// Use the adapter whose name contains NAME.
-    #[arg(long, value_name = "NAME")]
-    pub adapter: Option<String>,
+    /// Use the device whose name contains NAME.
+    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
+    pub device: Option<String>,
 }
 
-/// Opens model, data and adapter, in this order: a mistake is found before anything slow.
-pub fn open(args: &ModelAndData) -> Result<(Model, Dataset, Gpu)> {
+/// Opens model, data and device, in this order: a mistake is found before anything slow.
+pub fn open(args: &ModelAndData) -> Result<(Model, Dataset, Device)> {
     let model = Model::load(&args.model)?;
     let spec = model.spec();
-    let dataset = open_dataset(&args.dataset, &args.data, Some(spec.outputs()))?.relabelled(&model.class_names)?;
-    if spec.inputs() != dataset.features() || spec.outputs() != dataset.output_units() {
-        let problem = format!(
-            "{} has {} inputs and {} outputs, but {} has {} features and {} classes ({} outputs)",
-            args.model.display(),
-            spec.inputs(),
-            spec.outputs(),
-            dataset.name,
-            dataset.features(),
-            dataset.classes,
-            dataset.output_units()
-        );
-        return Err(Error::Setting { setting: "MODEL and DATA", problem }.into());
-    }
-    Ok((model, dataset, Gpu::new(args.adapter.as_deref())?))
+    let dataset = open_dataset(&args.dataset, &args.data, Some(spec.classes()))?.relabelled(&model.class_names)?;
+    dataset.check_fits(spec).with_context(|| args.model.display().to_string())?;
+    Ok((model, dataset, Device::open(args.device.as_deref())?))
 }
 
 /// One network of a model.
@@ -62,19 +50,23 @@ pub fn class_name(names: &[String], class: usize) -> String {
     names.get(class).cloned().unwrap_or_else(|| class.to_string())
 }
 
-/// The class of the highest logit, the first of equal ones, and its probability. One logit is a sigmoid's.
-pub fn classify(logits: &[f32]) -> (usize, f64) {
-    if let [z] = logits {
-        let z = f64::from(*z);
-        let probability = 1.0 / (1.0 + (-z.abs()).exp());
-        return (usize::from(z > 0.0), probability);
-    }
-    let mut class = 0;
-    for (index, z) in logits.iter().enumerate() {
-        if *z > logits[class] {
-            class = index;
+/// The class that the logits of a sample say, and its probability. Of equal logits the first counts.
+pub fn classify(loss: Loss, logits: &[f32]) -> (usize, f64) {
+    match loss {
+        Loss::BinaryCrossEntropy => {
+            let z = f64::from(logits[0]);
+            let probability = 1.0 / (1.0 + (-z.abs()).exp());
+            (usize::from(z > 0.0), probability)
+        }
+        Loss::CrossEntropy => {
+            let mut class = 0;
+            for (index, z) in logits.iter().enumerate() {
+                if *z > logits[class] {
+                    class = index;
+                }
+            }
+            let total: f64 = logits.iter().map(|z| f64::from(z - logits[class]).exp()).sum();
+            (class, 1.0 / total)
         }
     }
-    let total: f64 = logits.iter().map(|z| f64::from(z - logits[class]).exp()).sum();
-    (class, 1.0 / total)
 }

@@ -1,50 +1,45 @@
 //! `asgd devices`
 
 use anyhow::Result;
-use asgd::gpu::{devices, kind};
-use asgd::Gpu;
+use asgd::Device;
 use clap::Args;
 use serde_json::json;
 
+use crate::console::print_line;
+
 #[derive(Debug, Args)]
 pub struct DevicesArgs {
-    /// Use the adapter whose name contains NAME.
-    #[arg(long, value_name = "NAME")]
-    pub adapter: Option<String>,
+    /// Use the device whose name contains NAME.
+    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
+    pub device: Option<String>,
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 pub fn run(args: &DevicesArgs) -> Result<()> {
-    let chosen = Gpu::new(args.adapter.as_deref())?;
+    let chosen = Device::open(args.device.as_deref())?;
+    let list = Device::list();
     if args.json {
-        let list: Vec<_> = devices()
-            .iter()
-            .map(|device| {
-                json!({
-                    "name": device.info.name,
-                    "kind": kind(&device.info),
-                    "backend": format!("{:?}", device.info.backend),
-                    "driver": format!("{} {}", device.info.driver, device.info.driver_info),
-                    "max_storage_buffer_binding_size": device.limits.max_storage_buffer_binding_size,
-                    "max_buffer_size": device.limits.max_buffer_size,
-                    "subgroup_sizes": [device.info.subgroup_min_size, device.info.subgroup_max_size],
-                    "used": device.info == *chosen.info(),
-                })
-            })
-            .collect();
-        println!("{}", json!({ "devices": list }));
-        return Ok(());
+        let described = list.iter().map(|(info, limits)| {
+            let mut device = json!(info);
+            device["driver"] = json!(format!("{} {}", info.driver, info.driver_info));
+            device["max_storage_buffer_binding_size"] = json!(limits.max_storage_buffer_binding_size);
+            device["max_buffer_size"] = json!(limits.max_buffer_size);
+            device["subgroup_sizes"] = json!(limits.subgroup_sizes);
+            device["used"] = json!(*info == chosen.info());
+            device
+        });
+        return print_line(&json!({ "devices": described.collect::<Vec<_>>() }).to_string());
     }
-    for device in devices() {
-        let mark = if device.info == *chosen.info() { '*' } else { ' ' };
-        println!("{mark} {} ({})", device.info.name, kind(&device.info));
-        println!("    driver           {:?}, {} {}", device.info.backend, device.info.driver, device.info.driver_info);
-        println!("    largest binding  {} MiB", device.limits.max_storage_buffer_binding_size >> 20);
-        println!("    largest buffer   {} MiB", device.limits.max_buffer_size >> 20);
-        println!("    subgroups        {} to {} lanes", device.info.subgroup_min_size, device.info.subgroup_max_size);
+    for (info, limits) in &list {
+        let mark = if *info == chosen.info() { '*' } else { ' ' };
+        print_line(&format!("{mark} {} ({})", info.name, info.kind))?;
+        print_line(&format!("    driver           {}, {} {}", info.backend, info.driver, info.driver_info))?;
+        print_line(&format!("    largest binding  {} MiB", limits.max_storage_buffer_binding_size >> 20))?;
+        print_line(&format!("    largest buffer   {} MiB", limits.max_buffer_size >> 20))?;
+        let [fewest, most] = limits.subgroup_sizes;
+        print_line(&format!("    subgroups        {fewest} to {most} lanes"))?;
     }
-    println!("Used (*): {}", chosen.describe());
-    Ok(())
+    print_line(&format!("Used (*): {}", chosen.describe()))
 }

@@ -10,9 +10,9 @@ use crate::statistics::Summary;
 use crate::table::{Cell, Table};
 use crate::trained::{class_name, classify, open, ModelAndData};
 
-/// Part of a data set.
+/// Which samples of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Part {
+pub enum Samples {
     Train,
     Test,
     All,
@@ -28,27 +28,27 @@ pub struct EvaluateArgs {
     pub input: ModelAndData,
     /// Which samples.
     #[arg(long, value_enum, default_value = "test")]
-    pub split: Part,
+    pub split: Samples,
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let (model, dataset, gpu) = open(&args.input)?;
-    let (samples, part) = match args.split {
-        Part::Train => (dataset.train.clone(), "training set"),
-        Part::Test => (dataset.test.clone(), "test set"),
-        Part::All => (dataset.all(), "training and test set"),
+    let (model, dataset, device) = open(&args.input)?;
+    let (samples, which) = match args.split {
+        Samples::Train => (dataset.train.clone(), "training set"),
+        Samples::Test => (dataset.test.clone(), "test set"),
+        Samples::All => (dataset.all(), "training and test set"),
     };
-    let mut predictor = Predictor::new(&gpu, &model, &samples)?;
+    let mut predictor = Predictor::new(&device, &model, &samples)?;
     let evaluations = predictor.evaluate()?;
     let units = model.spec().outputs();
-    let classes = units.max(2);
+    let classes = model.spec().classes();
     let mut confusion = vec![vec![0u64; classes]; classes];
     for (index, logits) in predictor.logits()?.chunks_exact(units).enumerate() {
         let truth = samples.labels()[index % samples.len()] as usize;
-        confusion[truth][classify(logits).0] += 1;
+        confusion[truth][classify(model.spec().loss(), logits).0] += 1;
     }
     let name = |class| class_name(&model.class_names, class);
     let loss = Summary::of(evaluations.iter().map(|evaluation| evaluation.loss));
@@ -74,7 +74,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         _ => format!("{:.4} ± {:.4}", summary.mean, summary.deviation),
     };
     let replicas = if model.replicas() > 1 { format!(", {} replicas", model.replicas()) } else { String::new() };
-    print_line(&format!("{}, {part}: {} samples{replicas}", dataset.name, samples.len()))?;
+    print_line(&format!("{}, {which}: {} samples{replicas}", dataset.name, samples.len()))?;
     print_line(&format!("accuracy {}, loss {}\n", shown(accuracy), shown(loss)))?;
     let mut table = Table::new("classes", "", &["class", "precision", "recall", "samples"]);
     for (class, counts) in confusion.iter().enumerate() {

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use asgd::{
-    Activity, Evaluation, Model, NetworkSpec, Optimizer, Order, Predictor, ReplicaSettings, TrainSettings, Trainer,
-};
+use asgd::{Activity, Evaluation, Model, NetworkSpec, Order, Predictor, ReplicaSettings, TrainSettings, Trainer};
 use clap::Args;
 use serde_json::{json, Value};
 
@@ -40,24 +38,23 @@ pub struct InspectArgs {
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
-    let (model, dataset, gpu) = open(&args.input)?;
+    let (model, dataset, device) = open(&args.input)?;
     let spec = model.spec().clone();
-    let mut predictor = Predictor::new(&gpu, &model, &dataset.train)?;
+    let mut predictor = Predictor::new(&device, &model, &dataset.train)?;
     let evaluations = predictor.evaluate()?;
     let activations =
         (0..spec.layers().len()).map(|layer| predictor.outputs(layer)).collect::<asgd::Result<Vec<_>>>()?;
 
     // Steps that move nothing, for their counts.
     let batch_size = args.batch_size.min(dataset.train.len());
-    let replica = ReplicaSettings { seed: 0, optimizer: Optimizer::Asgd, learning_rate: 0.0, epsilon: 1.0 };
-    let settings =
-        TrainSettings { batch_size, order: Order::Sequential, replicas: vec![replica; model.replicas()], form: None };
-    let mut trainer = Trainer::new(&gpu, &dataset, &model, settings)?;
+    let replica = ReplicaSettings { learning_rate: 0.0, ..Default::default() };
+    let settings = TrainSettings { batch_size, order: Order::Sequential, replicas: vec![replica; model.replicas()] };
+    let mut trainer = Trainer::new(&device, &dataset, &model, settings)?;
     let batches = args.batches.min((dataset.train.len() / batch_size) as u64);
     let mut counts: Vec<Vec<f64>> = vec![Vec::new(); spec.layers().len()];
     for _ in 0..batches {
         trainer.train(1)?;
-        if let Some(batch) = trainer.adaptive_batch_sizes()? {
+        if let Some((_, batch)) = trainer.last_reduction()? {
             for (layer, counts) in counts.iter_mut().enumerate() {
                 for replica in 0..model.replicas() {
                     let all = batch.weight(layer, replica).iter().chain(batch.bias(layer, replica));

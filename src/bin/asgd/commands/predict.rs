@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use asgd::dataset::{CsvReader, Inputs, LabelColumn, Samples};
-use asgd::{Error, Gpu, Model, Predictor};
+use asgd::{Device, Error, Model, Predictor};
 use clap::Args;
 
 use crate::trained::{choose, class_name, classify};
@@ -29,9 +29,9 @@ pub struct PredictArgs {
     /// Which network of a model with several, from 0.
     #[arg(long, value_name = "N")]
     pub replica: Option<usize>,
-    /// Use the adapter whose name contains NAME.
-    #[arg(long, value_name = "NAME")]
-    pub adapter: Option<String>,
+    /// Use the device whose name contains NAME.
+    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
+    pub device: Option<String>,
 }
 
 /// Rows that go through the network at once.
@@ -48,7 +48,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         let problem = format!("has {} columns, but the network has {inputs} inputs{hint}", reader.features());
         return Err(Error::Data { path: args.file.clone(), problem }.into());
     }
-    let gpu = Gpu::new(args.adapter.as_deref())?;
+    let device = Device::open(args.device.as_deref())?;
     let mut output = csv::Writer::from_writer(std::io::stdout().lock());
     let refused = || "stdout cannot be written";
     output.write_record(["class", "probability"]).with_context(refused)?;
@@ -61,7 +61,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         }
         // What stands before a mistake is answered before the mistake is reported.
         if !values.is_empty() && (is_end || values.len() == ROWS * inputs) {
-            write_classes(&gpu, &model, std::mem::take(&mut values), &mut output).with_context(refused)?;
+            write_classes(&device, &model, std::mem::take(&mut values), &mut output).with_context(refused)?;
         }
         row?;
         if is_end {
@@ -70,12 +70,12 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     }
 }
 
-fn write_classes(gpu: &Gpu, model: &Model, values: Vec<f32>, output: &mut csv::Writer<impl Write>) -> Result<()> {
+fn write_classes(device: &Device, model: &Model, values: Vec<f32>, output: &mut csv::Writer<impl Write>) -> Result<()> {
     let count = values.len() / model.spec().inputs();
     let samples = Samples::new(model.spec().inputs(), Inputs::F32(values), vec![0; count], 2)?;
-    let logits = Predictor::new(gpu, model, &samples)?.logits()?;
+    let logits = Predictor::new(device, model, &samples)?.logits()?;
     for logits in logits.chunks_exact(model.spec().outputs()) {
-        let (class, probability) = classify(logits);
+        let (class, probability) = classify(model.spec().loss(), logits);
         output.write_record([class_name(&model.class_names, class), probability.to_string()])?;
     }
     Ok(output.flush()?)

@@ -31,14 +31,14 @@ pub struct PruneArgs {
 }
 
 pub fn run(args: &PruneArgs) -> Result<()> {
-    let (model, dataset, gpu) = open(&args.input)?;
+    let (model, dataset, device) = open(&args.input)?;
     let model = choose(&model, &args.input.model, args.replica)?;
     let spec = model.spec();
     let samples = dataset.all();
-    let mut predictor = Predictor::new(&gpu, &model, &samples)?;
+    let mut predictor = Predictor::new(&device, &model, &samples)?;
     let mut nodes = &predictor.evaluate()?[0].nodes[..];
     let mut on_data = pruning::Nodes::new();
-    for &width in &spec.widths()[1..spec.widths().len() - 1] {
+    for &width in spec.hidden() {
         let (layer, rest) = nodes.split_at(width);
         on_data.push(layer.iter().map(|&node| node == Activity::Never).collect());
         nodes = rest;
@@ -53,7 +53,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let pruned = pruning::without(&model, 0, &on_data)?;
     // The proof: the same logits on every sample, signs of zero aside.
     let before = predictor.logits()?;
-    let after = Predictor::new(&gpu, &pruned, &samples)?.logits()?;
+    let after = Predictor::new(&device, &pruned, &samples)?.logits()?;
     let differing =
         before.iter().zip(&after).filter(|(a, b)| a.to_bits() != b.to_bits() && !(**a == 0.0 && **b == 0.0)).count();
     if differing > 0 {

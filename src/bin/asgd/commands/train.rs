@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context, Result};
-use asgd::gpu::spread_over_cores;
-use asgd::{Dataset, Error, Gpu, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
+use asgd::{Dataset, Device, Error, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
 use clap::Parser;
 use indicatif::ProgressBar;
 use serde_json::{json, Value};
@@ -80,7 +79,7 @@ pub struct TrainArgs {
         "epochs", "steps", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed"])]
     pub resume: Option<PathBuf>,
-    /// Resume on another adapter or driver than the run was started on; the last bits may then differ.
+    /// Resume on another device or driver than the run was started on; the last bits may then differ.
     #[arg(long, requires = "resume")]
     pub force: bool,
 
@@ -90,9 +89,9 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub data: DataArgs,
 
-    /// Use the adapter whose name contains NAME.
-    #[arg(long, value_name = "NAME")]
-    pub adapter: Option<String>,
+    /// Use the device whose name contains NAME.
+    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
+    pub device: Option<String>,
     /// Print nothing but errors (and the line of --json).
     #[arg(long, short)]
     pub quiet: bool,
@@ -109,11 +108,11 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     interrupt::install();
     match &args.resume {
         Some(path) => {
-            let opening = Opening::Resume { any_adapter: args.force };
+            let opening = Opening::Resume { any_device: args.force };
             let path = std::path::absolute(path)?;
             let earlier = arguments(&path)?;
-            let adapter = args.adapter.clone().or(earlier.adapter);
-            train(&TrainArgs { adapter, quiet: args.quiet, json: args.json, ..earlier }, path, opening)
+            let device = args.device.clone().or(earlier.device);
+            train(&TrainArgs { device, quiet: args.quiet, json: args.json, ..earlier }, path, opening)
         }
         None => {
             let path = args.out.clone().unwrap_or_else(|| folder::free(&short_name(&args.dataset)));
@@ -142,8 +141,7 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
 
 fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     let start = Instant::now();
-    spread_over_cores(args.replicas);
-    // Settings first, then data, then the GPU: nothing is written before all three are sound.
+    // Settings first, then data, then the device: nothing is written before all three are sound.
     folder::check(&path)?;
     let from_file = match &args.init {
         Init::File(path) => Some(Model::load(path)?),
@@ -152,17 +150,17 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     let class_names = from_file.as_ref().map_or(&[][..], |model| &model.class_names);
     let from_file = from_file.as_ref().map(Model::spec);
     let dataset =
-        open_dataset(&args.dataset, &args.data, from_file.map(NetworkSpec::outputs))?.relabelled(class_names)?;
+        open_dataset(&args.dataset, &args.data, from_file.map(NetworkSpec::classes))?.relabelled(class_names)?;
     let spec = network(args, &dataset, from_file)?;
     let replicas = replica_settings(args)?;
     let schedule = Schedule::new(args, &dataset)?;
     let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
     let mut initial = args.init.model(&spec, &seeds)?;
     initial.class_names = dataset.class_names.clone();
-    let gpu = Gpu::new(args.adapter.as_deref())?;
+    let device = Device::open(args.device.as_deref())?;
 
     let report = Reporter { quiet: args.quiet };
-    report.line(&format!("adapter  {}", gpu.describe()));
+    report.line(&format!("device   {}", device.describe()));
     report.line(&format!(
         "data     {}: {} training and {} test samples, {} features, {} classes",
         dataset.name,
@@ -181,13 +179,13 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
         replicas[0].learning_rate
     ));
 
-    let settings = identity(args, &gpu, &dataset, &initial, &replicas, &schedule)?;
+    let settings = identity(args, &device, &dataset, &initial, &replicas, &schedule)?;
     let folder = Folder::open(path, &settings, opening)?;
     let training = Training {
         name: "replicas",
         dataset: &dataset,
         initial,
-        settings: TrainSettings { batch_size: args.batch_size, order: args.order, replicas, form: None },
+        settings: TrainSettings { batch_size: args.batch_size, order: args.order, replicas },
         steps: schedule.steps,
         evaluate_every: schedule.evaluate_every,
         save: match args.checkpoint_every {
@@ -197,7 +195,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     };
     let mut observer =
         Watch { report: &report, folder: &folder, spec: &spec, steps_per_epoch: schedule.steps_per_epoch };
-    let trained = match training.run(&gpu, &folder, &report, &mut observer) {
+    let trained = match training.run(&device, &folder, &report, &mut observer) {
         Ok(trained) => trained,
         Err(error) if interrupt::requested() => {
             bail!("{error:#}; go on with: asgd train --resume {}", folder.path().display())
@@ -335,19 +333,21 @@ impl Schedule {
 fn network(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<NetworkSpec> {
     let hidden = match (&args.hidden, from_file) {
         (Some(Hidden(widths)), _) => widths.clone(),
-        (None, Some(spec)) => spec.widths()[1..spec.widths().len() - 1].to_vec(),
+        (None, Some(spec)) => spec.hidden().to_vec(),
         (None, None) if is_small(&args.dataset) => vec![10, 10],
         (None, None) => vec![30, 20],
     };
-    let widths = [&[dataset.features()], &hidden[..], &[dataset.output_units()]].concat();
+    // A file may have a softmax for two classes, where a new network gets one sigmoid unit.
+    let outputs = match from_file {
+        Some(spec) if spec.classes() == dataset.classes => spec.outputs(),
+        _ => dataset.output_units(),
+    };
+    let widths = [&[dataset.features()], &hidden[..], &[outputs]].concat();
     Ok(NetworkSpec::new(&widths)?)
 }
 
 fn replica_settings(args: &TrainArgs) -> Result<Vec<ReplicaSettings>> {
-    let learning_rate = args.lr.unwrap_or(match args.optimizer {
-        Optimizer::Asgd => 0.01,
-        Optimizer::Sgd => 0.1,
-    });
+    let learning_rate = args.lr.unwrap_or(args.optimizer.default_learning_rate());
     let last = args.seed.checked_add(args.replicas as u64 - 1);
     if last.is_none() {
         let problem = format!("{} leaves no room for {} replicas", args.seed, args.replicas);
@@ -409,14 +409,13 @@ fn title(args: &TrainArgs, dataset: &Dataset, spec: &NetworkSpec) -> String {
 /// What decides the results, bit for bit; and the arguments, for --resume.
 fn identity(
     args: &TrainArgs,
-    gpu: &Gpu,
+    device: &Device,
     dataset: &Dataset,
     initial: &Model,
     replicas: &[ReplicaSettings],
     schedule: &Schedule,
 ) -> Result<Value> {
-    let info = gpu.info();
-    let initial_sha256: String = Sha256::digest(initial.to_bytes()?).iter().map(|byte| format!("{byte:02x}")).collect();
+    let initial_sha256: String = Sha256::digest(initial.to_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(json!({
         "asgd_version": env!("CARGO_PKG_VERSION"),
         "arguments": { "directory": std::env::current_dir().ok(), "command": args.words },
@@ -443,12 +442,6 @@ fn identity(
             "classes": dataset.classes,
             "sha256": dataset.sha256(),
         },
-        "adapter": {
-            "name": info.name,
-            "kind": asgd::gpu::kind(info),
-            "backend": format!("{:?}", info.backend),
-            "driver": info.driver,
-            "driver_info": info.driver_info,
-        },
+        "device": device.info(),
     }))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use asgd::{Dataset, Error, Gpu, Optimizer};
+use asgd::{Dataset, Device, Error, Gradient, Optimizer};
 use clap::Args;
 use maud::{html, Markup};
 use serde_json::{json, Value};
@@ -22,55 +22,54 @@ pub struct CommonArgs {
     /// Folder of the experiment; what is trained there already is not trained again. [default: runs/experiment-NUMBER]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Use the adapter whose name contains NAME.
-    #[arg(long, value_name = "NAME")]
-    pub adapter: Option<String>,
+    /// Use the device whose name contains NAME.
+    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
+    pub device: Option<String>,
     /// Print nothing but errors.
     #[arg(long, short)]
     pub quiet: bool,
 }
 
 /// Both optimizers, in the order of every table and figure.
-pub const OPTIMIZERS: [Optimizer; 2] = [Optimizer::Asgd, Optimizer::Sgd];
+pub const OPTIMIZERS: [Optimizer; 2] = [Optimizer::ASGD, Optimizer::SGD];
 
 /// As the paper writes them.
 pub fn shown(optimizer: Optimizer) -> &'static str {
-    match optimizer {
-        Optimizer::Asgd => "aSGD",
-        Optimizer::Sgd => "SGD",
+    match optimizer.gradient {
+        Gradient::Effective => "aSGD",
+        Gradient::Mean => "SGD",
     }
 }
 
 pub fn color(optimizer: Optimizer) -> plotters::style::RGBColor {
-    match optimizer {
-        Optimizer::Asgd => BLUE,
-        Optimizer::Sgd => VERMILION,
+    match optimizer.gradient {
+        Gradient::Effective => BLUE,
+        Gradient::Mean => VERMILION,
     }
 }
 
 /// What an experiment works with.
 pub struct Bench {
-    pub gpu: Gpu,
+    pub device: Device,
     pub folder: Folder,
     pub report: Reporter,
 }
 
 impl Bench {
-    /// Opens adapter and folder. Whatever decides the results is in the settings.
+    /// Opens device and folder. Whatever decides the results is in the settings.
     pub fn open(number: u32, common: &CommonArgs, data: &[&Dataset], own: Value) -> Result<Self> {
-        let gpu = Gpu::new(common.adapter.as_deref())?;
-        let info = gpu.info();
+        let device = Device::open(common.device.as_deref())?;
         let settings = json!({
             "experiment": number,
             "asgd_version": env!("CARGO_PKG_VERSION"),
-            "adapter": { "name": info.name, "driver": info.driver, "driver_info": info.driver_info },
+            "device": device.info(),
             "data": data.iter().map(|data| json!({ "name": data.name, "sha256": data.sha256() })).collect::<Vec<_>>(),
             "settings": own,
         });
         let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
         let folder = Folder::open(path, &settings, Opening::GoOn)?;
         let report = Reporter { quiet: common.quiet };
-        report.line(&format!("adapter  {}", gpu.describe()));
+        report.line(&format!("device   {}", device.describe()));
         for data in data {
             report.line(&format!(
                 "data     {}: {} training and {} test samples",
@@ -80,7 +79,7 @@ impl Bench {
             ));
         }
         report.line(&format!("folder   {}; interrupted, the same command goes on there", folder.path().display()));
-        Ok(Self { gpu, folder, report })
+        Ok(Self { device, folder, report })
     }
 
     /// The end of an experiment: where to look.
@@ -101,16 +100,16 @@ impl Bench {
             return Ok(());
         }
         print_line(&format!(
-            "the paper's size: {command}; about {} on this adapter ({:.1} us a step of a replica, as measured, with evaluations)",
+            "the paper's size: {command}; about {} on this device ({:.1} us a step of a replica, as measured, with evaluations)",
             duration(replica_steps * seconds_per_replica_step),
             seconds_per_replica_step * 1e6
         ))
     }
 }
 
-/// The adapter, for a report.
-pub fn adapter_line(gpu: &Gpu) -> Markup {
-    html! { p { "Trained on " (gpu.info().name) ", driver " (gpu.info().driver) " " (gpu.info().driver_info) ", by asgd " (env!("CARGO_PKG_VERSION")) "." } }
+/// The device, for a report.
+pub fn device_line(device: &Device) -> Markup {
+    html! { p { "Trained on " (device.info().name) ", driver " (device.info().driver) " " (device.info().driver_info) ", by asgd " (env!("CARGO_PKG_VERSION")) "." } }
 }
 
 /// Refuses seeds that leave no room for the replicas.

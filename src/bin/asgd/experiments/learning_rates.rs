@@ -9,7 +9,7 @@ use clap::Args;
 use maud::html;
 use serde_json::json;
 
-use super::bench::{adapter_line, check_seed, scientific, shown, Bench, CommonArgs};
+use super::bench::{check_seed, device_line, scientific, shown, Bench, CommonArgs};
 use super::claims::{self, Verdict};
 use super::report::Report;
 use crate::data_source::open_known;
@@ -67,17 +67,17 @@ const fn row(optimizer: Optimizer, learning_rate: f32, values: [(f64, f64); 4]) 
 }
 
 const PAPER: [PaperRow; 11] = [
-    row(Optimizer::Asgd, 0.001, [(0.9464, 0.0055), (0.1774, 0.0194), (0.9372, 0.0044), (0.2253, 0.0172)]),
-    row(Optimizer::Asgd, 0.003, [(0.9645, 0.0033), (0.1189, 0.0117), (0.9488, 0.0027), (0.1965, 0.0126)]),
-    row(Optimizer::Asgd, 0.005, [(0.9652, 0.0039), (0.1168, 0.0135), (0.9498, 0.0034), (0.1922, 0.0164)]),
-    row(Optimizer::Asgd, 0.01, [(0.9662, 0.0032), (0.1135, 0.0102), (0.9493, 0.0029), (0.1937, 0.0112)]),
-    row(Optimizer::Sgd, 0.001, [(0.8137, 0.0438), (0.5859, 0.1174), (0.8186, 0.0430), (0.5783, 0.1189)]),
-    row(Optimizer::Sgd, 0.003, [(0.8874, 0.0234), (0.3787, 0.0774), (0.8876, 0.0231), (0.3834, 0.0778)]),
-    row(Optimizer::Sgd, 0.01, [(0.9376, 0.0063), (0.2131, 0.0252), (0.9317, 0.0062), (0.2423, 0.0257)]),
-    row(Optimizer::Sgd, 0.03, [(0.9615, 0.0036), (0.1311, 0.0129), (0.9484, 0.0034), (0.1984, 0.0176)]),
-    row(Optimizer::Sgd, 0.05, [(0.9625, 0.0033), (0.1276, 0.0111), (0.9484, 0.0026), (0.2023, 0.0141)]),
-    row(Optimizer::Sgd, 0.07, [(0.9611, 0.0043), (0.1326, 0.0145), (0.9474, 0.0036), (0.2074, 0.0164)]),
-    row(Optimizer::Sgd, 0.1, [(0.9599, 0.0039), (0.1374, 0.0137), (0.9465, 0.0029), (0.2099, 0.0126)]),
+    row(Optimizer::ASGD, 0.001, [(0.9464, 0.0055), (0.1774, 0.0194), (0.9372, 0.0044), (0.2253, 0.0172)]),
+    row(Optimizer::ASGD, 0.003, [(0.9645, 0.0033), (0.1189, 0.0117), (0.9488, 0.0027), (0.1965, 0.0126)]),
+    row(Optimizer::ASGD, 0.005, [(0.9652, 0.0039), (0.1168, 0.0135), (0.9498, 0.0034), (0.1922, 0.0164)]),
+    row(Optimizer::ASGD, 0.01, [(0.9662, 0.0032), (0.1135, 0.0102), (0.9493, 0.0029), (0.1937, 0.0112)]),
+    row(Optimizer::SGD, 0.001, [(0.8137, 0.0438), (0.5859, 0.1174), (0.8186, 0.0430), (0.5783, 0.1189)]),
+    row(Optimizer::SGD, 0.003, [(0.8874, 0.0234), (0.3787, 0.0774), (0.8876, 0.0231), (0.3834, 0.0778)]),
+    row(Optimizer::SGD, 0.01, [(0.9376, 0.0063), (0.2131, 0.0252), (0.9317, 0.0062), (0.2423, 0.0257)]),
+    row(Optimizer::SGD, 0.03, [(0.9615, 0.0036), (0.1311, 0.0129), (0.9484, 0.0034), (0.1984, 0.0176)]),
+    row(Optimizer::SGD, 0.05, [(0.9625, 0.0033), (0.1276, 0.0111), (0.9484, 0.0026), (0.2023, 0.0141)]),
+    row(Optimizer::SGD, 0.07, [(0.9611, 0.0043), (0.1326, 0.0145), (0.9474, 0.0036), (0.2074, 0.0164)]),
+    row(Optimizer::SGD, 0.1, [(0.9599, 0.0039), (0.1374, 0.0137), (0.9465, 0.0029), (0.2099, 0.0126)]),
 ];
 
 /// A number of an evaluation.
@@ -106,7 +106,7 @@ impl Group {
 
     fn name(&self, several_epsilons: bool) -> String {
         let PaperRow { optimizer, learning_rate, .. } = self.row();
-        let epsilon = if several_epsilons && *optimizer == Optimizer::Asgd {
+        let epsilon = if several_epsilons && *optimizer == Optimizer::ASGD {
             format!(", ε {}", scientific(self.epsilon))
         } else {
             String::new()
@@ -145,13 +145,13 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
     let rows: Vec<(usize, f32)> = (0..PAPER.len())
         .flat_map(|paper| {
             let epsilons =
-                if PAPER[paper].optimizer == Optimizer::Asgd { &args.epsilon[..] } else { &args.epsilon[..1] };
+                if PAPER[paper].optimizer == Optimizer::ASGD { &args.epsilon[..] } else { &args.epsilon[..1] };
             epsilons.iter().map(move |&epsilon| (paper, epsilon))
         })
         .collect();
     let training = training(args, &data, &spec, &rows)?;
     bench.report.line(&format!("training {} networks, {} epochs", rows.len() * args.replicas, args.epochs));
-    let trained = training.run(&bench.gpu, &bench.folder, &bench.report, &mut Nobody)?;
+    let trained = training.run(&bench.device, &bench.folder, &bench.report, &mut Nobody)?;
     let groups: Vec<Group> = rows
         .iter()
         .zip(trained.trajectories.chunks(args.replicas))
@@ -161,7 +161,7 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
     bench.folder.write("curves.csv", &curves_csv(args, &groups, steps_per_epoch)?)?;
     bench.finish(&report(args, &bench, &data, &groups)?)?;
     let paper_size = PAPER.len() * PAPER_REPLICAS;
-    let seconds = training.seconds_per_replica_step(&bench.gpu, trained.pace, paper_size)?;
+    let seconds = training.seconds_per_replica_step(&bench.device, trained.pace, paper_size)?;
     let command = format!("asgd experiment 3 --replicas {PAPER_REPLICAS} --epochs {PAPER_EPOCHS}");
     bench.announce(&command, (paper_size as u64 * PAPER_EPOCHS * steps_per_epoch) as f64, seconds)
 }
@@ -186,7 +186,7 @@ fn training<'a>(
         initial.append(&start);
         replicas.extend(seeds.iter().map(|&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon }));
     }
-    let settings = TrainSettings { batch_size: BATCH_SIZE, order: Order::Shuffled, replicas, form: None };
+    let settings = TrainSettings { batch_size: BATCH_SIZE, order: Order::Shuffled, replicas };
     let every = steps_per_epoch(data);
     Ok(Training {
         name: "mnist",
@@ -214,7 +214,7 @@ fn report(args: &LearningRatesArgs, bench: &Bench, data: &Dataset, groups: &[Gro
         p { "The paper leaves the initialisation unsaid: weights from N(0, 1) reproduce its figures, Kaiming's, Glorot's and PyTorch's default do not. "
             "Its table 1 gives aSGD at 0.001 and 0.01 as well; the row for 0.01 there repeats table 2's for 0.005, and the 0.01 of table 2 is what ours stands beside." }
     });
-    report.text(adapter_line(&bench.gpu));
+    report.text(device_line(&bench.device));
     report.heading("Tables 1 and 2: at the epoch of the lowest test loss");
     report.table(results_table(args, groups, data));
     report.table(cells_table(groups, several));
@@ -251,7 +251,7 @@ fn results_table(args: &LearningRatesArgs, groups: &[Group], data: &Dataset) -> 
         let mut row = vec![
             shown(*optimizer).into(),
             learning_rate.to_string().into(),
-            if *optimizer == Optimizer::Asgd { scientific(group.epsilon).into() } else { "".into() },
+            if *optimizer == Optimizer::ASGD { scientific(group.epsilon).into() } else { "".into() },
             Cell::Spread(epochs, 1),
         ];
         row.extend(COLUMNS.map(|(_, value)| Cell::Spread(group.summary(value), 4)));
@@ -342,22 +342,22 @@ fn order(report: &mut Report, groups: &[Group], several: bool) {
 type Choice = &'static [(Optimizer, f32)];
 
 const EQUAL: Choice = &[
-    (Optimizer::Asgd, 0.001),
-    (Optimizer::Asgd, 0.003),
-    (Optimizer::Asgd, 0.01),
-    (Optimizer::Sgd, 0.001),
-    (Optimizer::Sgd, 0.003),
-    (Optimizer::Sgd, 0.01),
+    (Optimizer::ASGD, 0.001),
+    (Optimizer::ASGD, 0.003),
+    (Optimizer::ASGD, 0.01),
+    (Optimizer::SGD, 0.001),
+    (Optimizer::SGD, 0.003),
+    (Optimizer::SGD, 0.01),
 ];
 
 const SUITABLE: Choice = &[
-    (Optimizer::Asgd, 0.003),
-    (Optimizer::Asgd, 0.005),
-    (Optimizer::Asgd, 0.01),
-    (Optimizer::Sgd, 0.03),
-    (Optimizer::Sgd, 0.05),
-    (Optimizer::Sgd, 0.07),
-    (Optimizer::Sgd, 0.1),
+    (Optimizer::ASGD, 0.003),
+    (Optimizer::ASGD, 0.005),
+    (Optimizer::ASGD, 0.01),
+    (Optimizer::SGD, 0.03),
+    (Optimizer::SGD, 0.05),
+    (Optimizer::SGD, 0.07),
+    (Optimizer::SGD, 0.1),
 ];
 
 fn curves(title: &str, groups: &[Group], chosen: Choice, steps_per_epoch: u64, several: bool) -> Result<String> {
@@ -399,7 +399,7 @@ fn claims_table(groups: &[Group], several: bool) -> Table {
         groups.iter().find(|group| {
             group.row().optimizer == optimizer
                 && group.row().learning_rate == rate
-                && (optimizer == Optimizer::Sgd || group.epsilon == epsilon)
+                && (optimizer == Optimizer::SGD || group.epsilon == epsilon)
         })
     };
     let mut epsilons: Vec<f32> = groups.iter().map(|group| group.epsilon).collect();
@@ -408,7 +408,7 @@ fn claims_table(groups: &[Group], several: bool) -> Table {
     for epsilon in epsilons {
         let with = if several { format!(" (ε {})", scientific(epsilon)) } else { String::new() };
         let mut compare = |claim: String, asgd: f32, sgd: f32, value: Column, digits: usize| {
-            if let (Some(asgd), Some(sgd)) = (find(Optimizer::Asgd, asgd, epsilon), find(Optimizer::Sgd, sgd, epsilon))
+            if let (Some(asgd), Some(sgd)) = (find(Optimizer::ASGD, asgd, epsilon), find(Optimizer::SGD, sgd, epsilon))
             {
                 let difference = Summary::of(asgd.best().zip(sgd.best()).map(|(asgd, sgd)| value(asgd) - value(sgd)));
                 claims::add(&mut table, claim, &difference, digits, Verdict::of_more(&difference));

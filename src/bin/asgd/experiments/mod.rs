@@ -28,10 +28,6 @@ pub enum Experiment {
 
 pub fn run(experiment: &Experiment) -> Result<()> {
     interrupt::install();
-    // All but the first train all their settings and repeats at once.
-    if !matches!(experiment, Experiment::Paths(_)) {
-        asgd::gpu::spread_over_cores(usize::MAX);
-    }
     match experiment {
         Experiment::Paths(args) => paths::run(args),
         Experiment::Dummies(args) => dummies::run(args),

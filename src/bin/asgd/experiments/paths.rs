@@ -12,7 +12,7 @@ use clap::Args;
 use maud::html;
 use serde_json::json;
 
-use super::bench::{adapter_line, scientific, shown, Bench, CommonArgs, OPTIMIZERS};
+use super::bench::{device_line, scientific, shown, Bench, CommonArgs, OPTIMIZERS};
 use super::report::Report;
 use crate::figures::{lines, scatter, Curve, Legend, LinePanel, Mark, ScatterPanel, BLUE, GREY, PALETTE, VERMILION};
 use crate::run::interrupt;
@@ -82,18 +82,14 @@ pub fn run(args: &PathsArgs) -> Result<()> {
         learning_rate: args.lr,
         epsilon: args.epsilon,
     };
-    let settings = TrainSettings {
-        batch_size: args.batch_size,
-        order: Order::Shuffled,
-        replicas: OPTIMIZERS.map(replica).into(),
-        form: None,
-    };
+    let settings =
+        TrainSettings { batch_size: args.batch_size, order: Order::Shuffled, replicas: OPTIMIZERS.map(replica).into() };
     let own = json!({
         "seed": args.common.seed, "steps": args.steps, "learning_rate": args.lr, "epsilon": args.epsilon,
         "batch_size": args.batch_size, "init": args.init.to_string(),
     });
     let bench = Bench::open(1, &args.common, &[&data], own)?;
-    let mut trainer = Trainer::new(&bench.gpu, &data, &initial, settings)?;
+    let mut trainer = Trainer::new(&bench.device, &data, &initial, settings)?;
     let progress = bench.report.progress(args.steps);
     let mut path = vec![Snapshot { step: 0, values: values(&initial) }];
     // When a parameter moved last, to the step: so every step is looked at.
@@ -131,7 +127,7 @@ pub fn run(args: &PathsArgs) -> Result<()> {
             " steps, ε = " (scientific(args.epsilon)) ", seed " (args.common.seed) ". The paper says neither points, noise, initialisation nor learning rate; chosen here: "
             (args.samples) " points split 7:3, radius 1 and 0.5, normal noise of " (args.noise) ", weights " (args.init.to_string()) ", biases 0." }
     });
-    report.text(adapter_line(&bench.gpu));
+    report.text(device_line(&bench.device));
     factors(&mut report, &data, &initial, &model)?;
     report.heading("Paths of the parameters (figure 4)");
     report.figure(
@@ -212,7 +208,7 @@ fn factors(report: &mut Report, data: &Dataset, initial: &Model, trained: &Model
     };
     let spec = initial.spec();
     let all = parameters(spec);
-    let column = ReplicaSettings { seed: 0, optimizer: OPTIMIZERS[0], learning_rate: 1.0, epsilon: 0.0 };
+    let column = ReplicaSettings::default();
     for (figures, model, when) in [
         (["figure-2", "figure-3"], initial, "before training"),
         (["figure-2-trained", "figure-3-trained"], trained, "after training with aSGD"),

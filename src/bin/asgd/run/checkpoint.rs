@@ -45,8 +45,8 @@ impl State {
             }
         }
         let steps: Vec<u64> = self.trajectories[0].iter().map(|point| point.step).collect();
-        let model = self.model.to_bytes()?;
-        let counts = self.counts.as_ref().map(PerParameter::to_bytes).transpose()?;
+        let model = self.model.to_bytes();
+        let counts = self.counts.as_ref().map(PerParameter::to_bytes);
         let of_each = |length: usize| vec![evaluations, replicas, length];
         let view = TensorView::new;
         let mut tensors = BTreeMap::from([

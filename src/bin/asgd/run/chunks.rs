@@ -7,7 +7,7 @@ use std::sync::mpsc::{channel, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
-use asgd::{AdaptiveBatchSizes, Dataset, Evaluation, Gpu, Model, PerParameter, Split, TrainSettings, Trainer};
+use asgd::{AdaptiveBatchSizes, Dataset, Device, Evaluation, Model, PerParameter, Split, TrainSettings, Trainer};
 use indicatif::ProgressBar;
 
 use super::checkpoint::State;
@@ -88,15 +88,20 @@ impl Training<'_> {
     ///
     /// # Errors
     /// If it is interrupted (what is trained is saved), or what the driver or the file system reported.
-    pub fn run(&self, gpu: &Gpu, folder: &Folder, report: &Reporter, observer: &mut impl Observer) -> Result<Trained> {
+    pub fn run(
+        &self,
+        device: &Device,
+        folder: &Folder,
+        report: &Reporter,
+        observer: &mut impl Observer,
+    ) -> Result<Trained> {
         let replicas = self.settings.replicas.len();
-        let fitting = Trainer::max_replicas(gpu, self.dataset, self.initial.spec(), self.settings.batch_size);
+        let fitting = device.max_replicas(self.dataset, self.initial.spec(), self.settings.batch_size);
         let chunk_size = fitting.clamp(1, replicas);
         if chunk_size < replicas {
             let chunks = replicas.div_ceil(chunk_size);
-            report.line(&format!(
-                "chunks    {chunks}, because {chunk_size} replicas at a time fit this adapter's limits"
-            ));
+            report
+                .line(&format!("chunks   {chunks}, because {chunk_size} replicas at a time fit this device's limits"));
         }
         let progress = report.progress(self.steps * replicas as u64);
         let mut trajectories = Trajectories::with_capacity(replicas);
@@ -118,7 +123,7 @@ impl Training<'_> {
             if state.counts.is_none() {
                 let settings =
                     TrainSettings { replicas: self.settings.replicas[range.clone()].to_vec(), ..self.settings.clone() };
-                let mut trainer = Trainer::new(gpu, self.dataset, &state.model, settings)?;
+                let mut trainer = Trainer::new(device, self.dataset, &state.model, settings)?;
                 trainer.resume_at(state.step);
                 let mut chunk =
                     Chunk { trainer, state: &mut state, path: &path, finished: &trajectories, progress: &progress };
@@ -201,16 +206,17 @@ impl Training<'_> {
 
     /// Seconds that a step of a replica takes when `replicas` train, or as many of them as fit. On software Vulkan that
     /// does not depend on their number, and `pace`, measured while training, says it; else it is measured now.
-    pub fn seconds_per_replica_step(&self, gpu: &Gpu, pace: Pace, replicas: usize) -> Result<f64> {
-        if let (true, Some(seconds)) = (gpu.is_software(), pace.seconds_per_replica_step()) {
+    pub fn seconds_per_replica_step(&self, device: &Device, pace: Pace, replicas: usize) -> Result<f64> {
+        if let (true, Some(seconds)) = (device.runs_on_cpu(), pace.seconds_per_replica_step()) {
             return Ok(seconds);
         }
         let spec = self.initial.spec();
-        let fitting = Trainer::max_replicas(gpu, self.dataset, spec, self.settings.batch_size);
-        let replicas = if gpu.is_software() { self.settings.replicas.len() } else { replicas }.clamp(1, fitting.max(1));
+        let fitting = device.max_replicas(self.dataset, spec, self.settings.batch_size);
+        let replicas =
+            if device.runs_on_cpu() { self.settings.replicas.len() } else { replicas }.clamp(1, fitting.max(1));
         let settings = self.settings.replicas.iter().cycle().take(replicas).copied().collect();
         let settings = TrainSettings { replicas: settings, ..self.settings.clone() };
-        let mut trainer = Trainer::new(gpu, self.dataset, &self.initial.repeat(replicas), settings)?;
+        let mut trainer = Trainer::new(device, self.dataset, &self.initial.repeat(replicas), settings)?;
         let mut steps = 1;
         trainer.train(steps)?;
         let seconds_per_step = loop {
@@ -270,7 +276,7 @@ impl Chunk<'_> {
     fn save(&mut self, is_end: bool) -> Result<()> {
         self.state.model = self.trainer.model()?;
         if is_end {
-            let counts = self.trainer.adaptive_batch_sizes()?.context("a training has at least one step")?;
+            let (_, counts) = self.trainer.last_reduction()?.context("a training has at least one step")?;
             self.state.counts = Some(counts);
         }
         self.state.save(self.path)

@@ -20,8 +20,8 @@ pub struct Folder {
 pub enum Opening {
     /// Go on if it has the same settings.
     GoOn,
-    /// The same for `--resume`, and `--force` lets the adapter be another one.
-    Resume { any_adapter: bool },
+    /// The same for `--resume`, and `--force` lets the device be another one.
+    Resume { any_device: bool },
     /// Begin anew.
     Replace,
 }
@@ -81,11 +81,11 @@ impl Folder {
         let is_new = !path.join(SETTINGS).exists();
         let folder = Self { path, is_new, _lock: lock };
         if !is_new && opening != Opening::Replace {
-            let any_adapter = opening == Opening::Resume { any_adapter: true };
-            let ignored: &[&str] = if any_adapter { &["arguments", "adapter"] } else { &["arguments"] };
+            let any_device = opening == Opening::Resume { any_device: true };
+            let ignored: &[&str] = if any_device { &["arguments", "device"] } else { &["arguments"] };
             if let Some(difference) = difference(&settings(&folder.path)?, now, ignored) {
                 let mend = match opening {
-                    Opening::Resume { .. } if difference.starts_with("adapter ") => "--force goes on all the same",
+                    Opening::Resume { .. } if difference.starts_with("device ") => "--force goes on all the same",
                     Opening::Resume { .. } => "train again, or bring back what has changed",
                     _ => "choose another --out, or delete it",
                 };
@@ -183,7 +183,7 @@ mod tests {
         let open = |now: &Value| {
             Folder::open(path.clone(), now, Opening::GoOn).map(drop).map_err(|error| format!("{error:#}"))
         };
-        let settings = json!({"replicas": 3, "data": {"sha256": "ab"}, "arguments": ["x"], "adapter": 1});
+        let settings = json!({"replicas": 3, "data": {"sha256": "ab"}, "arguments": ["x"], "device": 1});
         let held = Folder::open(path.clone(), &settings, Opening::GoOn).unwrap();
         assert!(open(&settings).unwrap_err().contains("another process"));
         drop(held);
@@ -197,10 +197,8 @@ mod tests {
         assert!(open(&with("replicas", json!(4))).unwrap_err().contains("(replicas 3, not 4)"));
         let other_data = open(&with("data", json!({"sha256": "cd"}))).unwrap_err();
         assert!(other_data.contains("(data sha256 ab, not cd)"), "{other_data}");
-        assert!(open(&with("adapter", json!(2))).is_err());
-        Folder::open(path.clone(), &with("adapter", json!(2)), Opening::Resume { any_adapter: true })
-            .map(drop)
-            .unwrap();
+        assert!(open(&with("device", json!(2))).is_err());
+        Folder::open(path.clone(), &with("device", json!(2)), Opening::Resume { any_device: true }).map(drop).unwrap();
 
         std::fs::write(path.join(CHECKPOINTS).join("a"), "old").unwrap();
         Folder::open(path.clone(), &with("replicas", json!(4)), Opening::Replace).map(drop).unwrap();

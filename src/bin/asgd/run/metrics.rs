@@ -94,7 +94,7 @@ pub fn by_layer<'a>(
     nodes: &'a [Activity],
     wanted: Activity,
 ) -> impl Iterator<Item = usize> + 'a {
-    let hidden = &spec.widths()[1..spec.widths().len() - 1];
+    let hidden = spec.hidden();
     let mut rest = nodes;
     hidden.iter().map(move |&width| {
         let (layer, others) = rest.split_at(width.min(rest.len()));

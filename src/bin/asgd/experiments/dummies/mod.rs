@@ -55,7 +55,7 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
     for case in &cases {
         let training = training(args, case, &spec, &inits, &members)?;
         bench.report.line(&format!("training {} networks on {}, {} steps", members.len(), case.data.name, args.steps));
-        let trained = training.run(&bench.gpu, &bench.folder, &bench.report, &mut Nobody)?;
+        let trained = training.run(&bench.device, &bench.folder, &bench.report, &mut Nobody)?;
         pace.add(trained.pace);
         let of_case = members.iter().zip(trained.trajectories).map(|(&member, points)| Outcome { member, points });
         outcomes.push(of_case.collect::<Vec<_>>());
@@ -66,7 +66,7 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
     bench.finish(&report)?;
     let paper_replicas = 10_000;
     let seconds = training(args, &cases[0], &spec, &inits, &members)?.seconds_per_replica_step(
-        &bench.gpu,
+        &bench.device,
         pace,
         2 * paper_replicas,
     )?;
@@ -112,7 +112,6 @@ fn training<'a>(
         batch_size: BATCH_SIZE,
         order: Order::Shuffled,
         replicas: members.iter().map(replica).collect(),
-        form: None,
     };
     let name = if case.sooner.is_some() { "spirals" } else { "circles" };
     Ok(Training {

@@ -6,7 +6,7 @@ use maud::{html, Markup};
 
 use super::arguments::{DummiesArgs, StopRule};
 use super::outcomes::{difference, group, Case, Column, Outcome, BATCH_SIZE, COLUMNS, HIDDEN};
-use crate::experiments::bench::{adapter_line, color, scientific, shown, Bench, OPTIMIZERS};
+use crate::experiments::bench::{color, device_line, scientific, shown, Bench, OPTIMIZERS};
 use crate::experiments::claims::{self, Verdict};
 use crate::experiments::report::Report;
 use crate::figures::{bars, boxes, BarPanel, BoxPanel, GREY};
@@ -36,7 +36,7 @@ pub(super) fn report(
             ". A training counts as stopped by the rule " code { (rule.to_string()) } ", looked at every " (args.eval_every)
             " steps. Kaiming's weights are the default because they are the usual ones for ReLU; the grid below shows what the choice changes." }
     });
-    report.text(adapter_line(&bench.gpu));
+    report.text(device_line(&bench.device));
 
     report.heading("Convergence (figure 5)");
     report.table(summary_table(args, cases, outcomes));
@@ -116,7 +116,7 @@ fn histogram(case: &Case, outcomes: &[Outcome], rule: StopRule) -> BarPanel {
         group(outcomes, 0, optimizer).map(|outcome| rule.stop(&outcome.points).train.true_dummies()).collect()
     };
     let start: Vec<u32> =
-        group(outcomes, 0, Optimizer::Asgd).map(|outcome| outcome.points[0].train.true_dummies()).collect();
+        group(outcomes, 0, Optimizer::ASGD).map(|outcome| outcome.points[0].train.true_dummies()).collect();
     let sets = [("at step 0".to_string(), GREY, start)].into_iter();
     let sets: Vec<_> = sets
         .chain(OPTIMIZERS.map(|optimizer| (shown(optimizer).to_string(), color(optimizer), dummies(optimizer))))
@@ -153,14 +153,14 @@ fn probabilities<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<f64> {
 }
 
 fn by_node(case: &Case, outcomes: &[Outcome], rule: StopRule, spec: &NetworkSpec) -> BarPanel {
-    let start = probabilities(group(outcomes, 0, Optimizer::Asgd).map(|outcome| &outcome.points[0]));
+    let start = probabilities(group(outcomes, 0, Optimizer::ASGD).map(|outcome| &outcome.points[0]));
     let of = |optimizer| {
         let values = probabilities(group(outcomes, 0, optimizer).map(|outcome| rule.stop(&outcome.points)));
         (shown(optimizer).to_string(), color(optimizer), values)
     };
     let mut series = vec![("at step 0".to_string(), GREY, start)];
     series.extend(OPTIMIZERS.map(of));
-    let hidden = &spec.widths()[1..spec.widths().len() - 1];
+    let hidden = spec.hidden();
     BarPanel {
         title: case.data.name.clone(),
         x: "hidden node (layer.node)",
@@ -231,7 +231,7 @@ fn claims_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], s
         let claim = format!("{name}: about {} more", case.more_dummies);
         claims::add(&mut table, claim, &more, 2, Verdict::of_about(&more, case.more_dummies));
         let near_output = Summary::of(
-            group(outcomes, 0, Optimizer::Asgd).map(|outcome| share_in_layer(rule.stop(&outcome.points), last)),
+            group(outcomes, 0, Optimizer::ASGD).map(|outcome| share_in_layer(rule.stop(&outcome.points), last)),
         );
         let claim = format!(
             "{name}: near the output a node is a true dummy with probability about {} under aSGD",
@@ -252,7 +252,7 @@ fn claims_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], s
 fn control(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>]) -> Markup {
     let dummies: Column = |point| f64::from(point.train.true_dummies());
     let sentences = cases.iter().zip(outcomes).map(|(case, outcomes)| {
-        let start = Summary::of(group(outcomes, 0, Optimizer::Asgd).map(|outcome| dummies(&outcome.points[0])));
+        let start = Summary::of(group(outcomes, 0, Optimizer::ASGD).map(|outcome| dummies(&outcome.points[0])));
         let change = OPTIMIZERS.map(|optimizer| {
             let changes = group(outcomes, 0, optimizer)
                 .map(|outcome| dummies(args.stop_rule.stop(&outcome.points)) - dummies(&outcome.points[0]));
@@ -296,7 +296,7 @@ fn grid_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], ini
                 let dummies: Column = |point| f64::from(point.train.true_dummies());
                 let accuracy: Column = |point| point.test.accuracy;
                 let at_start =
-                    Summary::of(group(outcomes, index, Optimizer::Asgd).map(|outcome| dummies(&outcome.points[0])));
+                    Summary::of(group(outcomes, index, Optimizer::ASGD).map(|outcome| dummies(&outcome.points[0])));
                 let trainings = if index == 0 { args.replicas } else { args.grid_replicas };
                 table.rows.push(vec![
                     case.data.name.as_str().into(),
@@ -304,12 +304,12 @@ fn grid_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], ini
                     rule.to_string().into(),
                     Cell::Number(trainings as f64, 0),
                     Cell::Spread(at_start, 1),
-                    Cell::Spread(of(Optimizer::Asgd, dummies), 1),
-                    Cell::Spread(of(Optimizer::Sgd, dummies), 1),
+                    Cell::Spread(of(Optimizer::ASGD, dummies), 1),
+                    Cell::Spread(of(Optimizer::SGD, dummies), 1),
                     Cell::Spread(difference(outcomes, index, rule, dummies), 1),
                     Cell::Spread(difference(outcomes, index, rule, |point| -(point.step as f64)), 0),
-                    Cell::Spread(of(Optimizer::Asgd, accuracy), 3),
-                    Cell::Spread(of(Optimizer::Sgd, accuracy), 3),
+                    Cell::Spread(of(Optimizer::ASGD, accuracy), 3),
+                    Cell::Spread(of(Optimizer::SGD, accuracy), 3),
                 ]);
             }
         }

@@ -1,73 +1,13 @@
-//! The shape of a network, and where its numbers stand in the GPU's buffers.
+//! What the host and the shaders share: structs of the same layout as those of common.wgsl, and where the numbers are in
+//! the buffers.
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{Error, Result};
-
-/// Layers that a network may have: the length of the array in the shaders' `Network`.
-pub const MAX_LAYERS: usize = 32;
-
-/// Parameters that a network may have: those whose bytes a 32-bit number counts.
-const MAX_PARAMETERS: usize = 1 << 30;
-
-/// Widths n_0..n_L of a fully connected network: inputs, hidden ReLU layers, outputs.
-///
-/// One output is a sigmoid unit with binary cross-entropy, two or more are a softmax with cross-entropy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkSpec {
-    widths: Vec<usize>,
-}
-
-impl NetworkSpec {
-    /// A network of these widths, inputs first.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] if a width is 0, there are fewer than two widths or more than 33, or too many parameters.
-    pub fn new(widths: &[usize]) -> Result<Self> {
-        if widths.len() < 2 || widths.len() > MAX_LAYERS + 1 {
-            let problem =
-                format!("a network has 1 to {MAX_LAYERS} layers, this one {}", widths.len().saturating_sub(1));
-            return Err(Error::setting("--hidden", problem));
-        }
-        if let Some(&width) = widths.iter().find(|&&width| width == 0 || width > 1 << 20) {
-            return Err(Error::setting("--hidden", format!("a layer has 1 to {} units, not {width}", 1 << 20)));
-        }
-        let spec = Self { widths: widths.to_vec() };
-        if spec.parameter_count() > MAX_PARAMETERS {
-            let problem = format!(
-                "a network of these widths has {} parameters, and may have {MAX_PARAMETERS}",
-                spec.parameter_count()
-            );
-            return Err(Error::setting("--hidden", problem));
-        }
-        Ok(spec)
-    }
-
-    /// n_0..n_L.
-    pub fn widths(&self) -> &[usize] {
-        &self.widths
-    }
-
-    /// n_0.
-    pub fn inputs(&self) -> usize {
-        self.widths[0]
-    }
-
-    /// n_L.
-    pub fn outputs(&self) -> usize {
-        self.widths[self.widths.len() - 1]
-    }
-
-    /// (inputs, outputs) of each layer.
-    pub fn layers(&self) -> impl DoubleEndedIterator<Item = (usize, usize)> + ExactSizeIterator + '_ {
-        self.widths.windows(2).map(|pair| (pair[0], pair[1]))
-    }
-
-    /// Weights and biases of one replica.
-    pub fn parameter_count(&self) -> usize {
-        self.layers().map(|(inputs, outputs)| (inputs + 1) * outputs).sum()
-    }
-}
+use crate::dataset::Inputs;
+use crate::optimizer::{Gradient, Optimizer, Rule};
+use crate::settings::ReplicaSettings;
+use crate::spec::NetworkSpec;
+pub use crate::spec::MAX_LAYERS;
 
 /// How samples are stored on the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +16,15 @@ pub enum InputFormat {
     U8,
     /// 32-bit floats.
     F32,
+}
+
+impl From<&Inputs> for InputFormat {
+    fn from(inputs: &Inputs) -> Self {
+        match inputs {
+            Inputs::U8(_) => Self::U8,
+            Inputs::F32(_) => Self::F32,
+        }
+    }
 }
 
 impl InputFormat {
@@ -144,27 +93,26 @@ pub struct Network {
 }
 
 impl Network {
-    /// Where `replicas` networks of this shape stand.
+    /// The layout of `replicas` networks of this shape. The parameters are where [`NetworkSpec::arena_layers`] says.
     pub fn new(spec: &NetworkSpec, replicas: usize, inputs: InputFormat) -> Self {
         let mut network =
             Self { replica_count: replicas as u32, layer_count: spec.layers().len() as u32, ..Zeroable::zeroed() };
         network.input_rows = inputs.padded_rows(spec.inputs());
+        network.parameter_vec4s = (spec.arena_stride() / 4) as u32;
         let mut input_row = 0;
-        for (index, (inputs, outputs)) in spec.layers().enumerate() {
-            let weight_stride = (outputs as u32).next_multiple_of(8) / 4;
+        for (index, layer) in spec.arena_layers().enumerate() {
             network.layers[index] = Layer {
-                inputs: inputs as u32,
-                outputs: outputs as u32,
-                weight_start: network.parameter_vec4s,
-                weight_stride,
+                inputs: layer.inputs as u32,
+                outputs: layer.outputs as u32,
+                weight_start: (layer.start / 4) as u32,
+                weight_stride: (layer.stride / 4) as u32,
                 input_row,
                 output_row: network.row_count,
                 reads_data: u32::from(index == 0),
                 is_output: u32::from(index + 1 == spec.layers().len()),
             };
             input_row = network.row_count;
-            network.row_count += padded_rows(outputs);
-            network.parameter_vec4s += (inputs as u32 + 1) * weight_stride;
+            network.row_count += padded_rows(layer.outputs);
         }
         network
     }
@@ -231,4 +179,44 @@ pub struct ReplicaColumns {
     pub epsilon: f32,
     /// Alignment.
     pub pad: [u32; 3],
+}
+
+impl From<&ReplicaSettings> for ReplicaColumns {
+    fn from(settings: &ReplicaSettings) -> Self {
+        Self {
+            seed_low: settings.seed as u32,
+            seed_high: (settings.seed >> 32) as u32,
+            optimizer: optimizer_code(settings.optimizer),
+            learning_rate: settings.learning_rate,
+            epsilon: settings.epsilon,
+            pad: [0; 3],
+        }
+    }
+}
+
+/// The number that optimizer.wgsl knows an optimizer by: OPTIMIZER_SGD and OPTIMIZER_ASGD of common.wgsl.
+fn optimizer_code(optimizer: Optimizer) -> u32 {
+    match (optimizer.gradient, optimizer.rule) {
+        (Gradient::Mean, Rule::Sgd) => 0,
+        (Gradient::Effective, Rule::Sgd) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shaders find each parameter where the arena of a model has it.
+    #[test]
+    fn the_network_agrees_with_the_arena() {
+        for widths in [vec![2, 1], vec![784, 30, 20, 10], vec![5, 8, 9, 7, 3]] {
+            let spec = NetworkSpec::new(&widths).unwrap();
+            let network = Network::new(&spec, 3, InputFormat::F32);
+            assert_eq!(network.parameter_stride(), spec.arena_stride());
+            for (layer, arena) in network.layers().iter().zip(spec.arena_layers()) {
+                let found = [layer.inputs, layer.outputs, 4 * layer.weight_start, 4 * layer.weight_stride];
+                assert_eq!(found.map(|value| value as usize), [arena.inputs, arena.outputs, arena.start, arena.stride]);
+            }
+        }
+    }
 }

@@ -1,11 +1,11 @@
-//! A data set on the GPU, and the batches gathered from it.
+//! A data set on the GPU, the batches gathered from it, and the state of a batch.
 
-use crate::dataset::Samples;
-use crate::dispatch::Dispatch;
-use crate::gpu::Gpu;
-use crate::kernels::{Bound, Pipeline, Variant, GATHER, PERMUTE, SELECT};
-use crate::network::{Batch, InputFormat, Network};
-use crate::Result;
+use super::adapter::Gpu;
+use super::dispatch::Dispatch;
+use super::kernels::{Bound, Pipeline, Variant, GATHER, PERMUTE, SELECT};
+use super::layout::{Batch, InputFormat, Network};
+use crate::dataset::{Inputs, Samples};
+use crate::error::Result;
 
 /// Samples, uploaded once.
 pub(crate) struct DeviceSamples {
@@ -17,10 +17,28 @@ pub(crate) struct DeviceSamples {
 impl DeviceSamples {
     pub fn new(gpu: &Gpu, name: &str, samples: &Samples) -> Result<Self> {
         Ok(Self {
-            inputs: gpu.storage_from(&format!("the {name} inputs"), &samples.padded_bytes())?,
+            inputs: gpu.storage_from(&format!("the {name} inputs"), &padded_bytes(samples))?,
             labels: gpu.storage_from(&format!("the {name} labels"), samples.labels())?,
             count: samples.len() as u32,
         })
+    }
+}
+
+/// The bytes that the GPU keeps: rows of K values, of which the one after the features is the 1 that
+/// multiplies the bias. The row after the last sample is zero and means "no sample".
+pub fn padded_bytes(samples: &Samples) -> Vec<u8> {
+    let stride = InputFormat::from(samples.inputs()).padded_rows(samples.features()) as usize;
+    fn rows<T: bytemuck::Pod>(values: &[T], features: usize, stride: usize, one: T) -> Vec<u8> {
+        let mut padded = vec![T::zeroed(); (values.len() / features + 1) * stride];
+        for (row, sample) in padded.chunks_exact_mut(stride).zip(values.chunks_exact(features)) {
+            row[..features].copy_from_slice(sample);
+            row[features] = one;
+        }
+        bytemuck::allocation::pod_collect_to_vec(&padded)
+    }
+    match samples.inputs() {
+        Inputs::U8(values) => rows(values, samples.features(), stride, 255),
+        Inputs::F32(values) => rows(values, samples.features(), stride, 1.0),
     }
 }
 
@@ -132,4 +150,44 @@ pub(crate) fn write_batches(gpu: &Gpu, buffer: &wgpu::Buffer, batches: &[Batch])
         place[..size_of::<Batch>()].copy_from_slice(bytemuck::bytes_of(batch));
     }
     gpu.write(buffer, &bytes)
+}
+
+/// Activations and deltas, (R, N, B), and their masks.
+pub(crate) struct State {
+    pub activations: wgpu::Buffer,
+    pub deltas: wgpu::Buffer,
+    /// (R, B / 32, 2 N): of the activations, then of the deltas.
+    pub masks: wgpu::Buffer,
+}
+
+/// Bytes of the activations of all replicas.
+pub(crate) fn activation_bytes(network: &Network, quads: u32) -> u64 {
+    u64::from(network.replica_count) * u64::from(network.row_count) * u64::from(quads) * 16
+}
+
+impl State {
+    /// Room for batches of `quads` quads; deltas only `with_deltas`.
+    pub fn new(gpu: &Gpu, network: &Network, quads: u32, with_deltas: bool) -> Result<Self> {
+        let bytes = activation_bytes(network, quads);
+        let delta_bytes = if with_deltas { bytes } else { 0 };
+        let state = Self {
+            activations: gpu.storage("the activations", bytes)?,
+            deltas: gpu.storage("the deltas", delta_bytes)?,
+            masks: gpu.storage("the masks", bytes / 16)?,
+        };
+        // The row after each layer's neurons is ones, for the biases, and no kernel writes it.
+        let stride = quads as usize * 4;
+        let rows = network.row_count as usize;
+        let mut activations = vec![0.0f32; rows * stride];
+        let mut masks = vec![0u32; 2 * rows];
+        for layer in network.layers() {
+            let row = (layer.output_row + layer.outputs) as usize;
+            activations[row * stride..][..stride].fill(1.0);
+            masks[row] = u32::MAX;
+        }
+        let replicas = network.replica_count as usize;
+        gpu.write(&state.activations, &activations.repeat(replicas))?;
+        gpu.write(&state.masks, &masks.repeat(replicas * stride / 32))?;
+        Ok(state)
+    }
 }

@@ -2,9 +2,10 @@
 
 use wgpu::{BindingType, BufferBindingType, ShaderStages};
 
-use crate::gpu::Gpu;
-use crate::network::{Batch, InputFormat, NetworkSpec};
-use crate::Result;
+use super::adapter::Gpu;
+use super::layout::{Batch, InputFormat};
+use crate::error::Result;
+use crate::spec::NetworkSpec;
 
 /// What the shaders are composed for; none of it changes the order of a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub struct Kernel {
 
 macro_rules! file {
     ($name:literal) => {
-        Part::File(include_str!(concat!("../shaders/", $name, ".wgsl")))
+        Part::File(include_str!(concat!("../../shaders/", $name, ".wgsl")))
     };
 }
 
@@ -237,17 +238,17 @@ impl Kernel {
             source.push_str(match part {
                 Part::File(text) => text,
                 Part::Inputs => match inputs {
-                    InputFormat::U8 => include_str!("../shaders/inputs_u8.wgsl"),
-                    InputFormat::F32 => include_str!("../shaders/inputs_f32.wgsl"),
+                    InputFormat::U8 => include_str!("../../shaders/inputs_u8.wgsl"),
+                    InputFormat::F32 => include_str!("../../shaders/inputs_f32.wgsl"),
                 },
-                Part::Octets if subgroups_of_8 => include_str!("../shaders/octets_u64.wgsl"),
-                Part::Octets => include_str!("../shaders/octets_plain.wgsl"),
-                Part::Rows if subgroups_of_8 => include_str!("../shaders/rows_subgroup8.wgsl"),
-                Part::Rows => include_str!("../shaders/rows_plain.wgsl"),
-                Part::Masks if subgroups_of_8 => include_str!("../shaders/masks_subgroup8.wgsl"),
-                Part::Masks => include_str!("../shaders/masks_plain.wgsl"),
-                Part::Words if subgroups_of_8 => include_str!("../shaders/words_subgroup8.wgsl"),
-                Part::Words => include_str!("../shaders/words_plain.wgsl"),
+                Part::Octets if subgroups_of_8 => include_str!("../../shaders/octets_u64.wgsl"),
+                Part::Octets => include_str!("../../shaders/octets_plain.wgsl"),
+                Part::Rows if subgroups_of_8 => include_str!("../../shaders/rows_subgroup8.wgsl"),
+                Part::Rows => include_str!("../../shaders/rows_plain.wgsl"),
+                Part::Masks if subgroups_of_8 => include_str!("../../shaders/masks_subgroup8.wgsl"),
+                Part::Masks => include_str!("../../shaders/masks_plain.wgsl"),
+                Part::Words if subgroups_of_8 => include_str!("../../shaders/words_subgroup8.wgsl"),
+                Part::Words => include_str!("../../shaders/words_plain.wgsl"),
             });
         }
         source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\nconst TILE_OCTETS = {tile_octets}u;\n"));

@@ -1,24 +1,38 @@
-//! Training on one device: buffers, bind groups and pipelines are made once, a step only encodes.
+//! Training on a GPU: buffers, bind groups and pipelines are made once, a step only encodes.
 
 use std::ops::ControlFlow;
+use std::sync::OnceLock;
 
 use wgpu::BufferUsages;
 
-use crate::batches::{input_bytes, write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
+use super::adapter::Gpu;
+use super::buffers::{
+    activation_bytes, input_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE,
+};
+use super::dispatch::{Dispatch, MAX_LOOP_TURNS};
+use super::evaluator::Evaluator;
+use super::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
+use super::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
+use super::pacing::Pacer;
 use crate::dataset::Dataset;
-use crate::dispatch::{Dispatch, MAX_LOOP_TURNS};
-use crate::evaluator::{Evaluation, Evaluator, Split};
-use crate::gpu::Gpu;
-use crate::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
+use crate::engine::TrainingEngine;
+use crate::error::{Error, Result};
+use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
-use crate::network::{Batch, InputFormat, Layer, Network, NetworkSpec};
-use crate::pacing::Pacer;
-use crate::settings::{check, Order, ReplicaSettings, StepForm, TrainSettings};
-use crate::state::{activation_bytes, State};
-use crate::{Error, Result};
+use crate::settings::{Order, TrainSettings};
+use crate::spec::NetworkSpec;
 
-/// The replicas of a [`Trainer`](crate::Trainer) that one device trains.
-pub(crate) struct DeviceTrainer {
+/// How a step is cut into dispatches. The arithmetic is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepForm {
+    /// One kernel a stage and layer: the readable form.
+    Staged,
+    /// Two kernels a step: all that belongs to a sample, all that belongs to a parameter.
+    Fused,
+}
+
+/// The GPU's part of a [`Trainer`](crate::Trainer).
+pub struct Trainer {
     gpu: Gpu,
     spec: NetworkSpec,
     settings: TrainSettings,
@@ -38,14 +52,28 @@ pub(crate) struct DeviceTrainer {
     pacer: Pacer,
     /// Steps done since the initial parameters.
     step: u64,
-    /// The last step's batch, whose activations and deltas still stand in the state.
+    /// The last step's batch, whose activations and deltas are still in the state.
     last_batch: Option<Batch>,
+    /// For [`TrainingEngine::last_reduction`] of the fused form, which keeps no sums; compiled when first asked for.
+    reduce: OnceLock<Pipeline>,
 }
 
 /// The bound kernels of a step.
 enum StepKernels {
-    Fused { propagate: Bound, reduce_update: Bound },
-    Staged { forward: Bound, loss: Bound, delta: Bound, reduce: Bound, update: Bound },
+    Fused {
+        propagate: Bound,
+        reduce_update: Bound,
+    },
+    Staged {
+        forward: Bound,
+        loss: Bound,
+        delta: Bound,
+        reduce: Bound,
+        update: Bound,
+        /// S and c of the last step.
+        sums: wgpu::Buffer,
+        counts: wgpu::Buffer,
+    },
 }
 
 /// `Batch`es that a submission can hold.
@@ -60,15 +88,29 @@ fn quads(batch_size: usize) -> u32 {
     (batch_size as u32).next_multiple_of(32) / 4
 }
 
-impl DeviceTrainer {
+impl Trainer {
     /// Uploads data and initial parameters (one network a replica), and compiles the kernels.
     ///
     /// # Errors
     /// [`Error::Setting`] for settings that make no sense, [`Error::Limit`] if R replicas do not fit the adapter
     /// (see [`Self::max_replicas`]), or what the driver reported.
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
+        Self::with_form(gpu, dataset, initial, settings, None)
+    }
+
+    /// The same with steps of one form, for tests and benchmarks that compare the two; `None` takes what suits the adapter.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_form(
+        gpu: &Gpu,
+        dataset: &Dataset,
+        initial: &Model,
+        settings: TrainSettings,
+        form: Option<StepForm>,
+    ) -> Result<Self> {
+        settings.check(dataset, initial)?;
         let spec = initial.spec().clone();
-        check(dataset, &spec, &settings, initial.replicas())?;
         let format = InputFormat::from(dataset.train.inputs());
         let network = Network::new(&spec, settings.replicas.len(), format);
         let variant = Variant::choose(gpu, format, &spec);
@@ -82,12 +124,12 @@ impl DeviceTrainer {
         if gpu.is_software() {
             dispatch.check_turns()?;
         }
-        let parameters = gpu.storage_from("the parameters", &initial.to_arena(&network))?;
+        let parameters = gpu.storage_from("the parameters", &initial.to_arena())?;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_uniform = gpu.buffer("the network", size_of::<Network>() as u64, uniform)?;
         gpu.write(&network_uniform, &[network])?;
         let batch_uniform = gpu.buffer("the steps", MAX_BATCHES * BATCH_STRIDE, uniform)?;
-        let columns: Vec<_> = settings.replicas.iter().map(ReplicaSettings::columns).collect();
+        let columns: Vec<_> = settings.replicas.iter().map(ReplicaColumns::from).collect();
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
         let train_samples = DeviceSamples::new(gpu, "training", &dataset.train)?;
         let test_samples = DeviceSamples::new(gpu, "test", &dataset.test)?;
@@ -104,7 +146,7 @@ impl DeviceTrainer {
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let reduced = [inputs, input_masks, features, activations, deltas, masks];
         let may_fuse = gpu.is_software() && dispatch.propagate_turns() <= MAX_LOOP_TURNS;
-        let form = settings.form.unwrap_or(if may_fuse { StepForm::Fused } else { StepForm::Staged });
+        let form = form.unwrap_or(if may_fuse { StepForm::Fused } else { StepForm::Staged });
         let step_kernels = match form {
             StepForm::Fused => StepKernels::Fused {
                 propagate: bind(&PROPAGATE, &[&parameters, inputs, activations, masks, deltas, features, labels]),
@@ -118,6 +160,8 @@ impl DeviceTrainer {
                     delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
                     reduce: bind(&REDUCE, &[&reduced[..], &[&sums, &counts]].concat()),
                     update: bind(&UPDATE, &[&replicas, &sums, &counts, &parameters]),
+                    sums,
+                    counts,
                 }
             }
         };
@@ -152,6 +196,7 @@ impl DeviceTrainer {
             pacer: Pacer::new(MAX_BATCHES / 2),
             step: 0,
             last_batch: None,
+            reduce: OnceLock::new(),
         })
     }
 
@@ -168,42 +213,6 @@ impl DeviceTrainer {
         let limits = gpu.limits();
         let available = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         (available / largest.into_iter().max().unwrap_or(1)) as usize
-    }
-
-    /// Steps of an epoch: the last batch may be short.
-    pub fn steps_per_epoch(&self) -> u64 {
-        u64::from(self.train_samples.count).div_ceil(self.settings.batch_size as u64)
-    }
-
-    /// Steps done so far.
-    pub fn step(&self) -> u64 {
-        self.step
-    }
-
-    /// Goes on as if `step` steps had been done: with the parameters that stood there as the initial ones, what
-    /// follows is bit for bit what an uninterrupted training would have done.
-    pub fn resume_at(&mut self, step: u64) {
-        self.step = step;
-        self.last_batch = None;
-    }
-
-    /// Does `steps` steps of every replica; `submitted` hears about every submission with the steps in it, and may end
-    /// the training there.
-    ///
-    /// # Errors
-    /// What the driver reported.
-    pub fn train_while(&mut self, steps: u64, mut submitted: impl FnMut(u64) -> ControlFlow<()>) -> Result<()> {
-        let end = self.step + steps;
-        while self.step < end {
-            let begin = self.step;
-            let commands = self.encode(end)?;
-            let done = self.step - begin;
-            self.pacer.submit(&self.gpu, commands, done)?;
-            if submitted(done).is_break() {
-                break;
-            }
-        }
-        self.pacer.finish(&self.gpu)
     }
 
     /// Encodes steps up to `end`, or as many as a submission should hold.
@@ -258,7 +267,7 @@ impl DeviceTrainer {
                         propagate.dispatch(&mut pass, offset, dispatch.propagate());
                         reduce_update.dispatch(&mut pass, offset, dispatch.reduce());
                     }
-                    StepKernels::Staged { forward, loss, delta, reduce, update } => {
+                    StepKernels::Staged { forward, loss, delta, reduce, update, .. } => {
                         let offsets: Vec<u32> = (0..layers).map(|layer| offset(Batch { layer, ..batch })).collect();
                         for (layer, &offset) in self.network.layers().iter().zip(&offsets) {
                             forward.dispatch(&mut pass, offset, dispatch.forward(layer));
@@ -279,23 +288,6 @@ impl DeviceTrainer {
         Ok(encoder.finish())
     }
 
-    /// Loss, accuracy and dummies of every replica over one part of the data set.
-    ///
-    /// # Errors
-    /// What the driver reported.
-    pub fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>> {
-        self.evaluator.evaluate(&self.gpu, &self.network, split as usize)
-    }
-
-    /// The parameters of every replica now.
-    ///
-    /// # Errors
-    /// What the driver reported.
-    pub fn model(&self) -> Result<Model> {
-        let arena = self.gpu.read::<f32>(&[(&self.parameters, self.arena_bytes())])?;
-        Ok(Model::from_arena(&self.spec, &self.network, &arena[0]))
-    }
-
     fn dispatch(&self) -> Dispatch<'_> {
         Dispatch { network: &self.network, quads: self.batches.quads, variant: self.variant }
     }
@@ -304,91 +296,19 @@ impl DeviceTrainer {
         u64::from(self.network.replica_count) * self.network.parameter_stride() as u64 * 4
     }
 
-    /// The gradient sum S and the adaptive batch size c of every parameter of every replica in the last step,
-    /// or `None` before the first.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] or [`Error::OutOfMemory`] if there is no room for them, or what the driver reported.
-    pub fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>> {
-        let Some(batch) = self.last_batch else { return Ok(None) };
+    /// Sums and counts of a batch whose activations and deltas are in the state.
+    fn reduce_again(&self, batch: Batch) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
         let (sums, counts) = sum_buffers(&self.gpu, &self.network)?;
         let State { activations, deltas, masks } = &self.state;
         let Batches { inputs, input_masks, features, .. } = &self.batches;
         let storage = [inputs, input_masks, features, activations, deltas, masks, &sums, &counts];
-        let reduce = Pipeline::new(&self.gpu, &REDUCE, self.variant);
+        let reduce = self.reduce.get_or_init(|| Pipeline::new(&self.gpu, &REDUCE, self.variant));
         let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
-        let dispatch = self.dispatch();
-        self.run_once(batch, &reduce, dispatch.reduce())?;
-        // One after the other: a buffer for both might be larger than the adapter allows.
-        let sums = self.gpu.read::<f32>(&[(&sums, self.arena_bytes())])?;
-        let counts = self.gpu.read::<u32>(&[(&counts, self.arena_bytes())])?;
-        Ok(Some((
-            Model::from_arena(&self.spec, &self.network, &sums[0]),
-            AdaptiveBatchSizes::from_arena(&self.spec, &self.network, &counts[0]),
-        )))
+        self.run_once(batch, &reduce, self.dispatch().reduce())?;
+        Ok((sums, counts))
     }
 
-    /// The adaptive batch sizes c of the last step, or `None` before the first: counted here from the masks that the
-    /// step left, so that no kernel has to be compiled for it.
-    pub fn adaptive_batch_sizes(&self) -> Result<Option<AdaptiveBatchSizes>> {
-        let Some(batch) = self.last_batch else { return Ok(None) };
-        let Network { row_count, input_rows, .. } = self.network;
-        let (rows, features, words) = (row_count as usize, input_rows as usize, self.batches.quads as usize / 8);
-        let replicas = self.network.replica_count as usize;
-        let batch_words = self.batches.input_replicas as usize * words * features;
-        let first_batch = batch.slot as usize * batch_words;
-        let input_masks =
-            self.gpu.read::<u32>(&[(&self.batches.input_masks, (first_batch + batch_words) as u64 * 4)])?;
-        let masks = self.gpu.read::<u32>(&[(&self.state.masks, (replicas * words * 2 * rows) as u64 * 4)])?;
-        let (input_masks, masks) = (&input_masks[0][first_batch..], &masks[0]);
-        let stride = self.network.parameter_stride();
-        let mut arena = vec![0u32; replicas * stride];
-        for (replica, counts) in arena.chunks_exact_mut(stride).enumerate() {
-            let input_replica = replica.min(self.batches.input_replicas as usize - 1);
-            for word in 0..words {
-                let data = &input_masks[(input_replica * words + word) * features..][..features];
-                let state = &masks[(replica * words + word) * 2 * rows..][..2 * rows];
-                for layer in self.network.layers() {
-                    let inputs = if layer.reads_data == 1 { data } else { &state[layer.input_row as usize..] };
-                    let deltas = &state[rows + layer.output_row as usize..][..layer.outputs as usize];
-                    let matrix = &mut counts[layer.weight_start as usize * 4..];
-                    let matrix_rows = matrix.chunks_exact_mut(layer.weight_stride as usize * 4);
-                    for (row, input) in matrix_rows.zip(&inputs[..=layer.inputs as usize]) {
-                        for (count, delta) in row.iter_mut().zip(deltas) {
-                            *count += (input & delta).count_ones();
-                        }
-                    }
-                }
-            }
-        }
-        Ok(Some(AdaptiveBatchSizes::from_arena(&self.spec, &self.network, &arena)))
-    }
-
-    /// Adaptive batch sizes of the last step, averaged over the parameters of each layer: (replicas, layers).
-    /// `None` before the first step.
-    ///
-    /// # Errors
-    /// What the driver reported.
-    pub fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>> {
-        let Some(batch) = self.last_batch else { return Ok(None) };
-        let dispatch = self.dispatch();
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encoder.clear_buffer(&self.count_sums, 0, None);
-        self.gpu.queue.submit([encoder.finish()]);
-        self.run_once(batch, &self.count, dispatch.count())?;
-        let sums = self.gpu.read::<u32>(&[(&self.count_sums, dispatch.rows() * 4)])?;
-        let mean = |rows: &[u32]| {
-            let layers = self.network.layers().iter().map(|layer| {
-                let neurons = &rows[layer.output_row as usize..][..layer.outputs as usize];
-                let total: u64 = neurons.iter().copied().map(u64::from).sum();
-                total as f64 / (f64::from(layer.outputs) * (f64::from(layer.inputs) + 1.0))
-            });
-            layers.collect()
-        };
-        Ok(Some(sums[0].chunks_exact(self.network.row_count as usize).map(mean).collect()))
-    }
-
-    /// The kernels of a step, in their order.
+    /// The kernels of a step, in their order; for benchmarks.
     pub fn kernels(&self) -> Vec<&'static str> {
         match self.step_kernels {
             StepKernels::Fused { .. } => vec!["permute", "gather", "select", "propagate", "reduce_update"],
@@ -448,6 +368,79 @@ impl DeviceTrainer {
     fn run_once(&self, batch: Batch, kernel: &Bound, invocations: u64) -> Result<()> {
         write_batches(&self.gpu, &self.batch_uniform, &[batch])?;
         kernel.run(&self.gpu, invocations)
+    }
+}
+
+impl TrainingEngine for Trainer {
+    fn steps_per_epoch(&self) -> u64 {
+        u64::from(self.train_samples.count).div_ceil(self.settings.batch_size as u64)
+    }
+
+    fn step(&self) -> u64 {
+        self.step
+    }
+
+    fn resume_at(&mut self, step: u64) {
+        self.step = step;
+        self.last_batch = None;
+    }
+
+    fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
+        let end = self.step + steps;
+        while self.step < end {
+            let begin = self.step;
+            let commands = self.encode(end)?;
+            let done = self.step - begin;
+            self.pacer.submit(&self.gpu, commands, done)?;
+            if submitted(done).is_break() {
+                break;
+            }
+        }
+        self.pacer.finish(&self.gpu)
+    }
+
+    fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>> {
+        self.evaluator.evaluate(&self.gpu, &self.network, split as usize)
+    }
+
+    fn model(&self) -> Result<Model> {
+        let arena = self.gpu.read::<f32>(&[(&self.parameters, self.arena_bytes())])?;
+        Ok(Model::from_arena(&self.spec, &arena[0]))
+    }
+
+    fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>> {
+        let Some(batch) = self.last_batch else { return Ok(None) };
+        let reduced;
+        let (sums, counts) = match &self.step_kernels {
+            StepKernels::Staged { sums, counts, .. } => (sums, counts),
+            StepKernels::Fused { .. } => {
+                reduced = self.reduce_again(batch)?;
+                (&reduced.0, &reduced.1)
+            }
+        };
+        // One after the other: a buffer for both might be larger than the adapter allows.
+        let sums = self.gpu.read::<f32>(&[(sums, self.arena_bytes())])?;
+        let counts = self.gpu.read::<u32>(&[(counts, self.arena_bytes())])?;
+        Ok(Some((Model::from_arena(&self.spec, &sums[0]), AdaptiveBatchSizes::from_arena(&self.spec, &counts[0]))))
+    }
+
+    fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>> {
+        let Some(batch) = self.last_batch else { return Ok(None) };
+        let dispatch = self.dispatch();
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        encoder.clear_buffer(&self.count_sums, 0, None);
+        self.gpu.queue.submit([encoder.finish()]);
+        self.run_once(batch, &self.count, dispatch.count())?;
+        let sums = self.gpu.read::<u32>(&[(&self.count_sums, dispatch.rows() * 4)])?;
+        let mean = |rows: &[u32]| {
+            let layers = self.network.layers().iter().map(|layer| {
+                let neurons = &rows[layer.output_row as usize..][..layer.outputs as usize];
+                let total: u64 = neurons.iter().copied().map(u64::from).sum();
+                total as f64 / (f64::from(layer.outputs) * (f64::from(layer.inputs) + 1.0))
+            });
+            layers.collect()
+        };
+        Ok(Some(sums[0].chunks_exact(self.network.row_count as usize).map(mean).collect()))
     }
 }
 

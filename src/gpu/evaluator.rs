@@ -2,70 +2,21 @@
 
 use wgpu::BufferUsages;
 
-use crate::batches::{write_batches, Batches, DeviceSamples, Gatherer, BATCH_STRIDE};
-use crate::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_TURNS};
-use crate::gpu::Gpu;
-use crate::kernels::{Bound, Pipeline, Variant, ACTIVITY, DIVERGENCE, EVALUATE, FORWARD};
-use crate::network::{Batch, Layer, Network};
-use crate::pacing::Pacer;
-use crate::state::{activation_bytes, State};
-use crate::Result;
-
-/// Which part of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// Training set.
-    Train,
-    /// Test set.
-    Test,
-}
-
-/// What the samples of a set make of a hidden node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activity {
-    /// No sample activates it: a true dummy, which can be cut out without changing the output.
-    Never,
-    /// Some do.
-    Sometimes,
-    /// Every sample does: a pseudo dummy, linear on this set.
-    Always,
-}
-
-/// What one replica makes of a data set.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Evaluation {
-    /// Mean cross-entropy, in nats.
-    pub loss: f64,
-    /// Share of samples whose highest logit is their label's.
-    pub accuracy: f64,
-    /// Every hidden node, layer by layer.
-    pub nodes: Vec<Activity>,
-    /// Whether the loss or a parameter is NaN or infinite.
-    pub has_diverged: bool,
-}
-
-impl Evaluation {
-    /// Hidden nodes that no sample activates.
-    pub fn true_dummies(&self) -> u32 {
-        self.count(Activity::Never)
-    }
-
-    /// Hidden nodes that every sample activates.
-    pub fn pseudo_dummies(&self) -> u32 {
-        self.count(Activity::Always)
-    }
-
-    fn count(&self, activity: Activity) -> u32 {
-        self.nodes.iter().filter(|&&node| node == activity).count() as u32
-    }
-}
+use super::adapter::Gpu;
+use super::buffers::{activation_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE};
+use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_TURNS};
+use super::kernels::{Bound, Pipeline, Variant, ACTIVITY, DIVERGENCE, EVALUATE, FORWARD};
+use super::layout::{Batch, Layer, Network};
+use super::pacing::Pacer;
+use crate::error::Result;
+use crate::evaluation::{Activity, Evaluation};
 
 /// Everything that evaluation needs, made once.
 pub(crate) struct Evaluator {
     batches: Batches,
     batch_uniform: wgpu::Buffer,
     /// Each set of samples, and how many it holds.
-    parts: Vec<(Gatherer, u32)>,
+    sets: Vec<(Gatherer, u32)>,
     activations: wgpu::Buffer,
     forward: Bound,
     evaluate: Bound,
@@ -98,9 +49,9 @@ impl Evaluator {
         variant: Variant,
         parameters: &wgpu::Buffer,
         replicas: &wgpu::Buffer,
-        parts: &[&DeviceSamples],
+        sets: &[&DeviceSamples],
     ) -> Result<Self> {
-        let largest = parts.iter().map(|samples| samples.count).max().unwrap_or(1);
+        let largest = sets.iter().map(|samples| samples.count).max().unwrap_or(1);
         let most = largest.div_ceil(4 * Self::MIN_QUADS).clamp(1, 8);
         let smallest = Dispatch { network, quads: Self::MIN_QUADS, variant };
         let in_turns = MAX_LOOP_TURNS / smallest.evaluate_turns(Self::MIN_QUADS);
@@ -130,7 +81,7 @@ impl Evaluator {
         let gatherer =
             |samples| Gatherer::new(gpu, variant, samples, &batches, network_uniform, &batch_uniform, replicas);
         Ok(Self {
-            parts: parts.iter().map(|samples| (gatherer(samples), samples.count)).collect(),
+            sets: sets.iter().map(|samples| (gatherer(samples), samples.count)).collect(),
             forward: bind(
                 &FORWARD,
                 &[parameters, &batches.inputs, &state.activations, &state.masks, &batches.features],
@@ -150,17 +101,17 @@ impl Evaluator {
         })
     }
 
-    /// Encodes gathering and forward of block `index` of a part; its `Batch`es go to `uniform`. Returns the first one's
+    /// Encodes gathering and forward of block `index` of a set; its `Batch`es go to `uniform`. Returns the first one's
     /// offset.
     fn encode_block(
         &self,
         pass: &mut wgpu::ComputePass<'_>,
         uniform: &mut Vec<Batch>,
         dispatch: Dispatch<'_>,
-        part: usize,
+        set: usize,
         index: u32,
     ) -> u32 {
-        let (gatherer, sample_count) = &self.parts[part];
+        let (gatherer, sample_count) = &self.sets[set];
         let block = self.batches.quads * 4;
         let position = index * block;
         let batch = Batch {
@@ -186,13 +137,13 @@ impl Evaluator {
         first
     }
 
-    /// Outputs of layer `layer` (from 0) for every sample of a part: (R, samples, n). Those of the last layer are the
+    /// Outputs of layer `layer` (from 0) for every sample of a set: (R, samples, n). Those of the last layer are the
     /// logits.
-    pub fn outputs(&self, gpu: &Gpu, network: &Network, part: usize, layer: usize) -> Result<Vec<f32>> {
+    pub fn outputs(&self, gpu: &Gpu, network: &Network, set: usize, layer: usize) -> Result<Vec<f32>> {
         let quads = self.batches.quads;
         let dispatch = Dispatch { network, quads, variant: self.variant };
         let block = quads as usize * 4;
-        let samples = self.parts[part].1 as usize;
+        let samples = self.sets[set].1 as usize;
         let Layer { outputs, output_row, .. } = network.layers()[layer];
         let (width, replicas) = (outputs as usize, network.replica_count as usize);
         let replica_bytes = u64::from(outputs) * u64::from(quads) * 16;
@@ -202,7 +153,7 @@ impl Evaluator {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             let mut uniform = Vec::new();
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            self.encode_block(&mut pass, &mut uniform, dispatch, part, index as u32);
+            self.encode_block(&mut pass, &mut uniform, dispatch, set, index as u32);
             drop(pass);
             for replica in 0..u64::from(network.replica_count) {
                 let row = replica * u64::from(network.row_count) + u64::from(output_row);
@@ -222,9 +173,9 @@ impl Evaluator {
         Ok(all)
     }
 
-    /// Runs the whole of one part through all replicas.
-    pub fn evaluate(&mut self, gpu: &Gpu, network: &Network, part: usize) -> Result<Vec<Evaluation>> {
-        let sample_count = self.parts[part].1;
+    /// Runs the whole of one set through all replicas.
+    pub fn evaluate(&mut self, gpu: &Gpu, network: &Network, set: usize) -> Result<Vec<Evaluation>> {
+        let sample_count = self.sets[set].1;
         let dispatch = Dispatch { network, quads: self.batches.quads, variant: self.variant };
         let blocks = sample_count.div_ceil(self.batches.quads * 4);
         let mut next = 0;
@@ -239,7 +190,7 @@ impl Evaluator {
             let mut uniform = Vec::new();
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for index in next..end {
-                let first = self.encode_block(&mut pass, &mut uniform, dispatch, part, index);
+                let first = self.encode_block(&mut pass, &mut uniform, dispatch, set, index);
                 if index == 0 {
                     self.divergence.dispatch(&mut pass, first, dispatch.evaluate());
                 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use wgpu::SubmissionIndex;
 
-use crate::gpu::Gpu;
-use crate::Result;
+use super::adapter::Gpu;
+use crate::error::Result;
 
 const TARGET: Duration = Duration::from_millis(100);
 

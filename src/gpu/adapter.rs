@@ -1,12 +1,11 @@
 //! Adapter and device: which one, with which limits, and what it reports back.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use wgpu::{AdapterInfo, Backends, BufferUsages, DeviceType};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A dispatch or copy that takes longer than this has hung.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -21,12 +20,10 @@ pub struct Gpu {
     reason: String,
     /// The first error that arrived outside a call: validation, out of memory, device lost.
     fault: Arc<Mutex<Option<Error>>>,
-    /// Devices that were opened for further cores.
-    siblings: Arc<Mutex<Vec<Gpu>>>,
 }
 
 /// An adapter that wgpu can use here, and its limits.
-pub struct Device {
+pub struct Adapter {
     /// Name, type, driver and backend.
     pub info: AdapterInfo,
     /// What the adapter allows at most.
@@ -35,27 +32,6 @@ pub struct Device {
 
 fn instance() -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())
-}
-
-/// The environment variable that says with how many threads Mesa's software Vulkan runs a dispatch; with 0, the
-/// thread that submits a dispatch runs it.
-const MESA_THREADS: &str = "LP_NUM_THREADS";
-
-/// Data sets are copied to each core's device while the copies take no more than this.
-const COPIED_BYTES: u64 = 2 << 30;
-
-fn cores() -> usize {
-    available_parallelism().map_or(1, |cores| cores.get())
-}
-
-/// For a program that is about to train `replicas` replicas at once, to be called before it has a [`Gpu`] or another
-/// thread that reads the environment. Where they keep every core busy, it sets `LP_NUM_THREADS=0` (unless it is set), which Mesa's software Vulkan
-/// reads: then [`Trainer`](crate::Trainer) gives each core a device and replicas of its own. Mesa's way, to wake a thread
-/// on each core for every dispatch, costs a fifth of the time of small networks. GPUs do not care.
-pub fn spread_over_cores(replicas: usize) {
-    if replicas >= cores() && std::env::var_os(MESA_THREADS).is_none() {
-        std::env::set_var(MESA_THREADS, "0");
-    }
 }
 
 /// Faster kinds of adapter come first.
@@ -88,8 +64,8 @@ fn ranked_adapters() -> Vec<wgpu::Adapter> {
 }
 
 /// All adapters, the one that [`Gpu::new`] would choose first.
-pub fn devices() -> Vec<Device> {
-    ranked_adapters().iter().map(|adapter| Device { info: adapter.get_info(), limits: adapter.limits() }).collect()
+pub fn adapters() -> Vec<Adapter> {
+    ranked_adapters().iter().map(|adapter| Adapter { info: adapter.get_info(), limits: adapter.limits() }).collect()
 }
 
 impl Gpu {
@@ -97,7 +73,7 @@ impl Gpu {
     /// GPU before an integrated one before software.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`], [`Error::UnknownAdapter`], or what the driver says.
+    /// [`Error::NoAdapter`], [`Error::UnknownDevice`], or what the driver says.
     pub fn new(name: Option<&str>) -> Result<Self> {
         let adapters = ranked_adapters();
         if adapters.is_empty() {
@@ -106,7 +82,7 @@ impl Gpu {
         let matches = |adapter: &&wgpu::Adapter| {
             name.is_none_or(|name| adapter.get_info().name.to_lowercase().contains(&name.to_lowercase()))
         };
-        let adapter = adapters.iter().find(matches).ok_or_else(|| Error::UnknownAdapter {
+        let adapter = adapters.iter().find(matches).ok_or_else(|| Error::UnknownDevice {
             wanted: name.unwrap_or_default().to_string(),
             available: adapters.iter().map(|a| a.get_info().name).collect::<Vec<_>>().join(", "),
         })?;
@@ -146,7 +122,7 @@ impl Gpu {
                 report(Error::DeviceLost(one_line(&message)));
             }
         });
-        Ok(Self { device, queue, info, reason, fault, siblings: Arc::default() })
+        Ok(Self { device, queue, info, reason, fault })
     }
 
     /// Name, type, driver and backend.
@@ -176,20 +152,6 @@ impl Gpu {
         self.is_software()
             && self.device.features().contains(wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64)
             && (self.info.subgroup_min_size, self.info.subgroup_max_size) == (8, 8)
-    }
-
-    /// The devices that `replicas` replicas should be spread over, this one first, when each holds `bytes` of data: one
-    /// for each core where dispatches run on the thread that submits them, else this one alone.
-    pub(crate) fn devices(&self, replicas: usize, bytes: u64) -> Result<Vec<Gpu>> {
-        let is_inline = self.is_software() && std::env::var(MESA_THREADS).is_ok_and(|threads| threads.trim() == "0");
-        let affordable = (COPIED_BYTES / bytes.max(1)).max(1) as usize;
-        let wanted = if is_inline { cores().min(replicas).min(affordable).max(1) } else { 1 };
-        let mut siblings = self.siblings.lock().unwrap_or_else(PoisonError::into_inner);
-        while siblings.len() + 1 < wanted {
-            // An instance of its own: devices of one instance wait for each other.
-            siblings.push(Self::new(Some(&self.info.name))?);
-        }
-        Ok([self].into_iter().chain(&*siblings).take(wanted).cloned().collect())
     }
 
     /// The first error that the driver reported since the device was opened.
@@ -257,16 +219,16 @@ impl Gpu {
         Ok(buffer)
     }
 
-    /// Overwrites the start of a buffer, in parts, so that the staging memory stays small.
+    /// Overwrites the start of a buffer, piece by piece, so that the staging memory stays small.
     ///
     /// # Errors
     /// What the driver reported.
     pub fn write<T: bytemuck::NoUninit>(&self, buffer: &wgpu::Buffer, contents: &[T]) -> Result<()> {
-        const PART: usize = 16 << 20;
+        const PIECE: usize = 16 << 20;
         let bytes: &[u8] = bytemuck::cast_slice(contents);
-        for (index, part) in bytes.chunks(PART).enumerate() {
-            self.queue.write_buffer(buffer, (index * PART) as u64, part);
-            if bytes.len() > PART {
+        for (index, piece) in bytes.chunks(PIECE).enumerate() {
+            self.queue.write_buffer(buffer, (index * PIECE) as u64, piece);
+            if bytes.len() > PIECE {
                 let submission = self.queue.submit([]);
                 self.wait(submission)?;
             }
@@ -304,9 +266,9 @@ impl Gpu {
         Ok(buffers
             .iter()
             .map(|(_, size)| {
-                let part = &bytes[offset..offset + *size as usize];
-                offset += part.len();
-                bytemuck::pod_collect_to_vec(part)
+                let contents = &bytes[offset..offset + *size as usize];
+                offset += contents.len();
+                bytemuck::pod_collect_to_vec(contents)
             })
             .collect())
     }

@@ -1,8 +1,8 @@
 //! How many invocations each kernel takes.
 
-use crate::kernels::{Variant, MAX_WORKGROUPS};
-use crate::network::{Layer, Network};
-use crate::{Error, Result};
+use super::kernels::{Variant, MAX_WORKGROUPS};
+use super::layout::{Layer, Network};
+use crate::error::{Error, Result};
 
 /// Totals that `evaluate.wgsl` keeps for each replica, and flags of `divergence.wgsl`.
 pub const EVALUATE_LANES: u64 = 64;

@@ -1,0 +1,81 @@
+//! What an engine is: the traits that the GPU's and the CPU's implement. Callers use [`Trainer`](crate::Trainer) and
+//! [`Predictor`](crate::Predictor); tests and benchmarks may drive an engine directly.
+//!
+//! Every engine promises: replica r of a run with seed s is, bit for bit, the run with seed s + r alone on the same device,
+//! however many replicas there are, however steps are grouped, however often it is evaluated, and wherever it resumes.
+
+use std::ops::ControlFlow;
+
+use crate::error::Result;
+use crate::evaluation::{Evaluation, Split};
+use crate::model::{AdaptiveBatchSizes, Model};
+
+/// R replicas in training. Errors are what the driver or the system reported.
+pub trait TrainingEngine: Send {
+    /// Steps of an epoch: the last batch may be short.
+    fn steps_per_epoch(&self) -> u64;
+
+    /// Steps done so far.
+    fn step(&self) -> u64;
+
+    /// Continues as if `step` steps had been done, with the parameters given as the initial ones: what follows is, bit for
+    /// bit, what an uninterrupted training would have done.
+    fn resume_at(&mut self, step: u64);
+
+    /// Does `steps` steps of every replica; `submitted` hears now and then how many steps more are done, and may end the
+    /// training there.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()>;
+
+    /// Does `steps` steps of every replica.
+    ///
+    /// # Errors
+    /// As [`Self::train_while`].
+    fn train(&mut self, steps: u64) -> Result<()> {
+        self.train_while(steps, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Loss, accuracy and dummies of every replica over the training set or the test set.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>>;
+
+    /// The parameters of every replica now.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    fn model(&self) -> Result<Model>;
+
+    /// The gradient sum S and the adaptive batch size c of every parameter of every replica in the last step, or `None`
+    /// before the first.
+    ///
+    /// # Errors
+    /// If there is no room for them, or what the driver reported.
+    fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>>;
+
+    /// Adaptive batch sizes of the last step, averaged over the parameters of each layer: (replicas, layers). `None` before
+    /// the first step.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>>;
+}
+
+/// R networks and samples for them.
+pub trait EvaluationEngine: Send {
+    /// Loss, accuracy and dummies of every replica over the samples.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    fn evaluate(&mut self) -> Result<Vec<Evaluation>>;
+
+    /// Outputs of layer `layer`, from 0, for every sample: (replicas, samples, units). Those of the last layer are the
+    /// logits. There is such a layer.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    fn outputs(&self, layer: usize) -> Result<Vec<f32>>;
+}

@@ -1,0 +1,15 @@
+//! The GPU engine: a thin host around the kernels of `shaders/`.
+
+mod adapter;
+pub mod buffers;
+pub mod dispatch;
+mod evaluator;
+pub mod kernels;
+pub mod layout;
+mod pacing;
+mod predictor;
+mod trainer;
+
+pub use adapter::{adapters, kind, Adapter, Gpu};
+pub use predictor::Predictor;
+pub use trainer::{StepForm, Trainer};

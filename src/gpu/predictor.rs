@@ -1,0 +1,57 @@
+//! Trained networks and samples on the GPU.
+
+use wgpu::BufferUsages;
+
+use super::adapter::Gpu;
+use super::buffers::DeviceSamples;
+use super::evaluator::Evaluator;
+use super::kernels::Variant;
+use super::layout::{InputFormat, Network, ReplicaColumns};
+use crate::dataset::Samples;
+use crate::engine::EvaluationEngine;
+use crate::error::Result;
+use crate::evaluation::Evaluation;
+use crate::model::Model;
+
+/// The GPU's part of a [`Predictor`](crate::Predictor).
+pub struct Predictor {
+    gpu: Gpu,
+    network: Network,
+    evaluator: Evaluator,
+}
+
+impl Predictor {
+    /// Uploads the networks and the samples.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) if the samples have other features than the networks have inputs,
+    /// [`Error::Limit`](crate::Error::Limit) if they do not fit the adapter, or what the driver reported.
+    pub fn new(gpu: &Gpu, model: &Model, samples: &Samples) -> Result<Self> {
+        let spec = model.spec();
+        samples.check_fits(spec)?;
+        let format = InputFormat::from(samples.inputs());
+        let network = Network::new(spec, model.replicas(), format);
+        let variant = Variant::choose(gpu, format, spec);
+        let uniform =
+            gpu.buffer("the network", size_of::<Network>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
+        gpu.write(&uniform, &[network])?;
+        let parameters = gpu.storage_from("the parameters", &model.to_arena())?;
+        // Samples stay in their order, so that no seed matters.
+        let columns: Vec<ReplicaColumns> = vec![bytemuck::Zeroable::zeroed(); model.replicas()];
+        let replicas = gpu.storage_from("the replicas' settings", &columns)?;
+        let samples = DeviceSamples::new(gpu, "given", samples)?;
+        let evaluator = Evaluator::new(gpu, &network, &uniform, variant, &parameters, &replicas, &[&samples])?;
+        gpu.check()?;
+        Ok(Self { gpu: gpu.clone(), network, evaluator })
+    }
+}
+
+impl EvaluationEngine for Predictor {
+    fn evaluate(&mut self) -> Result<Vec<Evaluation>> {
+        self.evaluator.evaluate(&self.gpu, &self.network, 0)
+    }
+
+    fn outputs(&self, layer: usize) -> Result<Vec<f32>> {
+        self.evaluator.outputs(&self.gpu, &self.network, 0, layer)
+    }
+}
