@@ -13,7 +13,7 @@ fn observe(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     if index >= network.replica_count * network.row_count {
         return;
     }
-    let words = batch.quads / 8u;
+    let words = batch.sample4s / 8u;
     var seen = activity[index];
     for (var word = 0u; word < words; word++) {
         let samples = min(batch.size - min(batch.size, word * 32u), 32u);

@@ -8,7 +8,7 @@
 //   K  input rows: features, one row of ones for the bias, zeros up to a multiple of 4 (f32) or 16 (u8)
 //   N  rows of all layers 1..L: outputs, one row of ones, zeros up to a multiple of 4
 //   T  steps whose batches are gathered at once
-// A *quad* is four consecutive samples of one neuron, an *octet* eight consecutive floats of any kind: the units of
+// A *sample4* is four consecutive samples of one neuron, an *octet* eight consecutive floats of any kind: the units of
 // most loads.
 
 const MAX_LAYERS = 32u;
@@ -25,7 +25,7 @@ struct Octet {
 }
 
 // One weight matrix, transposed: a row of n_l weights for each input, and the biases as the row of the input
-// that is always 1. So the parameters of an input that is zero in a whole batch stand together, and are skipped.
+// that is always 1. So the parameters of an input that is zero in a whole batch are together, and are skipped.
 struct Layer {
     inputs: u32,         // n_(l-1)
     outputs: u32,        // n_l
@@ -52,8 +52,8 @@ struct Network {
 // What differs from dispatch to dispatch; bound with a dynamic offset.
 struct Batch {
     size: u32,          // samples really in this batch
-    capacity: u32,      // samples in a full batch
-    quads: u32,         // B / 4
+    batch_size: u32,      // samples in a full batch
+    sample4s: u32,         // B / 4
     slot: u32,          // which of the T gathered batches
     steps: u32,         // how many batches to gather
     input_replicas: u32,// R, or 1 where all replicas read the same samples
@@ -88,26 +88,26 @@ fn flat_index(id: vec3<u32>, groups: vec3<u32>) -> u32 {
     return id.y * groups.x * WORKGROUP_SIZE + id.x;
 }
 
-// First quad of row `row` of replica `replica` in an (R, N, B) array.
+// First sample4 of row `row` of replica `replica` in an (R, N, B) array.
 fn row_start(replica: u32, row: u32) -> u32 {
-    return (replica * network.row_count + row) * batch.quads;
+    return (replica * network.row_count + row) * batch.sample4s;
 }
 
 // Word `word` of the mask of row 0 of the activations in an (R, B / 32, 2 N) array; rows N.. are the deltas'.
 fn mask_start(replica: u32, word: u32) -> u32 {
-    return (replica * (batch.quads / 8u) + word) * 2u * network.row_count;
+    return (replica * (batch.sample4s / 8u) + word) * 2u * network.row_count;
 }
 
-// First quad of feature `row` in the gathered batch that `replica` reads: (T, R, K, B).
+// First sample4 of feature `row` in the gathered batch that `replica` reads: (T, R, K, B).
 fn input_start(replica: u32, row: u32) -> u32 {
     let input_replica = min(replica, batch.input_replicas - 1u);
-    return ((batch.slot * batch.input_replicas + input_replica) * network.input_rows + row) * batch.quads;
+    return ((batch.slot * batch.input_replicas + input_replica) * network.input_rows + row) * batch.sample4s;
 }
 
 // Word `word` of the mask of feature 0 in the gathered batch that `replica` reads: (T, R, B / 32, K).
 fn input_mask_start(replica: u32, word: u32) -> u32 {
     let input_replica = min(replica, batch.input_replicas - 1u);
-    return ((batch.slot * batch.input_replicas + input_replica) * (batch.quads / 8u) + word) * network.input_rows;
+    return ((batch.slot * batch.input_replicas + input_replica) * (batch.sample4s / 8u) + word) * network.input_rows;
 }
 
 // Where the features of the gathered batch that `replica` reads are listed: (T, R, 1 + K / 4) vec4s.
@@ -116,19 +116,19 @@ fn features_start(replica: u32) -> u32 {
     return (batch.slot * batch.input_replicas + input_replica) * (1u + network.input_rows / 4u);
 }
 
-// First quad of the labels of the gathered batch that `replica` reads: (T, R, B).
+// First sample4 of the labels of the gathered batch that `replica` reads: (T, R, B).
 fn label_start(replica: u32) -> u32 {
     let input_replica = min(replica, batch.input_replicas - 1u);
-    return (batch.slot * batch.input_replicas + input_replica) * batch.quads;
+    return (batch.slot * batch.input_replicas + input_replica) * batch.sample4s;
 }
 
-// Which samples of a quad are really in the batch.
-fn quad_is_valid(quad: u32) -> vec4<bool> {
-    return vec4(quad * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(batch.size);
+// Which samples of a sample4 are really in the batch.
+fn sample4_is_valid(sample4: u32) -> vec4<bool> {
+    return vec4(sample4 * 4u) + vec4(0u, 1u, 2u, 3u) < vec4(batch.size);
 }
 
 // One bit a sample.
-fn quad_bits(nonzero: vec4<bool>) -> u32 {
+fn sample4_bits(nonzero: vec4<bool>) -> u32 {
     let bits = select(vec4(0u), vec4(1u, 2u, 4u, 8u), nonzero);
     return bits.x | bits.y | bits.z | bits.w;
 }

@@ -12,8 +12,8 @@
 fn count(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = flat_index(id, groups);
     let row = index % network.row_count;
-    let word = index / network.row_count % (batch.quads / 8u);
-    let replica = index / network.row_count / (batch.quads / 8u);
+    let word = index / network.row_count % (batch.sample4s / 8u);
+    let replica = index / network.row_count / (batch.sample4s / 8u);
     if replica >= network.replica_count {
         return;
     }
@@ -23,11 +23,11 @@ fn count(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
         let layer = network.layers[l];
         if row >= layer.output_row && row < layer.output_row + layer.outputs {
             let delta = masks[(start + network.row_count + row) / 4u][row % 4u];
-            // The inputs end with the row of ones, which stands for the bias; after it masks are zero.
-            for (var quad = 0u; quad <= layer.inputs / 4u; quad++) {
-                var inputs = masks[(start + layer.input_row) / 4u + quad];
+            // The inputs end with the row of ones, which means the bias; after it masks are zero.
+            for (var input4 = 0u; input4 <= layer.inputs / 4u; input4++) {
+                var inputs = masks[(start + layer.input_row) / 4u + input4];
                 if layer.reads_data == 1u {
-                    inputs = input_masks[input_mask_start(replica, word) / 4u + quad];
+                    inputs = input_masks[input_mask_start(replica, word) / 4u + input4];
                 }
                 let counts = countOneBits(inputs & vec4(delta));
                 sum += counts.x + counts.y + counts.z + counts.w;

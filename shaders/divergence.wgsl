@@ -9,8 +9,8 @@
 const DIVERGENCE_LANES = 64u;
 const EXPONENT = 0x7f800000u;
 
-fn not_finite(place: u32) -> vec4<u32> {
-    return select(vec4<u32>(), vec4(1u), (parameters[place] & vec4(EXPONENT)) == vec4(EXPONENT));
+fn not_finite(offset: u32) -> vec4<u32> {
+    return select(vec4<u32>(), vec4(1u), (parameters[offset] & vec4(EXPONENT)) == vec4(EXPONENT));
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -23,10 +23,10 @@ fn find_divergence(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     let start = replica * network.parameter_vec4s;
     var found = vec4<u32>();
     let last = network.parameter_vec4s - 1u;
-    // Four at a time, for the limit on turns (see MAX_LOOP_TURNS in dispatch.rs).
-    for (var place = index % DIVERGENCE_LANES; place <= last; place += 4u * DIVERGENCE_LANES) {
-        found |= not_finite(start + place) | not_finite(start + min(place + DIVERGENCE_LANES, last))
-            | not_finite(start + min(place + 2u * DIVERGENCE_LANES, last)) | not_finite(start + min(place + 3u * DIVERGENCE_LANES, last));
+    // Four at a time, for the limit on iterations (see MAX_LOOP_ITERATIONS in dispatch.rs).
+    for (var offset = index % DIVERGENCE_LANES; offset <= last; offset += 4u * DIVERGENCE_LANES) {
+        found |= not_finite(start + offset) | not_finite(start + min(offset + DIVERGENCE_LANES, last))
+            | not_finite(start + min(offset + 2u * DIVERGENCE_LANES, last)) | not_finite(start + min(offset + 3u * DIVERGENCE_LANES, last));
     }
     diverged[index] = found.x | found.y | found.z | found.w;
 }

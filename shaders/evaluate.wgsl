@@ -1,6 +1,6 @@
 // evaluate.wgsl: loss sum and hits over a data set, block by block.
 //
-// 64 invocations a replica; each owns every 64th quad of the block and adds to its own two totals, so the
+// 64 invocations a replica; each owns every 64th sample4 of the block and adds to its own two totals, so the
 // order of every sum is fixed by the data set alone. Outputs are added to; the host clears them first.
 // A hit is a label that is the first highest logit (one output unit: the sign of the logit).
 
@@ -22,21 +22,21 @@ fn evaluate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     let first_logit = row_start(replica, layer.output_row);
     var loss_sum = loss_sums[index];
     var hit_count = hits[index];
-    for (var quad = index % EVALUATE_LANES; quad < batch.quads; quad += EVALUATE_LANES) {
-        let label = labels[label_start(replica) + quad];
-        let logits = first_logit + quad;
+    for (var sample4 = index % EVALUATE_LANES; sample4 < batch.sample4s; sample4 += EVALUATE_LANES) {
+        let label = labels[label_start(replica) + sample4];
+        let logits = first_logit + sample4;
         var highest = activations[logits];
         var best = vec4<u32>();
         var target_logit = highest;
         for (var j = 1u; j < layer.outputs; j++) {
-            let z = activations[logits + j * batch.quads];
+            let z = activations[logits + j * batch.sample4s];
             best = select(best, vec4(j), z > highest);
             highest = max(highest, z);
             target_logit = select(target_logit, z, label == vec4(j));
         }
         var total = vec4<f32>();
         for (var j = 0u; j < layer.outputs; j++) {
-            total += exp(activations[logits + j * batch.quads] - highest);
+            total += exp(activations[logits + j * batch.sample4s] - highest);
         }
         var loss = log(total) + (highest - target_logit);
         var hit = best == label;
@@ -45,9 +45,9 @@ fn evaluate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
             loss = max(highest, vec4<f32>()) - vec4<f32>(label) * highest + log(1.0 + exp(-abs(highest)));
             hit = (highest > vec4<f32>()) == (label == vec4(1u));
         }
-        let valid = quad_is_valid(quad);
+        let valid = sample4_is_valid(sample4);
         // A loss that is not a number is no hit.
-        hit_count += countOneBits(quad_bits(hit & valid & (loss > vec4(-1.0))));
+        hit_count += countOneBits(sample4_bits(hit & valid & (loss > vec4(-1.0))));
         loss = select(vec4<f32>(), loss, valid);
         loss_sum += (loss.x + loss.y) + (loss.z + loss.w);
     }

@@ -15,7 +15,7 @@ const BLOCKS_A_WORD = 32u / BLOCK;
 fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = flat_index(id, groups);
     let feature_blocks = network.input_rows / BLOCK;
-    let words = batch.quads / 8u;
+    let words = batch.sample4s / 8u;
     let feature_block = index % feature_blocks;
     let word = index / feature_blocks % words;
     let batch_index = index / feature_blocks / words;
@@ -23,29 +23,29 @@ fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
         return;
     }
     let first_row = batch_index * network.input_rows + feature_block * BLOCK;
-    let first_quad = batch_index * batch.quads + word * 8u;
+    let first_sample4 = batch_index * batch.sample4s + word * 8u;
 
     var masks: array<vec4<u32>, BLOCK / 4u>;
     for (var block = 0u; block < BLOCKS_A_WORD; block++) {
-        var places: array<vec4<u32>, BLOCK / 4u>;
-        for (var quad = 0u; quad < BLOCK / 4u; quad++) {
-            places[quad] = sample_indices[first_quad + block * (BLOCK / 4u) + quad] * feature_blocks + feature_block;
+        var offsets: array<vec4<u32>, BLOCK / 4u>;
+        for (var sample4 = 0u; sample4 < BLOCK / 4u; sample4++) {
+            offsets[sample4] = sample_indices[first_sample4 + block * (BLOCK / 4u) + sample4] * feature_blocks + feature_block;
         }
         var samples: array<InputBlock, BLOCK>;
         for (var sample = 0u; sample < BLOCK; sample++) {
-            samples[sample] = dataset[places[sample / 4u][sample % 4u]];
+            samples[sample] = dataset[offsets[sample / 4u][sample % 4u]];
         }
         var features = transpose_block(samples);
         for (var feature = 0u; feature < BLOCK; feature++) {
             inputs[((first_row + feature) * words + word) * BLOCKS_A_WORD + block] = features[feature];
         }
         var bits = blocks_bits(features);
-        for (var quad = 0u; quad < BLOCK / 4u; quad++) {
-            masks[quad] |= bits[quad] << vec4(block * BLOCK);
+        for (var feature4 = 0u; feature4 < BLOCK / 4u; feature4++) {
+            masks[feature4] |= bits[feature4] << vec4(block * BLOCK);
         }
     }
     let first_mask = ((batch_index * words + word) * network.input_rows + feature_block * BLOCK) / 4u;
-    for (var quad = 0u; quad < BLOCK / 4u; quad++) {
-        input_masks[first_mask + quad] = masks[quad];
+    for (var feature4 = 0u; feature4 < BLOCK / 4u; feature4++) {
+        input_masks[first_mask + feature4] = masks[feature4];
     }
 }

@@ -1,14 +1,14 @@
 // inputs_f32.wgsl: samples as 32-bit floats.
 
-alias InputQuad = vec4<f32>;    // four samples of a feature
+alias InputSample4 = vec4<f32>;    // four samples of a feature
 alias InputOctet = Octet;       // eight samples of a feature
 alias InputBlock = vec4<f32>;   // four features of a sample, or four samples of a feature
 
 const BLOCK = 4u;
 const INPUT_ONE = 1.0;
 
-fn input_values(quad: InputQuad) -> vec4<f32> {
-    return quad;
+fn input_values(sample4: InputSample4) -> vec4<f32> {
+    return sample4;
 }
 
 fn input_octet(octet: InputOctet) -> Octet {
@@ -19,7 +19,7 @@ fn input_octet(octet: InputOctet) -> Octet {
 fn blocks_bits(blocks: array<InputBlock, BLOCK>) -> array<vec4<u32>, BLOCK / 4u> {
     var bits: array<vec4<u32>, BLOCK / 4u>;
     let zero = vec4<f32>();
-    bits[0] = vec4(quad_bits(blocks[0] != zero), quad_bits(blocks[1] != zero), quad_bits(blocks[2] != zero), quad_bits(blocks[3] != zero));
+    bits[0] = vec4(sample4_bits(blocks[0] != zero), sample4_bits(blocks[1] != zero), sample4_bits(blocks[2] != zero), sample4_bits(blocks[3] != zero));
     return bits;
 }
 

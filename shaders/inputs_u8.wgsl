@@ -1,15 +1,15 @@
 // inputs_u8.wgsl: samples that stay 8-bit on the GPU. Kernels compute with the bytes as they are, which are exact in
 // f32, and divide the finished sum by 255.
 
-alias InputQuad = u32;          // four samples of a feature
+alias InputSample4 = u32;          // four samples of a feature
 alias InputOctet = vec2<u32>;   // eight samples of a feature
 alias InputBlock = vec4<u32>;   // 16 features of a sample, or 16 samples of a feature
 
 const BLOCK = 16u;
 const INPUT_ONE = 255.0;
 
-fn input_values(quad: InputQuad) -> vec4<f32> {
-    return vec4<f32>((vec4(quad) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u));
+fn input_values(sample4: InputSample4) -> vec4<f32> {
+    return vec4<f32>((vec4(sample4) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u));
 }
 
 fn input_octet(octet: InputOctet) -> Octet {
@@ -35,7 +35,7 @@ fn blocks_bits(blocks: array<InputBlock, BLOCK>) -> array<vec4<u32>, BLOCK / 4u>
 }
 
 // Four samples of four features each, to four features of four samples each.
-fn transpose_quads(a: u32, b: u32, c: u32, d: u32) -> vec4<u32> {
+fn transpose_4x4(a: u32, b: u32, c: u32, d: u32) -> vec4<u32> {
     let ab_low = (a & 0xffu) | ((b & 0xffu) << 8u) | ((a & 0xff00u) << 8u) | ((b & 0xff00u) << 16u);
     let cd_low = (c & 0xffu) | ((d & 0xffu) << 8u) | ((c & 0xff00u) << 8u) | ((d & 0xff00u) << 16u);
     let ab_high = ((a >> 16u) & 0xffu) | ((b >> 8u) & 0xff00u) | ((a >> 8u) & 0xff0000u) | (b & 0xff000000u);
@@ -48,13 +48,13 @@ fn transpose_quads(a: u32, b: u32, c: u32, d: u32) -> vec4<u32> {
     );
 }
 
-// Four samples of 16 features each, to 16 features of four samples each, a quad of features a vec4.
+// Four samples of 16 features each, to 16 features of four samples each, four features a vec4.
 fn transpose_rows(a: InputBlock, b: InputBlock, c: InputBlock, d: InputBlock) -> array<vec4<u32>, 4> {
     return array<vec4<u32>, 4>(
-        transpose_quads(a.x, b.x, c.x, d.x),
-        transpose_quads(a.y, b.y, c.y, d.y),
-        transpose_quads(a.z, b.z, c.z, d.z),
-        transpose_quads(a.w, b.w, c.w, d.w),
+        transpose_4x4(a.x, b.x, c.x, d.x),
+        transpose_4x4(a.y, b.y, c.y, d.y),
+        transpose_4x4(a.z, b.z, c.z, d.z),
+        transpose_4x4(a.w, b.w, c.w, d.w),
     );
 }
 

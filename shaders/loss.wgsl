@@ -3,7 +3,7 @@
 // Softmax with cross-entropy where the output layer has two or more units, one sigmoid unit with binary
 // cross-entropy otherwise; both in the form that cannot overflow.
 //
-// One invocation owns one quad of samples. Outputs are written; samples past the end of the batch get 0,
+// One invocation owns one sample4. Outputs are written; samples past the end of the batch get 0,
 // so they enter neither sum nor count.
 
 fn sigmoid(z: vec4<f32>) -> vec4<f32> {
@@ -12,37 +12,37 @@ fn sigmoid(z: vec4<f32>) -> vec4<f32> {
 }
 
 // Called by whole workgroups, for the barriers.
-fn loss_quad(replica: u32, layer: Layer, quad: u32, local: u32, owned: bool) {
-    let logits = row_start(replica, layer.output_row) + quad;
-    let label = labels[label_start(replica) + quad];
-    let valid = quad_is_valid(quad);
+fn loss_sample4(replica: u32, layer: Layer, sample4: u32, local: u32, in_bounds: bool) {
+    let logits = row_start(replica, layer.output_row) + sample4;
+    let label = labels[label_start(replica) + sample4];
+    let valid = sample4_is_valid(sample4);
 
     var highest = activations[logits];
     for (var j = 1u; j < layer.outputs; j++) {
-        highest = max(highest, activations[logits + j * batch.quads]);
+        highest = max(highest, activations[logits + j * batch.sample4s]);
     }
     var total = vec4<f32>();
     for (var j = 0u; j < layer.outputs; j++) {
-        total += exp(activations[logits + j * batch.quads] - highest);
+        total += exp(activations[logits + j * batch.sample4s] - highest);
     }
 
     for (var first = 0u; first < layer.outputs; first += TILE_ROWS) {
         let row_count = min(layer.outputs - first, TILE_ROWS);
         for (var j = 0u; j < row_count; j++) {
             let unit = first + j;
-            let z = activations[logits + unit * batch.quads];
+            let z = activations[logits + unit * batch.sample4s];
             let is_target = select(vec4<f32>(), vec4(1.0), label == vec4(unit));
             var delta = exp(z - highest) / total - is_target;
             if layer.outputs == 1u {
                 delta = sigmoid(z) - vec4<f32>(label);
             }
             delta = select(vec4<f32>(), delta, valid);
-            if owned {
-                deltas[row_start(replica, layer.output_row + unit) + quad] = delta;
+            if in_bounds {
+                deltas[row_start(replica, layer.output_row + unit) + sample4] = delta;
             }
-            share_mask(local, j, quad_bits(delta != vec4<f32>()));
+            share_mask(local, j, sample4_bits(delta != vec4<f32>()));
         }
-        store_masks(replica, network.row_count + layer.output_row + first, row_count, quad, local, owned, 0u);
+        store_masks(replica, network.row_count + layer.output_row + first, row_count, sample4, local, in_bounds, 0u);
     }
 }
 
@@ -53,8 +53,8 @@ fn loss(
     @builtin(local_invocation_index) local: u32,
 ) {
     let index = flat_index(id, groups);
-    let quad = index % batch.quads;
-    let replica = index / batch.quads;
-    let owned = replica < network.replica_count;
-    loss_quad(min(replica, network.replica_count - 1u), network.layers[network.layer_count - 1u], quad, local, owned);
+    let sample4 = index % batch.sample4s;
+    let replica = index / batch.sample4s;
+    let in_bounds = replica < network.replica_count;
+    loss_sample4(min(replica, network.replica_count - 1u), network.layers[network.layer_count - 1u], sample4, local, in_bounds);
 }

@@ -1,11 +1,11 @@
 // masks_plain.wgsl: which samples of a neuron are non-zero, one bit a sample, packed from the four bits that
 // each of eight neighbouring invocations holds. The invocations of one mask word are neighbours in one
-// workgroup: local index / 8 is the word, local index % 8 the quad in it.
+// workgroup: local index / 8 is the word, local index % 8 the sample4 in it.
 
-var<workgroup> quad_masks: array<u32, WORKGROUP_SIZE * TILE_ROWS>;
+var<workgroup> sample4_masks: array<u32, WORKGROUP_SIZE * TILE_ROWS>;
 
 fn share_mask(local: u32, tile_row: u32, bits: u32) {
-    quad_masks[tile_row * WORKGROUP_SIZE + local] = bits << (4u * (local % 8u));
+    sample4_masks[tile_row * WORKGROUP_SIZE + local] = bits << (4u * (local % 8u));
 }
 
 // Between share_mask and shared_masks, and again before the next tile.
@@ -15,11 +15,11 @@ fn mask_barrier() {
 
 fn shared_mask(local: u32, tile_row: u32) -> u32 {
     let first = tile_row * WORKGROUP_SIZE + local / 8u * 8u;
-    return quad_masks[first] | quad_masks[first + 1u] | quad_masks[first + 2u] | quad_masks[first + 3u]
-        | quad_masks[first + 4u] | quad_masks[first + 5u] | quad_masks[first + 6u] | quad_masks[first + 7u];
+    return sample4_masks[first] | sample4_masks[first + 1u] | sample4_masks[first + 2u] | sample4_masks[first + 3u]
+        | sample4_masks[first + 4u] | sample4_masks[first + 5u] | sample4_masks[first + 6u] | sample4_masks[first + 7u];
 }
 
-// The words of rows 4 q.. of the tile. Of every eight q, an invocation may ask for the one of its place in the word.
+// The words of rows 4 q.. of the tile. Of every eight q, an invocation may ask for the one at its own position in the word.
 fn shared_masks(local: u32, q: u32) -> vec4<u32> {
     return vec4(shared_mask(local, 4u * q), shared_mask(local, 4u * q + 1u), shared_mask(local, 4u * q + 2u), shared_mask(local, 4u * q + 3u));
 }

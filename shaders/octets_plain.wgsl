@@ -1,4 +1,4 @@
-// octets_plain.wgsl: how eight consecutive floats stand in a buffer, for any adapter: as two vec4s.
+// octets_plain.wgsl: how eight consecutive floats are kept in a buffer, for any adapter: as two vec4s.
 
 alias StoredOctet = Octet;
 

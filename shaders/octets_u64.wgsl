@@ -1,4 +1,4 @@
-// octets_u64.wgsl: how eight consecutive floats stand in a buffer, for adapters with 64-bit integers: as four of
+// octets_u64.wgsl: how eight consecutive floats are kept in a buffer, for adapters with 64-bit integers: as four of
 // those, two floats each. Software Vulkan loads lane by lane and takes as long for four words of 64 bits as for four
 // of 32, so this halves the loads. Little-endian, as every adapter's memory is.
 

@@ -1,10 +1,10 @@
-// permute.wgsl: which sample of the data set stands at each place of the next batches, and its label.
+// permute.wgsl: which sample of the data set is at each index of the next batches, and its label.
 //
 // Every epoch has its own permutation per replica: a Feistel network keyed by (seed, epoch) permutes the
 // smallest power of two that holds the data set, and walks on until it lands inside (cycle walking).
 // It is a bijection by construction and needs no state and no index upload.
 //
-// One invocation owns one place (step, replica, sample). Outputs are written; places past the end of the
+// One invocation owns one index (step, replica, sample). Outputs are written; indices past the end of the
 // batch or of the epoch get the index after the last sample, where the data set has a row of zeros, and label 0.
 
 @group(0) @binding(2) var<storage, read> replicas: array<Replica>;            // (R)
@@ -44,15 +44,15 @@ fn permuted(position: u32, count: u32, key: u32) -> u32 {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn permute(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = flat_index(id, groups);
-    let stride = batch.quads * 4u;
+    let stride = batch.sample4s * 4u;
     let sample = index % stride;
     let replica = index / stride % batch.input_replicas;
     let step = index / stride / batch.input_replicas;
     if step >= batch.steps {
         return;
     }
-    let position = batch.position + step * batch.capacity + sample;
-    if sample >= batch.capacity || position >= batch.sample_count {
+    let position = batch.position + step * batch.batch_size + sample;
+    if sample >= batch.batch_size || position >= batch.sample_count {
         sample_indices[index] = batch.sample_count;
         labels[index] = 0u;
         return;

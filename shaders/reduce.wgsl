@@ -36,22 +36,22 @@ fn add_samples(sums: ptr<function, Tile>, a: Octet, b: Octet, c: Octet, d: Octet
 
 // c_jk += popcount, for one word of samples.
 fn add_counts(counts: ptr<function, Counts>, columns: vec4<u32>, rows: Words) {
-    add_counts_part(counts, columns, rows, 0u);
+    add_counts_octet(counts, columns, rows, 0u);
     if TILE_OCTETS > 1u {
-        add_counts_part(counts, columns, rows, 1u);
+        add_counts_octet(counts, columns, rows, 1u);
     }
     if TILE_OCTETS > 2u {
-        add_counts_part(counts, columns, rows, 2u);
+        add_counts_octet(counts, columns, rows, 2u);
     }
     if TILE_OCTETS > 3u {
-        add_counts_part(counts, columns, rows, 3u);
+        add_counts_octet(counts, columns, rows, 3u);
     }
 }
 
-// A loop for each part, as in tile.wgsl.
-fn add_counts_part(counts: ptr<function, Counts>, columns: vec4<u32>, rows: Words, part: u32) {
+// A loop for each octet, as in tile.wgsl.
+fn add_counts_octet(counts: ptr<function, Counts>, columns: vec4<u32>, rows: Words, tile_octet: u32) {
     for (var index = 0u; index < 8u; index++) {
-        (*counts)[index][part] += countOneBits(columns & vec4(word(rows, 2u * part + index / 4u)[index % 4u]));
+        (*counts)[index][tile_octet] += countOneBits(columns & vec4(word(rows, 2u * tile_octet + index / 4u)[index % 4u]));
     }
 }
 
@@ -75,12 +75,12 @@ fn reduce(
         l++;
     }
     let layer = network.layers[l];
-    let octets = batch.quads / 2u;
-    let words = batch.quads / 8u;
+    let octets = batch.sample4s / 2u;
+    let words = batch.sample4s / 8u;
     let lane = local % 8u;
-    let padded_columns = (column_quads(layer) + 7u) / 8u * 8u;
+    let padded_columns = (column_count(layer) + 7u) / 8u * 8u;
     let column = tile % padded_columns;
-    let own_column = min(column, column_quads(layer) - 1u);
+    let own_column = min(column, column_count(layer) - 1u);
     let first_neuron = tile / padded_columns * TILE_ROWS;
     let last = layer.outputs - 1u - first_neuron;
 
@@ -88,7 +88,7 @@ fn reduce(
     let is_data = layer.reads_data == 1u;
     let hidden_inputs = vec4(4u * own_column) + vec4(0u, 1u, 2u, 3u);
     let own_inputs = select(hidden_inputs, features[list + 1u + own_column], is_data);
-    let active_columns = select(column_quads(layer), (features[list].x + 3u) / 4u, is_data);
+    let active_columns = select(column_count(layer), (features[list].x + 3u) / 4u, is_data);
     // The loops run for eight neighbours together.
     let is_active = u32(column - lane < active_columns);
 
@@ -125,18 +125,18 @@ fn reduce(
         add_counts(&counts, columns, load_words((start + delta_row) / 4u, 1u, last / 4u, lane));
     }
 
-    let is_stored = index / tiles_per_replica < network.replica_count && column < column_quads(layer)
+    let is_stored = index / tiles_per_replica < network.replica_count && column < column_count(layer)
         && (column < active_columns || STORES_INACTIVE);
     let start = (replica * network.parameter_vec4s + layer.weight_start + first_neuron / 4u) / 2u;
     // Rows of zeros have no parameters.
     let octet_counts = select(vec4<u32>(), vec4(last / 8u + 1u), vec4(is_stored) & (own_inputs <= vec4(layer.inputs)));
     let divisor = select(1.0, INPUT_ONE, is_data);
     let settings = settings_of(replica);
-    let places = start + own_inputs * (layer.weight_stride / 2u);
-    finish_input(&sums, &counts, settings, places.x, octet_counts.x, last, divisor, 0u);
-    finish_input(&sums, &counts, settings, places.y, octet_counts.y, last, divisor, 1u);
-    finish_input(&sums, &counts, settings, places.z, octet_counts.z, last, divisor, 2u);
-    finish_input(&sums, &counts, settings, places.w, octet_counts.w, last, divisor, 3u);
+    let offsets = start + own_inputs * (layer.weight_stride / 2u);
+    finish_input(&sums, &counts, settings, offsets.x, octet_counts.x, last, divisor, 0u);
+    finish_input(&sums, &counts, settings, offsets.y, octet_counts.y, last, divisor, 1u);
+    finish_input(&sums, &counts, settings, offsets.z, octet_counts.z, last, divisor, 2u);
+    finish_input(&sums, &counts, settings, offsets.w, octet_counts.w, last, divisor, 3u);
 }
 
 // The parameters of one of the four inputs, an octet of neurons at a time.
@@ -144,23 +144,23 @@ fn finish_input(
     sums: ptr<function, Tile>,
     counts: ptr<function, Counts>,
     settings: Replica,
-    place: u32,
+    offset: u32,
     octet_count: u32,
     last: u32,
     divisor: f32,
     input: u32,
 ) {
-    for (var part = 0u; part < TILE_OCTETS; part++) {
-        if part < octet_count {
+    for (var tile_octet = 0u; tile_octet < TILE_OCTETS; tile_octet++) {
+        if tile_octet < octet_count {
             // Places after the last neuron stay zero.
-            let is_low = vec4(8u * part) + vec4(0u, 1u, 2u, 3u) <= vec4(last);
-            let is_high = vec4(8u * part) + vec4(4u, 5u, 6u, 7u) <= vec4(last);
-            let low = vec4((*sums)[0][part][input], (*sums)[1][part][input], (*sums)[2][part][input], (*sums)[3][part][input]);
-            let high = vec4((*sums)[4][part][input], (*sums)[5][part][input], (*sums)[6][part][input], (*sums)[7][part][input]);
-            let low_counts = vec4((*counts)[0][part][input], (*counts)[1][part][input], (*counts)[2][part][input], (*counts)[3][part][input]);
-            let high_counts = vec4((*counts)[4][part][input], (*counts)[5][part][input], (*counts)[6][part][input], (*counts)[7][part][input]);
+            let is_low = vec4(8u * tile_octet) + vec4(0u, 1u, 2u, 3u) <= vec4(last);
+            let is_high = vec4(8u * tile_octet) + vec4(4u, 5u, 6u, 7u) <= vec4(last);
+            let low = vec4((*sums)[0][tile_octet][input], (*sums)[1][tile_octet][input], (*sums)[2][tile_octet][input], (*sums)[3][tile_octet][input]);
+            let high = vec4((*sums)[4][tile_octet][input], (*sums)[5][tile_octet][input], (*sums)[6][tile_octet][input], (*sums)[7][tile_octet][input]);
+            let low_counts = vec4((*counts)[0][tile_octet][input], (*counts)[1][tile_octet][input], (*counts)[2][tile_octet][input], (*counts)[3][tile_octet][input]);
+            let high_counts = vec4((*counts)[4][tile_octet][input], (*counts)[5][tile_octet][input], (*counts)[6][tile_octet][input], (*counts)[7][tile_octet][input]);
             let octet = Octet(select(vec4<f32>(), low / divisor, is_low), select(vec4<f32>(), high / divisor, is_high));
-            finish(place + part, octet, select(vec4<u32>(), low_counts, is_low), select(vec4<u32>(), high_counts, is_high), settings);
+            finish(offset + tile_octet, octet, select(vec4<u32>(), low_counts, is_low), select(vec4<u32>(), high_counts, is_high), settings);
         }
     }
 }
@@ -174,12 +174,12 @@ fn scattered(index: u32, count: u32) -> u32 {
 }
 
 // Quads of inputs, the one that is always 1 included.
-fn column_quads(layer: Layer) -> u32 {
+fn column_count(layer: Layer) -> u32 {
     return select(layer.inputs / 4u + 1u, network.input_rows / 4u, layer.reads_data == 1u);
 }
 
 // Invocations that layer l takes.
 fn layer_tiles(l: u32) -> u32 {
     let layer = network.layers[l];
-    return (column_quads(layer) + 7u) / 8u * 8u * ((layer.outputs + TILE_ROWS - 1u) / TILE_ROWS);
+    return (column_count(layer) + 7u) / 8u * 8u * ((layer.outputs + TILE_ROWS - 1u) / TILE_ROWS);
 }

@@ -14,9 +14,9 @@ fn settings_of(replica: u32) -> Replica {
     return Replica();
 }
 
-fn finish(place: u32, sums: Octet, low_counts: vec4<u32>, high_counts: vec4<u32>, settings: Replica) {
-    gradient_sums[2u * place] = sums.low;
-    gradient_sums[2u * place + 1u] = sums.high;
-    adaptive_batch_sizes[2u * place] = low_counts;
-    adaptive_batch_sizes[2u * place + 1u] = high_counts;
+fn finish(offset: u32, sums: Octet, low_counts: vec4<u32>, high_counts: vec4<u32>, settings: Replica) {
+    gradient_sums[2u * offset] = sums.low;
+    gradient_sums[2u * offset + 1u] = sums.high;
+    adaptive_batch_sizes[2u * offset] = low_counts;
+    adaptive_batch_sizes[2u * offset + 1u] = high_counts;
 }

@@ -15,9 +15,9 @@ fn settings_of(replica: u32) -> Replica {
     return replicas[replica];
 }
 
-fn finish(place: u32, sums: Octet, low_counts: vec4<u32>, high_counts: vec4<u32>, settings: Replica) {
-    let theta = unpack_octet(parameters[place]);
+fn finish(offset: u32, sums: Octet, low_counts: vec4<u32>, high_counts: vec4<u32>, settings: Replica) {
+    let theta = unpack_octet(parameters[offset]);
     let low = theta.low - parameter_step(sums.low, low_counts, settings);
     let high = theta.high - parameter_step(sums.high, high_counts, settings);
-    parameters[place] = pack_octet(Octet(low, high));
+    parameters[offset] = pack_octet(Octet(low, high));
 }

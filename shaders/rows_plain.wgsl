@@ -29,8 +29,8 @@ fn pick_row(rows: Rows, index: u32) -> Row {
     return whole_row(rows.first + min(index, rows.last) * rows.stride);
 }
 
-fn row_value(rows: Rows, row: Row, place: u32) -> f32 {
-    return row[place];
+fn row_value(rows: Rows, row: Row, offset: u32) -> f32 {
+    return row[offset];
 }
 
 // Two rows of up to four octets each, 0..last; octets after it repeat it.
@@ -46,6 +46,6 @@ fn pick_second(pair: Pair, octet: u32) -> Row {
     return whole_row(pair.second + min(octet, pair.last));
 }
 
-fn pair_value(pair: Pair, row: Row, place: u32) -> f32 {
-    return row[place];
+fn pair_value(pair: Pair, row: Row, offset: u32) -> f32 {
+    return row[offset];
 }

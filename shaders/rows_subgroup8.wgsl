@@ -21,8 +21,8 @@ fn pick_row(rows: Rows, index: u32) -> Row {
     return index;
 }
 
-fn row_value(rows: Rows, row: Row, place: u32) -> f32 {
-    return subgroupShuffle(rows[place], row);
+fn row_value(rows: Rows, row: Row, offset: u32) -> f32 {
+    return subgroupShuffle(rows[offset], row);
 }
 
 // Two rows of up to four octets each, 0..last; octets after it repeat it.
@@ -38,6 +38,6 @@ fn pick_second(pair: Pair, octet: u32) -> Row {
     return 4u + octet;
 }
 
-fn pair_value(pair: Pair, row: Row, place: u32) -> f32 {
-    return subgroupShuffle(pair[place], row);
+fn pair_value(pair: Pair, row: Row, offset: u32) -> f32 {
+    return subgroupShuffle(pair[offset], row);
 }

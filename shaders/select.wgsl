@@ -3,7 +3,7 @@
 //
 // One invocation owns one (step, replica). Outputs are written: the number of active features, then the active
 // ones in their order, then the others. It looks at no more than LOOKED_AT mask words in all, so that its loops stay
-// short (see MAX_LOOP_TURNS in dispatch.rs): a feature that is zero in those of a long batch counts as active, which
+// short (see MAX_LOOP_ITERATIONS in dispatch.rs): a feature that is zero in those of a long batch counts as active, which
 // costs time and changes nothing.
 
 @group(0) @binding(2) var<storage, read> input_masks: array<vec4<u32>>;        // (T, R, B / 32, K)
@@ -17,20 +17,20 @@ fn list_features(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_work
     if batch_index >= batch.steps * batch.input_replicas {
         return;
     }
-    let words = batch.quads / 8u;
-    let quads = network.input_rows / 4u;
+    let words = batch.sample4s / 8u;
+    let feature4s = network.input_rows / 4u;
     let list = batch_index * (4u + network.input_rows) + 4u;
-    let looked_at = max(LOOKED_AT / quads, 1u);
+    let looked_at = max(LOOKED_AT / feature4s, 1u);
     var count = 0u;
-    for (var quad = 0u; quad < quads; quad++) {
+    for (var feature4 = 0u; feature4 < feature4s; feature4++) {
         var mask = vec4<u32>();
         for (var word = 0u; word < min(words, looked_at) && any(mask == vec4<u32>()); word++) {
-            mask |= input_masks[(batch_index * words + word) * quads + quad];
+            mask |= input_masks[(batch_index * words + word) * feature4s + feature4];
         }
         mask |= vec4(u32(words > looked_at));
-        for (var part = 0u; part < 4u; part++) {
-            let feature = 4u * quad + part;
-            let is_active = mask[part] != 0u;
+        for (var component = 0u; component < 4u; component++) {
+            let feature = 4u * feature4 + component;
+            let is_active = mask[component] != 0u;
             // The others from the end backwards.
             features[list + select(network.input_rows - 1u - (feature - count), count, is_active)] = feature;
             count += u32(is_active);

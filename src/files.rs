@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Writes to a temporary file beside `path`, then renames it.
 ///
 /// # Errors
-/// [`Error::Io`]; then whatever stood at `path` is still there.
+/// [`Error::Io`]; then whatever was at `path` is still there.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");

@@ -67,11 +67,11 @@ pub fn without(model: &Model, replica: usize, cut: &Nodes) -> Result<Model> {
     for (layer, (inputs, _)) in spec.layers().enumerate() {
         let (below, above) = (&kept[layer], &kept[layer + 1]);
         let weights = model.weight(layer, replica);
-        for (place, &neuron) in above.iter().enumerate() {
+        for (index, &neuron) in above.iter().enumerate() {
             for (column, &input) in below.iter().enumerate() {
-                pruned.weight_mut(layer, 0)[place * below.len() + column] = weights[neuron * inputs + input];
+                pruned.weight_mut(layer, 0)[index * below.len() + column] = weights[neuron * inputs + input];
             }
-            pruned.bias_mut(layer, 0)[place] = model.bias(layer, replica)[neuron];
+            pruned.bias_mut(layer, 0)[index] = model.bias(layer, replica)[neuron];
         }
     }
     Ok(pruned)

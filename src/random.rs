@@ -55,6 +55,20 @@ mod tests {
         assert_eq!(expected.map(|_| random.next_u64()), expected);
     }
 
+    /// A seed means the same bits on every platform: those that an x86-64 gave.
+    #[test]
+    fn normal_has_the_same_bits_everywhere() {
+        let mut random = Random::new(1, 2);
+        let bits: Vec<u64> = (0..4).map(|_| random.normal().to_bits()).collect();
+        let expected = [
+            4_608_226_367_101_489_178,
+            13_826_880_132_391_061_567,
+            4_609_029_494_591_087_808,
+            13_831_485_489_586_750_651,
+        ];
+        assert_eq!(bits, expected);
+    }
+
     #[test]
     fn normal_has_mean_0_and_variance_1() {
         let mut random = Random::new(7, 0);

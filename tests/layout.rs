@@ -128,8 +128,8 @@ fn structs_are_laid_out_alike() {
             rust_layout!(
                 Batch,
                 size,
-                capacity,
-                quads,
+                batch_size,
+                sample4s,
                 slot,
                 steps,
                 input_replicas,

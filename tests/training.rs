@@ -73,7 +73,7 @@ fn batch(dataset: &Dataset, seed: u64, batch_size: usize, step: usize) -> Vec<u3
     let steps_per_epoch = count.div_ceil(batch_size);
     let first = step % steps_per_epoch * batch_size;
     (first..(first + batch_size).min(count))
-        .map(|place| permute(place as u32, count as u32, seed, (step / steps_per_epoch) as u32))
+        .map(|position| permute(position as u32, count as u32, seed, (step / steps_per_epoch) as u32))
         .collect()
 }
 
@@ -273,14 +273,14 @@ fn the_reference_gradient_equals_finite_differences() {
         let sums = training.reduce(&samples, &all);
         assert!(training.smallest_z > 1e3 * difference, "a kink is near: {}", training.smallest_z);
         for (layer, sums) in sums.iter().enumerate() {
-            for (place, sum) in sums.iter().enumerate() {
+            for (index, sum) in sums.iter().enumerate() {
                 let loss_at = |offset: f64| {
                     let mut moved = training.clone();
-                    moved.parameters[layer][place] += offset;
+                    moved.parameters[layer][index] += offset;
                     moved.loss(&samples, &all)
                 };
                 let slope = (loss_at(difference) - loss_at(-difference)) / (2.0 * difference);
-                assert!((slope - sum).abs() < 1e-7, "layer {layer} place {place}: {slope} {sum}");
+                assert!((slope - sum).abs() < 1e-7, "layer {layer} index {index}: {slope} {sum}");
             }
         }
     }
@@ -304,9 +304,9 @@ fn a_replica_does_not_depend_on_the_others() {
             };
             let (together, evaluations) = run(0..5);
             for range in [3..4, 0..2, 2..5] {
-                let (part, part_evaluations) = run(range.clone());
-                assert_eq!(part, together.slice(range.clone()), "{form:?} {range:?}");
-                assert_eq!(part_evaluations, evaluations[range.clone()], "{form:?} {range:?}");
+                let (some, some_evaluations) = run(range.clone());
+                assert_eq!(some, together.slice(range.clone()), "{form:?} {range:?}");
+                assert_eq!(some_evaluations, evaluations[range.clone()], "{form:?} {range:?}");
             }
             let alone = model(&dataset, &hidden, &[13]);
             assert_eq!(alone, all.slice(3..4), "a seed alone decides its initial network");
@@ -323,19 +323,19 @@ fn submissions_and_evaluations_leave_no_trace() {
         let initial = model(&dataset, &[8, 6], &[1, 2]);
         let mut at_once = trainer(&dataset, &initial, 64, settings.clone(), form);
         at_once.train(30).unwrap();
-        let mut in_parts = trainer(&dataset, &initial, 64, settings, form);
-        for part in [1, 2, 7, 1, 19] {
-            in_parts.train(part).unwrap();
-            in_parts.evaluate(Split::Train).unwrap();
-            in_parts.last_reduction().unwrap();
-            in_parts.mean_adaptive_batch_sizes().unwrap();
+        let mut piecewise = trainer(&dataset, &initial, 64, settings, form);
+        for steps in [1, 2, 7, 1, 19] {
+            piecewise.train(steps).unwrap();
+            piecewise.evaluate(Split::Train).unwrap();
+            piecewise.last_reduction().unwrap();
+            piecewise.mean_adaptive_batch_sizes().unwrap();
         }
-        assert_eq!(in_parts.step(), 30);
-        assert_eq!(in_parts.model().unwrap(), at_once.model().unwrap(), "{form:?}");
+        assert_eq!(piecewise.step(), 30);
+        assert_eq!(piecewise.model().unwrap(), at_once.model().unwrap(), "{form:?}");
     }
 }
 
-/// A network so wide that propagate.wgsl would need more turns of its loops than Mesa 22.3.6 takes (see MAX_LOOP_TURNS)
+/// A network so wide that propagate.wgsl would need more iterations than Mesa 22.3.6 takes (see MAX_LOOP_ITERATIONS)
 /// trains layer by layer.
 #[test]
 fn wide_networks_train_as_in_stages() {

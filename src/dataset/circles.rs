@@ -54,10 +54,10 @@ mod tests {
     fn points_lie_on_their_rings_and_are_split_7_to_3() {
         let dataset = Circles { samples: 1001, noise: 0.0, factor: 0.25, seed: 5 }.dataset().unwrap();
         assert_eq!((dataset.train.len(), dataset.test.len()), (701, 300));
-        for part in [&dataset.train, &dataset.test] {
-            for index in 0..part.len() {
-                let point = part.sample(index);
-                let radius = if part.labels()[index] == 0 { 1.0 } else { 0.25 };
+        for samples in [&dataset.train, &dataset.test] {
+            for index in 0..samples.len() {
+                let point = samples.sample(index);
+                let radius = if samples.labels()[index] == 0 { 1.0 } else { 0.25 };
                 assert!((point[0].hypot(point[1]) - radius).abs() < 1e-6);
             }
         }

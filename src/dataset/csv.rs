@@ -12,7 +12,7 @@ use crate::random::Random;
 /// How a CSV file becomes a data set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CsvOptions {
-    /// Where the labels stand.
+    /// Where the labels are.
     pub label: LabelColumn,
     /// A file of test samples; without it some rows of the first file are set aside.
     pub test: Option<PathBuf>,

@@ -20,7 +20,7 @@ use crate::spec::{Loss, NetworkSpec};
 /// Inputs, sample by sample: (samples, features).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inputs {
-    /// 8-bit values, which stay 8-bit on the GPU; 255 stands for 1.0.
+    /// 8-bit values, which stay 8-bit on the GPU; 255 means 1.0.
     U8(Vec<u8>),
     /// 32-bit floats, as they are.
     F32(Vec<f32>),
@@ -205,15 +205,15 @@ impl Dataset {
         if self.class_names.is_empty() || class_names.is_empty() || self.class_names == class_names {
             return Ok(self);
         }
-        let places = self.class_names.iter().map(|name| {
-            let place = class_names.iter().position(|other| other == name);
+        let labels = self.class_names.iter().map(|name| {
+            let label = class_names.iter().position(|other| other == name);
             let problem = || format!("class '{name}' is none of the model's: {}", class_names.join(", "));
-            place.map(|place| place as u32).ok_or_else(|| Error::setting("dataset", problem()))
+            label.map(|label| label as u32).ok_or_else(|| Error::setting("dataset", problem()))
         });
-        let places: Vec<u32> = places.collect::<Result<_>>()?;
+        let labels: Vec<u32> = labels.collect::<Result<_>>()?;
         for samples in [&mut self.train, &mut self.test] {
             for label in &mut samples.labels {
-                *label = places[*label as usize];
+                *label = labels[*label as usize];
             }
         }
         self.classes = class_names.len();
@@ -221,7 +221,7 @@ impl Dataset {
         Ok(self)
     }
 
-    /// Both parts as one, training samples first.
+    /// Both sets as one, training samples first.
     pub fn all(&self) -> Samples {
         let inputs = match (&self.train.inputs, &self.test.inputs) {
             (Inputs::U8(train), Inputs::U8(test)) => Inputs::U8([&train[..], test].concat()),
@@ -239,9 +239,9 @@ impl Dataset {
     fn from_points(name: &str, mut points: Vec<([f32; 2], u32)>, random: &mut Random) -> Result<Self> {
         random.shuffle(&mut points);
         let train_count = (points.len() * 7 + 5) / 10;
-        let samples = |part: &[([f32; 2], u32)]| {
-            let inputs = part.iter().flat_map(|(point, _)| *point).collect();
-            Samples::new(2, Inputs::F32(inputs), part.iter().map(|(_, label)| *label).collect(), 2)
+        let samples = |points: &[([f32; 2], u32)]| {
+            let inputs = points.iter().flat_map(|(point, _)| *point).collect();
+            Samples::new(2, Inputs::F32(inputs), points.iter().map(|(_, label)| *label).collect(), 2)
         };
         let (train, test) = points.split_at(train_count);
         Ok(Self {
@@ -254,7 +254,7 @@ impl Dataset {
     }
 }
 
-/// A made-up set needs enough points for both parts, and finite settings.
+/// A made-up set needs enough points for both sets, and finite settings.
 fn check_points(samples: usize, settings: [(&'static str, f64); 2]) -> Result<()> {
     if !(4..=10_000_000).contains(&samples) {
         return Err(Error::setting("--samples", format!("{samples} points; 4 to 10,000,000 are possible")));

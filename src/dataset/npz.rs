@@ -17,17 +17,17 @@ pub(super) fn read(path: &Path, classes: usize) -> Result<Dataset> {
     let file = File::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     let mut archive =
         ZipArchive::new(file).map_err(|error| refuse(format!("not an .npz file, or cut off ({error})")))?;
-    let mut part = |part: &str| -> Result<Samples> {
-        let (shape, inputs) = inputs(&mut archive, path, &format!("x_{part}"))?;
-        let (label_shape, labels) = labels(&mut archive, path, &format!("y_{part}"))?;
+    let mut split = |split: &str| -> Result<Samples> {
+        let (shape, inputs) = inputs(&mut archive, path, &format!("x_{split}"))?;
+        let (label_shape, labels) = labels(&mut archive, path, &format!("y_{split}"))?;
         let count = shape[0] as usize;
         if label_shape.iter().product::<u64>() as usize != count {
-            return Err(refuse(format!("y_{part} has the shape {label_shape:?}, but x_{part} has {count} samples")));
+            return Err(refuse(format!("y_{split} has the shape {label_shape:?}, but x_{split} has {count} samples")));
         }
         let features = shape[1..].iter().product::<u64>() as usize;
-        Samples::new(features, inputs, labels, classes).map_err(|error| refuse(format!("{part}: {error}")))
+        Samples::new(features, inputs, labels, classes).map_err(|error| refuse(format!("{split}: {error}")))
     };
-    let (train, test) = (part("train")?, part("test")?);
+    let (train, test) = (split("train")?, split("test")?);
     if train.features() != test.features() {
         let problem = format!("x_train has {} features, x_test {}", train.features(), test.features());
         return Err(refuse(problem));

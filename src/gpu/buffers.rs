@@ -44,7 +44,7 @@ pub fn padded_bytes(samples: &Samples) -> Vec<u8> {
 
 /// Room for `slots` gathered batches of `input_replicas` replicas.
 pub(crate) struct Batches {
-    /// (T, R, B): places in the data set.
+    /// (T, R, B): indices into the data set.
     sample_indices: wgpu::Buffer,
     /// (T, R, B)
     pub labels: wgpu::Buffer,
@@ -56,12 +56,12 @@ pub(crate) struct Batches {
     pub features: wgpu::Buffer,
     pub slots: u32,
     pub input_replicas: u32,
-    pub quads: u32,
+    pub sample4s: u32,
 }
 
-/// Bytes of one gathered batch: inputs, which are the largest part.
-pub(crate) fn input_bytes(network: &Network, format: InputFormat, input_replicas: u32, quads: u32) -> u64 {
-    u64::from(input_replicas) * u64::from(network.input_rows) * u64::from(quads) * format.quad_bytes()
+/// Bytes of one gathered batch: the inputs, which are the most.
+pub(crate) fn input_bytes(network: &Network, format: InputFormat, input_replicas: u32, sample4s: u32) -> u64 {
+    u64::from(input_replicas) * u64::from(network.input_rows) * u64::from(sample4s) * format.sample4_bytes()
 }
 
 impl Batches {
@@ -71,21 +71,21 @@ impl Batches {
         format: InputFormat,
         slots: u32,
         input_replicas: u32,
-        quads: u32,
+        sample4s: u32,
     ) -> Result<Self> {
-        let places = u64::from(slots) * u64::from(input_replicas) * u64::from(quads) * 4;
+        let samples = u64::from(slots) * u64::from(input_replicas) * u64::from(sample4s) * 4;
         let rows = u64::from(slots) * u64::from(input_replicas) * u64::from(network.input_rows);
         Ok(Self {
-            sample_indices: gpu.storage("the sample indices", places * 4)?,
-            labels: gpu.storage("the labels", places * 4)?,
+            sample_indices: gpu.storage("the sample indices", samples * 4)?,
+            labels: gpu.storage("the labels", samples * 4)?,
             inputs: gpu
-                .storage("the batches", u64::from(slots) * input_bytes(network, format, input_replicas, quads))?,
-            input_masks: gpu.storage("the input masks", rows * u64::from(quads / 8) * 4)?,
+                .storage("the batches", u64::from(slots) * input_bytes(network, format, input_replicas, sample4s))?,
+            input_masks: gpu.storage("the input masks", rows * u64::from(sample4s / 8) * 4)?,
             features: gpu
                 .storage("the features", u64::from(slots * input_replicas) * u64::from(4 + network.input_rows) * 4)?,
             slots,
             input_replicas,
-            quads,
+            sample4s,
         })
     }
 }
@@ -146,8 +146,8 @@ pub(crate) const BATCH_STRIDE: u64 = 256;
 /// Writes `Batch`es at their dynamic offsets.
 pub(crate) fn write_batches(gpu: &Gpu, buffer: &wgpu::Buffer, batches: &[Batch]) -> Result<()> {
     let mut bytes = vec![0u8; batches.len() * BATCH_STRIDE as usize];
-    for (place, batch) in bytes.chunks_exact_mut(BATCH_STRIDE as usize).zip(batches) {
-        place[..size_of::<Batch>()].copy_from_slice(bytemuck::bytes_of(batch));
+    for (slot, batch) in bytes.chunks_exact_mut(BATCH_STRIDE as usize).zip(batches) {
+        slot[..size_of::<Batch>()].copy_from_slice(bytemuck::bytes_of(batch));
     }
     gpu.write(buffer, &bytes)
 }
@@ -161,14 +161,14 @@ pub(crate) struct State {
 }
 
 /// Bytes of the activations of all replicas.
-pub(crate) fn activation_bytes(network: &Network, quads: u32) -> u64 {
-    u64::from(network.replica_count) * u64::from(network.row_count) * u64::from(quads) * 16
+pub(crate) fn activation_bytes(network: &Network, sample4s: u32) -> u64 {
+    u64::from(network.replica_count) * u64::from(network.row_count) * u64::from(sample4s) * 16
 }
 
 impl State {
-    /// Room for batches of `quads` quads; deltas only `with_deltas`.
-    pub fn new(gpu: &Gpu, network: &Network, quads: u32, with_deltas: bool) -> Result<Self> {
-        let bytes = activation_bytes(network, quads);
+    /// Room for batches of `sample4s` sample4s; deltas only `with_deltas`.
+    pub fn new(gpu: &Gpu, network: &Network, sample4s: u32, with_deltas: bool) -> Result<Self> {
+        let bytes = activation_bytes(network, sample4s);
         let delta_bytes = if with_deltas { bytes } else { 0 };
         let state = Self {
             activations: gpu.storage("the activations", bytes)?,
@@ -176,7 +176,7 @@ impl State {
             masks: gpu.storage("the masks", bytes / 16)?,
         };
         // The row after each layer's neurons is ones, for the biases, and no kernel writes it.
-        let stride = quads as usize * 4;
+        let stride = sample4s as usize * 4;
         let rows = network.row_count as usize;
         let mut activations = vec![0.0f32; rows * stride];
         let mut masks = vec![0u32; 2 * rows];

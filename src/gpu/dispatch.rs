@@ -7,17 +7,17 @@ use crate::error::{Error, Result};
 /// Totals that `evaluate.wgsl` keeps for each replica, and flags of `divergence.wgsl`.
 pub const EVALUATE_LANES: u64 = 64;
 
-/// Turns that all loops of one invocation may take together on software Vulkan: Mesa's llvmpipe 22.3.6 leaves every loop
-/// of an invocation after so many, without a word. (25.0.7 does not.)
-pub const MAX_LOOP_TURNS: u64 = 65_535;
+/// Iterations that all loops of one invocation may do together on software Vulkan: Mesa's llvmpipe 22.3.6 silently leaves
+/// every loop of an invocation after so many. (25.0.7 does not.)
+pub const MAX_LOOP_ITERATIONS: u64 = 65_535;
 
-/// Invocations of the kernels for R replicas and `quads` quads to a row.
+/// Invocations of the kernels for R replicas and rows of `sample4s` times four samples.
 #[derive(Debug, Clone, Copy)]
 pub struct Dispatch<'a> {
     /// Shape and number of the replicas.
     pub network: &'a Network,
-    /// Quads of a batch row.
-    pub quads: u32,
+    /// Four samples each, in a batch row.
+    pub sample4s: u32,
     /// What the kernels were composed for.
     pub variant: Variant,
 }
@@ -27,18 +27,18 @@ impl Dispatch<'_> {
         u64::from(self.network.replica_count)
     }
 
-    /// A place in each of `steps` batches of `input_replicas` replicas.
+    /// One for each sample of `steps` batches of `input_replicas` replicas.
     pub fn permute(&self, steps: u32, input_replicas: u32) -> u64 {
-        u64::from(steps) * u64::from(input_replicas) * u64::from(self.quads) * 4
+        u64::from(steps) * u64::from(input_replicas) * u64::from(self.sample4s) * 4
     }
 
-    /// A block of features of 32 samples.
+    /// One for each block of features and 32 samples.
     pub fn gather(&self, steps: u32, input_replicas: u32) -> u64 {
         let blocks = self.network.input_rows / self.variant.inputs.row_multiple();
-        self.select(steps, input_replicas) * u64::from(blocks) * u64::from(self.quads / 8)
+        self.select(steps, input_replicas) * u64::from(blocks) * u64::from(self.sample4s / 8)
     }
 
-    /// A batch.
+    /// One for each batch.
     pub fn select(&self, steps: u32, input_replicas: u32) -> u64 {
         u64::from(steps) * u64::from(input_replicas)
     }
@@ -48,22 +48,22 @@ impl Dispatch<'_> {
         u64::from(neurons.div_ceil(8 * self.variant.tile_octets))
     }
 
-    /// A tile of the layer's outputs for a quad.
+    /// One for each tile of the layer's outputs and each sample4.
     pub fn forward(&self, layer: &Layer) -> u64 {
-        self.replicas() * self.tiles(layer.outputs) * u64::from(self.quads)
+        self.replicas() * self.tiles(layer.outputs) * u64::from(self.sample4s)
     }
 
-    /// A quad.
+    /// A sample4.
     pub fn loss(&self) -> u64 {
-        self.replicas() * u64::from(self.quads)
+        self.replicas() * u64::from(self.sample4s)
     }
 
-    /// A tile of the layer's inputs for a quad.
+    /// One for each tile of the layer's inputs and each sample4.
     pub fn delta(&self, layer: &Layer) -> u64 {
-        self.replicas() * self.tiles(layer.inputs) * u64::from(self.quads)
+        self.replicas() * self.tiles(layer.inputs) * u64::from(self.sample4s)
     }
 
-    /// A quad.
+    /// A sample4.
     pub fn propagate(&self) -> u64 {
         self.loss()
     }
@@ -77,76 +77,82 @@ impl Dispatch<'_> {
         self.replicas() * self.network.layers().iter().map(invocations).sum::<u64>()
     }
 
-    /// Four parameters.
+    /// One for four parameters.
     pub fn update(&self) -> u64 {
         self.replicas() * u64::from(self.network.parameter_vec4s)
     }
 
-    /// A lane of totals.
+    /// One for each lane of totals.
     pub fn evaluate(&self) -> u64 {
         self.replicas() * EVALUATE_LANES
     }
 
-    /// A row of the activations.
+    /// One for each row of the activations.
     pub fn rows(&self) -> u64 {
         self.replicas() * u64::from(self.network.row_count)
     }
 
-    /// A mask word of a row of the activations.
+    /// One for each mask word of a row of the activations.
     pub fn count(&self) -> u64 {
-        self.rows() * u64::from(self.quads / 8)
+        self.rows() * u64::from(self.sample4s / 8)
     }
 
-    /// Turns of the loops over a layer's inputs in forward.wgsl.
-    fn forward_turns(&self, layer: &Layer) -> u64 {
-        let quads = u64::from(if layer.reads_data == 1 { self.network.input_rows / 4 } else { layer.inputs / 4 + 1 });
-        quads + quads.div_ceil(8)
+    /// Iterations of the loops over a layer's inputs in forward.wgsl.
+    fn forward_iterations(&self, layer: &Layer) -> u64 {
+        let sample4s =
+            u64::from(if layer.reads_data == 1 { self.network.input_rows / 4 } else { layer.inputs / 4 + 1 });
+        sample4s + sample4s.div_ceil(8)
     }
 
-    /// Turns of the loop over a layer's outputs in delta.wgsl.
-    fn delta_turns(&self, layer: &Layer) -> u64 {
+    /// Iterations of the loop over a layer's outputs in delta.wgsl.
+    fn delta_iterations(&self, layer: &Layer) -> u64 {
         u64::from(layer.outputs.div_ceil(8))
     }
 
-    /// Turns of the loops in loss.wgsl.
-    fn loss_turns(&self) -> u64 {
+    /// Iterations of the loops in loss.wgsl.
+    fn loss_iterations(&self) -> u64 {
         self.network.layers().last().map_or(0, |layer| 3 * u64::from(layer.outputs) + 8 * self.tiles(layer.outputs))
     }
 
-    /// Turns of all loops of propagate.wgsl, which takes a quad through all tiles of all layers.
-    pub fn propagate_turns(&self) -> u64 {
+    /// Iterations of all loops of propagate.wgsl, which takes a sample4 through all tiles of all layers.
+    pub fn propagate_iterations(&self) -> u64 {
         // What a tile takes besides its main loop: its masks, and itself.
         const TILE: u64 = 4;
-        let forward = |layer: &Layer| self.tiles(layer.outputs) * (self.forward_turns(layer) + TILE);
-        let delta = |layer: &Layer| self.tiles(layer.inputs) * (self.delta_turns(layer) + TILE);
+        let forward = |layer: &Layer| self.tiles(layer.outputs) * (self.forward_iterations(layer) + TILE);
+        let delta = |layer: &Layer| self.tiles(layer.inputs) * (self.delta_iterations(layer) + TILE);
         let layers = self.network.layers();
         let deltas: u64 = layers.iter().skip(1).map(delta).sum();
-        layers.iter().map(forward).sum::<u64>() + self.loss_turns() + deltas
+        layers.iter().map(forward).sum::<u64>() + self.loss_iterations() + deltas
     }
 
-    /// An error if an invocation of a kernel that does one tile of one layer might take more than [`MAX_LOOP_TURNS`].
-    pub fn check_turns(&self) -> Result<()> {
+    /// An error if an invocation of a kernel that does one tile of one layer might do more than [`MAX_LOOP_ITERATIONS`].
+    pub fn check_iterations(&self) -> Result<()> {
         let layers = self.network.layers();
-        let of_layers = layers.iter().map(|layer| self.forward_turns(layer).max(self.delta_turns(layer))).max();
-        let of_samples = u64::from(self.quads / 2 + self.quads / 8) + 4 * u64::from(self.network.layer_count);
-        limit_turns(
+        let of_layers =
+            layers.iter().map(|layer| self.forward_iterations(layer).max(self.delta_iterations(layer))).max();
+        let of_samples = u64::from(self.sample4s / 2 + self.sample4s / 8) + 4 * u64::from(self.network.layer_count);
+        limit_iterations(
             "the loop over a layer's inputs",
             of_layers.unwrap_or(0),
             "use narrower layers, fewer features or a GPU",
         )?;
-        limit_turns("the loop over a batch", of_samples, "use a smaller batch or a GPU")?;
-        limit_turns("the loop over the output units", self.loss_turns(), "use fewer classes or a GPU")
+        limit_iterations("the loop over a batch", of_samples, "use a smaller batch or a GPU")?;
+        limit_iterations("the loop over the output units", self.loss_iterations(), "use fewer classes or a GPU")
     }
 
-    /// An error if an invocation of evaluate.wgsl might take more than [`MAX_LOOP_TURNS`] for a block of this size.
-    pub fn check_evaluate_turns(&self) -> Result<()> {
-        limit_turns("the loop over the output units", self.evaluate_turns(self.quads), "use fewer classes or a GPU")
+    /// An error if an invocation of evaluate.wgsl might do more than [`MAX_LOOP_ITERATIONS`] for a block of this size.
+    pub fn check_evaluate_iterations(&self) -> Result<()> {
+        limit_iterations(
+            "the loop over the output units",
+            self.evaluate_iterations(self.sample4s),
+            "use fewer classes or a GPU",
+        )
     }
 
-    /// Turns of the loops of evaluate.wgsl for blocks of `quads` quads.
-    pub fn evaluate_turns(&self, quads: u32) -> u64 {
+    /// Iterations of the loops of evaluate.wgsl for blocks of `sample4s` sample4s.
+    pub fn evaluate_iterations(&self, sample4s: u32) -> u64 {
         let outputs = self.network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
-        u64::from(quads).div_ceil(EVALUATE_LANES) * (2 * outputs + 1)
+        u64::from(sample4s).div_ceil(EVALUATE_LANES) * (2 * outputs + 1)
     }
 
     /// An error if a dispatch has more invocations than a 32-bit index can name.
@@ -177,9 +183,9 @@ impl Dispatch<'_> {
     }
 }
 
-fn limit_turns(what: &str, needed: u64, mend: &'static str) -> Result<()> {
-    if needed > MAX_LOOP_TURNS {
-        let (limit, unit, available) = ("the limit on loops", "turns", MAX_LOOP_TURNS);
+fn limit_iterations(what: &str, needed: u64, mend: &'static str) -> Result<()> {
+    if needed > MAX_LOOP_ITERATIONS {
+        let (limit, unit, available) = ("the limit on loops", "iterations", MAX_LOOP_ITERATIONS);
         return Err(Error::Limit { what: what.into(), limit, unit, needed, available, mend });
     }
     Ok(())

@@ -4,7 +4,7 @@ use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
 use super::buffers::{activation_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE};
-use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_TURNS};
+use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_ITERATIONS};
 use super::kernels::{Bound, Pipeline, Variant, ACTIVITY, DIVERGENCE, EVALUATE, FORWARD};
 use super::layout::{Batch, Layer, Network};
 use super::pacing::Pacer;
@@ -37,11 +37,11 @@ const BLOCK_BYTES: u64 = 32 << 20;
 const MAX_BLOCKS: u64 = 64;
 
 impl Evaluator {
-    /// Quads of the smallest block. Blocks are multiples of it: evaluate.wgsl gives every 64th quad to the
+    /// The smallest block, in fours of samples. Blocks are multiples of it: evaluate.wgsl gives every 64th sample4 to the
     /// same total, so sums do not depend on the block size.
-    pub const MIN_QUADS: u32 = EVALUATE_LANES as u32;
+    pub const MIN_SAMPLE4S: u32 = EVALUATE_LANES as u32;
 
-    #[allow(clippy::too_many_arguments, reason = "each is a part that the trainer owns and evaluation borrows")]
+    #[allow(clippy::too_many_arguments, reason = "the trainer owns each of them and evaluation borrows it")]
     pub fn new(
         gpu: &Gpu,
         network: &Network,
@@ -52,24 +52,24 @@ impl Evaluator {
         sets: &[&DeviceSamples],
     ) -> Result<Self> {
         let largest = sets.iter().map(|samples| samples.count).max().unwrap_or(1);
-        let most = largest.div_ceil(4 * Self::MIN_QUADS).clamp(1, 8);
-        let smallest = Dispatch { network, quads: Self::MIN_QUADS, variant };
-        let in_turns = MAX_LOOP_TURNS / smallest.evaluate_turns(Self::MIN_QUADS);
-        let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_QUADS)).min(in_turns) as u32;
-        let quads = Self::MIN_QUADS * fitting.clamp(1, most);
+        let most = largest.div_ceil(4 * Self::MIN_SAMPLE4S).clamp(1, 8);
+        let smallest = Dispatch { network, sample4s: Self::MIN_SAMPLE4S, variant };
+        let in_iterations = MAX_LOOP_ITERATIONS / smallest.evaluate_iterations(Self::MIN_SAMPLE4S);
+        let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_SAMPLE4S)).min(in_iterations) as u32;
+        let sample4s = Self::MIN_SAMPLE4S * fitting.clamp(1, most);
 
-        let batches = Batches::new(gpu, network, variant.inputs, 1, 1, quads)?;
+        let batches = Batches::new(gpu, network, variant.inputs, 1, 1, sample4s)?;
         let batch_uniform = gpu.buffer(
             "the blocks",
             MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE,
             BufferUsages::UNIFORM | BufferUsages::COPY_DST,
         )?;
-        let state = State::new(gpu, network, quads, false)?;
-        let dispatch = Dispatch { network, quads, variant };
+        let state = State::new(gpu, network, sample4s, false)?;
+        let dispatch = Dispatch { network, sample4s, variant };
         dispatch.check(1, 1)?;
         if gpu.is_software() {
-            dispatch.check_turns()?;
-            dispatch.check_evaluate_turns()?;
+            dispatch.check_iterations()?;
+            dispatch.check_evaluate_iterations()?;
         }
         let loss_sums = gpu.storage("the loss sums", dispatch.evaluate() * 4)?;
         let hits = gpu.storage("the hits", dispatch.evaluate() * 4)?;
@@ -112,12 +112,12 @@ impl Evaluator {
         index: u32,
     ) -> u32 {
         let (gatherer, sample_count) = &self.sets[set];
-        let block = self.batches.quads * 4;
+        let block = self.batches.sample4s * 4;
         let position = index * block;
         let batch = Batch {
             size: block.min(sample_count - position),
-            capacity: block,
-            quads: self.batches.quads,
+            batch_size: block,
+            sample4s: self.batches.sample4s,
             slot: 0,
             steps: 1,
             input_replicas: 1,
@@ -140,13 +140,13 @@ impl Evaluator {
     /// Outputs of layer `layer` (from 0) for every sample of a set: (R, samples, n). Those of the last layer are the
     /// logits.
     pub fn outputs(&self, gpu: &Gpu, network: &Network, set: usize, layer: usize) -> Result<Vec<f32>> {
-        let quads = self.batches.quads;
-        let dispatch = Dispatch { network, quads, variant: self.variant };
-        let block = quads as usize * 4;
+        let sample4s = self.batches.sample4s;
+        let dispatch = Dispatch { network, sample4s, variant: self.variant };
+        let block = sample4s as usize * 4;
         let samples = self.sets[set].1 as usize;
         let Layer { outputs, output_row, .. } = network.layers()[layer];
         let (width, replicas) = (outputs as usize, network.replica_count as usize);
-        let replica_bytes = u64::from(outputs) * u64::from(quads) * 16;
+        let replica_bytes = u64::from(outputs) * u64::from(sample4s) * 16;
         let rows = gpu.storage("the outputs", replicas as u64 * replica_bytes)?;
         let mut all = vec![0.0; replicas * samples * width];
         for index in 0..samples.div_ceil(block) {
@@ -157,7 +157,7 @@ impl Evaluator {
             drop(pass);
             for replica in 0..u64::from(network.replica_count) {
                 let row = replica * u64::from(network.row_count) + u64::from(output_row);
-                let from = row * u64::from(quads) * 16;
+                let from = row * u64::from(sample4s) * 16;
                 encoder.copy_buffer_to_buffer(&self.activations, from, &rows, replica * replica_bytes, replica_bytes);
             }
             write_batches(gpu, &self.batch_uniform, &uniform)?;
@@ -176,8 +176,8 @@ impl Evaluator {
     /// Runs the whole of one set through all replicas.
     pub fn evaluate(&mut self, gpu: &Gpu, network: &Network, set: usize) -> Result<Vec<Evaluation>> {
         let sample_count = self.sets[set].1;
-        let dispatch = Dispatch { network, quads: self.batches.quads, variant: self.variant };
-        let blocks = sample_count.div_ceil(self.batches.quads * 4);
+        let dispatch = Dispatch { network, sample4s: self.batches.sample4s, variant: self.variant };
+        let blocks = sample_count.div_ceil(self.batches.sample4s * 4);
         let mut next = 0;
         while next < blocks {
             let end = blocks.min(next + self.pacer.units() as u32);

@@ -34,7 +34,7 @@ impl Variant {
 
 /// A file of shaders/, or one that the variant chooses.
 #[derive(Clone, Copy)]
-enum Part {
+enum Fragment {
     File(&'static str),
     Inputs,
     Octets,
@@ -60,56 +60,56 @@ pub enum Access {
 pub struct Kernel {
     /// Name of the entry point, and of the kernel in messages.
     pub entry: &'static str,
-    parts: &'static [Part],
+    fragments: &'static [Fragment],
     /// Binding numbers after 0 (`Network`) and 1 (`Batch`).
     pub storage: &'static [(u32, Access)],
 }
 
 macro_rules! file {
     ($name:literal) => {
-        Part::File(include_str!(concat!("../../shaders/", $name, ".wgsl")))
+        Fragment::File(include_str!(concat!("../../shaders/", $name, ".wgsl")))
     };
 }
 
-const COMMON: Part = file!("common");
-const STATE: Part = file!("state");
-const COLUMNS: Part = file!("columns");
-const TILE: Part = file!("tile");
-const REDUCE_FILE: Part = file!("reduce");
-const OPTIMIZER: Part = file!("optimizer");
+const COMMON: Fragment = file!("common");
+const STATE: Fragment = file!("state");
+const COLUMNS: Fragment = file!("columns");
+const TILE: Fragment = file!("tile");
+const REDUCE_FILE: Fragment = file!("reduce");
+const OPTIMIZER: Fragment = file!("optimizer");
 
 use Access::{Read, Write};
 
-/// Which sample stands where in the next batches.
+/// Which sample is where in the next batches.
 pub const PERMUTE: Kernel = Kernel {
     entry: "permute",
-    parts: &[file!("permute"), COMMON],
+    fragments: &[file!("permute"), COMMON],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
 };
 
 /// The next batches, transposed, with their masks.
 pub const GATHER: Kernel = Kernel {
     entry: "gather",
-    parts: &[file!("gather"), Part::Inputs, COMMON],
+    fragments: &[file!("gather"), Fragment::Inputs, COMMON],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
 };
 
 /// Which features of the next batches are active.
 pub const SELECT: Kernel =
-    Kernel { entry: "list_features", parts: &[file!("select"), COMMON], storage: &[(2, Read), (3, Write)] };
+    Kernel { entry: "list_features", fragments: &[file!("select"), COMMON], storage: &[(2, Read), (3, Write)] };
 
 /// Activations of one layer.
 pub const FORWARD: Kernel = Kernel {
     entry: "forward",
-    parts: &[
+    fragments: &[
         file!("forward"),
         STATE,
         COLUMNS,
-        Part::Masks,
-        Part::Inputs,
-        Part::Octets,
-        Part::Rows,
-        Part::Words,
+        Fragment::Masks,
+        Fragment::Inputs,
+        Fragment::Octets,
+        Fragment::Rows,
+        Fragment::Words,
         COMMON,
     ],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (7, Read)],
@@ -118,21 +118,31 @@ pub const FORWARD: Kernel = Kernel {
 /// Deltas of the output layer.
 pub const LOSS: Kernel = Kernel {
     entry: "loss",
-    parts: &[file!("loss"), STATE, Part::Masks, Part::Inputs, Part::Octets, COMMON],
+    fragments: &[file!("loss"), STATE, Fragment::Masks, Fragment::Inputs, Fragment::Octets, COMMON],
     storage: &[(4, Write), (5, Write), (6, Write), (8, Read)],
 };
 
 /// Deltas of one hidden layer.
 pub const DELTA: Kernel = Kernel {
     entry: "delta",
-    parts: &[file!("delta"), STATE, COLUMNS, TILE, Part::Masks, Part::Inputs, Part::Octets, Part::Rows, COMMON],
+    fragments: &[
+        file!("delta"),
+        STATE,
+        COLUMNS,
+        TILE,
+        Fragment::Masks,
+        Fragment::Inputs,
+        Fragment::Octets,
+        Fragment::Rows,
+        COMMON,
+    ],
     storage: &[(2, Read), (4, Write), (5, Write), (6, Write)],
 };
 
 /// Forward, loss and delta of all layers.
 pub const PROPAGATE: Kernel = Kernel {
     entry: "propagate",
-    parts: &[
+    fragments: &[
         file!("propagate"),
         file!("forward"),
         file!("loss"),
@@ -140,11 +150,11 @@ pub const PROPAGATE: Kernel = Kernel {
         STATE,
         COLUMNS,
         TILE,
-        Part::Masks,
-        Part::Inputs,
-        Part::Octets,
-        Part::Rows,
-        Part::Words,
+        Fragment::Masks,
+        Fragment::Inputs,
+        Fragment::Octets,
+        Fragment::Rows,
+        Fragment::Words,
         COMMON,
     ],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read)],
@@ -153,15 +163,15 @@ pub const PROPAGATE: Kernel = Kernel {
 /// Gradient sums and counts, written out.
 pub const REDUCE: Kernel = Kernel {
     entry: "reduce",
-    parts: &[
+    fragments: &[
         REDUCE_FILE,
         file!("reduce_store"),
         COLUMNS,
         TILE,
-        Part::Inputs,
-        Part::Octets,
-        Part::Rows,
-        Part::Words,
+        Fragment::Inputs,
+        Fragment::Octets,
+        Fragment::Rows,
+        Fragment::Words,
         COMMON,
     ],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
@@ -170,23 +180,23 @@ pub const REDUCE: Kernel = Kernel {
 /// Parameters from gradient sums and counts.
 pub const UPDATE: Kernel = Kernel {
     entry: "update",
-    parts: &[file!("update"), OPTIMIZER, COMMON],
+    fragments: &[file!("update"), OPTIMIZER, COMMON],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Write)],
 };
 
 /// Gradient sums, counts and the update in one dispatch.
 pub const REDUCE_UPDATE: Kernel = Kernel {
     entry: "reduce",
-    parts: &[
+    fragments: &[
         REDUCE_FILE,
         file!("reduce_update"),
         OPTIMIZER,
         COLUMNS,
         TILE,
-        Part::Inputs,
-        Part::Octets,
-        Part::Rows,
-        Part::Words,
+        Fragment::Inputs,
+        Fragment::Octets,
+        Fragment::Rows,
+        Fragment::Words,
         COMMON,
     ],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Read), (9, Write)],
@@ -195,21 +205,21 @@ pub const REDUCE_UPDATE: Kernel = Kernel {
 /// Loss sums and hits.
 pub const EVALUATE: Kernel = Kernel {
     entry: "evaluate",
-    parts: &[file!("evaluate"), COMMON],
+    fragments: &[file!("evaluate"), COMMON],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
 };
 
 /// Which neurons a data set activates.
 pub const ACTIVITY: Kernel =
-    Kernel { entry: "observe", parts: &[file!("activity"), COMMON], storage: &[(2, Read), (3, Write)] };
+    Kernel { entry: "observe", fragments: &[file!("activity"), COMMON], storage: &[(2, Read), (3, Write)] };
 
 /// Adaptive batch sizes summed by neuron.
 pub const COUNT: Kernel =
-    Kernel { entry: "count", parts: &[file!("count"), COMMON], storage: &[(2, Read), (3, Read), (4, Write)] };
+    Kernel { entry: "count", fragments: &[file!("count"), COMMON], storage: &[(2, Read), (3, Read), (4, Write)] };
 
 /// Parameters that are no numbers any more.
 pub const DIVERGENCE: Kernel =
-    Kernel { entry: "find_divergence", parts: &[file!("divergence"), COMMON], storage: &[(2, Read), (3, Write)] };
+    Kernel { entry: "find_divergence", fragments: &[file!("divergence"), COMMON], storage: &[(2, Read), (3, Write)] };
 
 /// All kernels.
 pub const ALL: [&Kernel; 14] = [
@@ -234,21 +244,21 @@ impl Kernel {
     pub fn source(&self, variant: Variant) -> String {
         let Variant { inputs, subgroups_of_8, workgroup_size, tile_octets } = variant;
         let mut source = String::new();
-        for part in self.parts {
-            source.push_str(match part {
-                Part::File(text) => text,
-                Part::Inputs => match inputs {
+        for fragment in self.fragments {
+            source.push_str(match fragment {
+                Fragment::File(text) => text,
+                Fragment::Inputs => match inputs {
                     InputFormat::U8 => include_str!("../../shaders/inputs_u8.wgsl"),
                     InputFormat::F32 => include_str!("../../shaders/inputs_f32.wgsl"),
                 },
-                Part::Octets if subgroups_of_8 => include_str!("../../shaders/octets_u64.wgsl"),
-                Part::Octets => include_str!("../../shaders/octets_plain.wgsl"),
-                Part::Rows if subgroups_of_8 => include_str!("../../shaders/rows_subgroup8.wgsl"),
-                Part::Rows => include_str!("../../shaders/rows_plain.wgsl"),
-                Part::Masks if subgroups_of_8 => include_str!("../../shaders/masks_subgroup8.wgsl"),
-                Part::Masks => include_str!("../../shaders/masks_plain.wgsl"),
-                Part::Words if subgroups_of_8 => include_str!("../../shaders/words_subgroup8.wgsl"),
-                Part::Words => include_str!("../../shaders/words_plain.wgsl"),
+                Fragment::Octets if subgroups_of_8 => include_str!("../../shaders/octets_u64.wgsl"),
+                Fragment::Octets => include_str!("../../shaders/octets_plain.wgsl"),
+                Fragment::Rows if subgroups_of_8 => include_str!("../../shaders/rows_subgroup8.wgsl"),
+                Fragment::Rows => include_str!("../../shaders/rows_plain.wgsl"),
+                Fragment::Masks if subgroups_of_8 => include_str!("../../shaders/masks_subgroup8.wgsl"),
+                Fragment::Masks => include_str!("../../shaders/masks_plain.wgsl"),
+                Fragment::Words if subgroups_of_8 => include_str!("../../shaders/words_subgroup8.wgsl"),
+                Fragment::Words => include_str!("../../shaders/words_plain.wgsl"),
             });
         }
         source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\nconst TILE_OCTETS = {tile_octets}u;\n"));

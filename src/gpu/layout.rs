@@ -41,8 +41,8 @@ impl InputFormat {
         (features as u32 + 1).next_multiple_of(self.row_multiple())
     }
 
-    /// Bytes of a quad: four samples of one feature.
-    pub fn quad_bytes(self) -> u64 {
+    /// Bytes of a sample4: four samples of one feature.
+    pub fn sample4_bytes(self) -> u64 {
         match self {
             Self::U8 => 4,
             Self::F32 => 16,
@@ -140,9 +140,9 @@ pub struct Batch {
     /// Samples really in this batch.
     pub size: u32,
     /// Samples in a full batch.
-    pub capacity: u32,
+    pub batch_size: u32,
     /// Quads (four samples) of a row, a multiple of 8.
-    pub quads: u32,
+    pub sample4s: u32,
     /// Which of the gathered batches.
     pub slot: u32,
     /// Batches to gather.

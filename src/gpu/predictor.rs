@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::evaluation::Evaluation;
 use crate::model::Model;
 
-/// The GPU's part of a [`Predictor`](crate::Predictor).
+/// The GPU's engine of a [`Predictor`](crate::Predictor).
 pub struct Predictor {
     gpu: Gpu,
     network: Network,

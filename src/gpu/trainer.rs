@@ -9,7 +9,7 @@ use super::adapter::Gpu;
 use super::buffers::{
     activation_bytes, input_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE,
 };
-use super::dispatch::{Dispatch, MAX_LOOP_TURNS};
+use super::dispatch::{Dispatch, MAX_LOOP_ITERATIONS};
 use super::evaluator::Evaluator;
 use super::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
 use super::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
@@ -31,7 +31,7 @@ pub enum StepForm {
     Fused,
 }
 
-/// The GPU's part of a [`Trainer`](crate::Trainer).
+/// The GPU's engine of a [`Trainer`](crate::Trainer).
 pub struct Trainer {
     gpu: Gpu,
     spec: NetworkSpec,
@@ -84,7 +84,7 @@ const GATHER_BYTES: [u64; 2] = [32 << 20, 1 << 20];
 
 const MAX_SLOTS: u64 = 32;
 
-fn quads(batch_size: usize) -> u32 {
+fn sample4s(batch_size: usize) -> u32 {
     (batch_size as u32).next_multiple_of(32) / 4
 }
 
@@ -114,15 +114,15 @@ impl Trainer {
         let format = InputFormat::from(dataset.train.inputs());
         let network = Network::new(&spec, settings.replicas.len(), format);
         let variant = Variant::choose(gpu, format, &spec);
-        let quads = quads(settings.batch_size);
+        let sample4s = sample4s(settings.batch_size);
         let replica_count = network.replica_count;
 
         let gather_bytes = GATHER_BYTES[usize::from(gpu.is_software())];
-        let slots = (gather_bytes / input_bytes(&network, format, replica_count, quads)).clamp(1, MAX_SLOTS) as u32;
-        let dispatch = Dispatch { network: &network, quads, variant };
+        let slots = (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS) as u32;
+        let dispatch = Dispatch { network: &network, sample4s, variant };
         dispatch.check(slots, replica_count)?;
         if gpu.is_software() {
-            dispatch.check_turns()?;
+            dispatch.check_iterations()?;
         }
         let parameters = gpu.storage_from("the parameters", &initial.to_arena())?;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
@@ -133,8 +133,8 @@ impl Trainer {
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
         let train_samples = DeviceSamples::new(gpu, "training", &dataset.train)?;
         let test_samples = DeviceSamples::new(gpu, "test", &dataset.test)?;
-        let batches = Batches::new(gpu, &network, format, slots, replica_count, quads)?;
-        let state = State::new(gpu, &network, quads, true)?;
+        let batches = Batches::new(gpu, &network, format, slots, replica_count, sample4s)?;
+        let state = State::new(gpu, &network, sample4s, true)?;
         let gatherer =
             Gatherer::new(gpu, variant, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
         let count_sums = gpu.storage("the count sums", dispatch.rows() * 4)?;
@@ -145,7 +145,7 @@ impl Trainer {
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let reduced = [inputs, input_masks, features, activations, deltas, masks];
-        let may_fuse = gpu.is_software() && dispatch.propagate_turns() <= MAX_LOOP_TURNS;
+        let may_fuse = gpu.is_software() && dispatch.propagate_iterations() <= MAX_LOOP_ITERATIONS;
         let form = form.unwrap_or(if may_fuse { StepForm::Fused } else { StepForm::Staged });
         let step_kernels = match form {
             StepForm::Fused => StepKernels::Fused {
@@ -204,11 +204,11 @@ impl Trainer {
     pub fn max_replicas(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
         let format = InputFormat::from(dataset.train.inputs());
         let one = Network::new(spec, 1, format);
-        let quads = quads(batch_size);
+        let sample4s = sample4s(batch_size);
         let largest = [
             one.parameter_stride() as u64 * 4,
-            input_bytes(&one, format, 1, quads),
-            activation_bytes(&one, quads.max(Evaluator::MIN_QUADS)),
+            input_bytes(&one, format, 1, sample4s),
+            activation_bytes(&one, sample4s.max(Evaluator::MIN_SAMPLE4S)),
         ];
         let limits = gpu.limits();
         let available = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
@@ -226,7 +226,7 @@ impl Trainer {
         let mut uniform = Vec::new();
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        let dispatch = Dispatch { network: &self.network, quads: self.batches.quads, variant: self.variant };
+        let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s, variant: self.variant };
         while self.step < end {
             let steps_per_epoch = self.steps_per_epoch();
             let (epoch, step_in_epoch) = (self.step / steps_per_epoch, self.step % steps_per_epoch);
@@ -240,8 +240,8 @@ impl Trainer {
             }
             let first = Batch {
                 size: 0,
-                capacity: self.settings.batch_size as u32,
-                quads: self.batches.quads,
+                batch_size: self.settings.batch_size as u32,
+                sample4s: self.batches.sample4s,
                 slot: 0,
                 steps: steps as u32,
                 input_replicas: self.batches.input_replicas,
@@ -258,8 +258,8 @@ impl Trainer {
             };
             self.gatherer.encode(&mut pass, offset(first), dispatch, steps as u32, self.batches.input_replicas);
             for slot in 0..steps as u32 {
-                let left = first.sample_count - first.position - slot * first.capacity;
-                let batch = Batch { size: left.min(first.capacity), slot, ..first };
+                let left = first.sample_count - first.position - slot * first.batch_size;
+                let batch = Batch { size: left.min(first.batch_size), slot, ..first };
                 self.last_batch = Some(batch);
                 match &self.step_kernels {
                     StepKernels::Fused { propagate, reduce_update } => {
@@ -289,7 +289,7 @@ impl Trainer {
     }
 
     fn dispatch(&self) -> Dispatch<'_> {
-        Dispatch { network: &self.network, quads: self.batches.quads, variant: self.variant }
+        Dispatch { network: &self.network, sample4s: self.batches.sample4s, variant: self.variant }
     }
 
     fn arena_bytes(&self) -> u64 {

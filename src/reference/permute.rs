@@ -22,9 +22,9 @@ pub fn permute(position: u32, count: u32, seed: u64, epoch: u32) -> u32 {
             low = (low ^ mix(high ^ mix(key.wrapping_add(round)))) & low_mask;
             high = (high ^ mix(low ^ mix(key.wrapping_add(round + 1)))) & high_mask;
         }
-        let place = high << low_bits | low;
-        if place < count {
-            return place;
+        let index = high << low_bits | low;
+        if index < count {
+            return index;
         }
     }
 }
@@ -39,16 +39,16 @@ mod tests {
             for (seed, epoch) in [(0, 0), (1, 5), (u64::MAX, 499)] {
                 let mut seen = vec![false; count as usize];
                 for position in 0..count {
-                    let place = permute(position, count, seed, epoch) as usize;
-                    assert!(!std::mem::replace(&mut seen[place], true), "{place} twice for {count}, {seed}, {epoch}");
+                    let index = permute(position, count, seed, epoch) as usize;
+                    assert!(!std::mem::replace(&mut seen[index], true), "{index} twice for {count}, {seed}, {epoch}");
                 }
             }
         }
     }
 
-    /// Over many epochs every sample must come equally often to every place: chi-squared of place by sample.
+    /// Over many epochs every sample must come equally often to every index: chi-squared of index by sample.
     #[test]
-    fn places_are_uniform_over_epochs_and_seeds() {
+    fn indices_are_uniform_over_epochs_and_seeds() {
         for count in [10u32, 37] {
             for by_seed in [false, true] {
                 let draws = 20_000u32;

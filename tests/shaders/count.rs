@@ -7,8 +7,8 @@ use crate::reduce::expected;
 
 #[test]
 fn equals_its_twin() {
-    // Its loops would be too long for Mesa 22.3.6 if an invocation owned all samples (see MAX_LOOP_TURNS).
-    let long_batch = Case { widths: vec![784, 2], capacity: 4096, size: 4000, replicas: 1, inputs: InputFormat::U8 };
+    // Its loops would be too long for Mesa 22.3.6 if an invocation owned all samples (see MAX_LOOP_ITERATIONS).
+    let long_batch = Case { widths: vec![784, 2], batch_size: 4096, size: 4000, replicas: 1, inputs: InputFormat::U8 };
     for case in cases().iter().chain([&many_workgroups(), &long_batch]) {
         let fixture = Fixture::new(case);
         let expected = expected(&fixture);

@@ -49,10 +49,10 @@ fn equals_its_twin() {
                     }
                 }
                 for (buffer, poisoned) in [(2, &poisoned_masks), (3, &poisoned)] {
-                    for (place, (&after, &before)) in buffers[buffer].iter().zip(poisoned).enumerate() {
+                    for (offset, (&after, &before)) in buffers[buffer].iter().zip(poisoned).enumerate() {
                         assert!(
                             before == POISON || after == before,
-                            "{case:?} {variant:?}: layer {index} touched place {place} of buffer {buffer}"
+                            "{case:?} {variant:?}: layer {index} touched index {offset} of buffer {buffer}"
                         );
                     }
                 }

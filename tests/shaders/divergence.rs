@@ -14,8 +14,8 @@ fn equals_its_twin() {
         let spoilt = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -f32::NAN, f32::MAX, f32::MIN_POSITIVE / 2.0, -0.0];
         for (round, value) in spoilt.into_iter().enumerate() {
             let mut parameters = sound.clone();
-            let place = (round * 7919 + 3) % parameters.len();
-            parameters[place] = value.to_bits();
+            let offset = (round * 7919 + 3) % parameters.len();
+            parameters[offset] = value.to_bits();
             let poison = vec![POISON; case.replicas * 64];
             let invocations = fixture.dispatch(variant).evaluate();
             let buffers = fixture.run(&DIVERGENCE, variant, fixture.batch(0), invocations, &[&parameters, &poison]);

@@ -29,8 +29,8 @@ fn equals_its_twin() {
         let logits = bits(&fixture.packed_activations());
         let labels = fixture.packed_labels();
         // Totals are added to: they start at 100 + lane and 1000 + lane.
-        let losses: Vec<u32> = (0..case.replicas * 64).map(|place| (100.0 + (place % 64) as f32).to_bits()).collect();
-        let hits: Vec<u32> = (0..case.replicas * 64).map(|place| 1000 + place as u32 % 64).collect();
+        let losses: Vec<u32> = (0..case.replicas * 64).map(|offset| (100.0 + (offset % 64) as f32).to_bits()).collect();
+        let hits: Vec<u32> = (0..case.replicas * 64).map(|offset| 1000 + offset as u32 % 64).collect();
         for variant in variants(case.inputs) {
             let batch: Batch = fixture.batch(0);
             let buffers = fixture.run(
@@ -68,7 +68,7 @@ fn nan_is_no_hit() {
     for widths in [vec![2, 3], vec![2, 1]] {
         let mut case = cases()[0].clone();
         case.widths = widths;
-        (case.capacity, case.size) = (40, 40);
+        (case.batch_size, case.size) = (40, 40);
         let mut fixture = Fixture::new(&case);
         fixture.activations[0][0].fill(f32::NAN);
         let zeros = vec![0; 64];

@@ -35,7 +35,7 @@ pub fn variants(inputs: InputFormat) -> Vec<Variant> {
     variants
 }
 
-/// Numbers that differ from place to place, and are the same in every run.
+/// Numbers that differ from one another, and are the same in every run.
 pub struct Numbers(u64);
 
 impl Numbers {
@@ -72,7 +72,7 @@ impl Numbers {
 pub struct Case {
     pub widths: Vec<usize>,
     /// Samples in a full batch.
-    pub capacity: usize,
+    pub batch_size: usize,
     /// Samples really in this one.
     pub size: usize,
     pub replicas: usize,
@@ -82,9 +82,9 @@ pub struct Case {
 /// Sizes below, at and above the tiles (8 and 32 neurons, 4 inputs, 32 samples), odd sizes, batch 1, a short last
 /// batch, one neuron, no hidden layer, many layers, many replicas.
 pub fn cases() -> Vec<Case> {
-    let case = |widths: &[usize], capacity, size, replicas| {
+    let case = |widths: &[usize], batch_size, size, replicas| {
         let inputs = if widths[0] > 2 { InputFormat::U8 } else { InputFormat::F32 };
-        Case { widths: widths.to_vec(), capacity, size, replicas, inputs }
+        Case { widths: widths.to_vec(), batch_size, size, replicas, inputs }
     };
     vec![
         case(&[1, 1], 1, 1, 1),
@@ -103,12 +103,12 @@ pub fn cases() -> Vec<Case> {
 
 /// One neuron a layer and so many replicas that dispatches pass 65,535 workgroups.
 pub fn many_workgroups() -> Case {
-    Case { widths: vec![1, 1, 1], capacity: 2, size: 2, replicas: 66_000, inputs: InputFormat::F32 }
+    Case { widths: vec![1, 1, 1], batch_size: 2, size: 2, replicas: 66_000, inputs: InputFormat::F32 }
 }
 
-/// A place in the parameters; the column after the inputs is the bias.
+/// Which parameter; the column after the inputs is the bias.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct Parameter {
     pub replica: usize,
     pub layer: usize,
     pub neuron: usize,
@@ -120,7 +120,7 @@ pub struct Place {
 pub struct Fixture {
     pub case: Case,
     pub network: Network,
-    pub quads: u32,
+    pub sample4s: u32,
     pub model: Model,
     /// Slots of gathered batches; the last one is used.
     pub slots: u32,
@@ -177,20 +177,20 @@ impl Fixture {
         };
         let activations = layers(1, true);
         let deltas = layers(3, false);
-        let quads = (case.capacity as u32).next_multiple_of(32) / 4;
-        Self { case: case.clone(), network, quads, model, slots, inputs, input_bytes, labels, activations, deltas }
+        let sample4s = (case.batch_size as u32).next_multiple_of(32) / 4;
+        Self { case: case.clone(), network, sample4s, model, slots, inputs, input_bytes, labels, activations, deltas }
     }
 
     pub fn dispatch(&self, variant: Variant) -> Dispatch<'_> {
-        Dispatch { network: &self.network, quads: self.quads, variant }
+        Dispatch { network: &self.network, sample4s: self.sample4s, variant }
     }
 
     /// The last slot's batch, for the kernels of layer `layer`.
     pub fn batch(&self, layer: usize) -> Batch {
         Batch {
             size: self.case.size as u32,
-            capacity: self.case.capacity as u32,
-            quads: self.quads,
+            batch_size: self.case.batch_size as u32,
+            sample4s: self.sample4s,
             slot: self.slots - 1,
             steps: 1,
             input_replicas: self.case.replicas as u32,
@@ -205,7 +205,7 @@ impl Fixture {
 
     /// Samples of a row, padding included.
     pub fn stride(&self) -> usize {
-        self.quads as usize * 4
+        self.sample4s as usize * 4
     }
 
     /// What replica `replica` reads: (features, samples).
@@ -316,8 +316,8 @@ impl Fixture {
         replicas.flat_map(|(activations, deltas)| by_word(&[activations, deltas].concat())).collect()
     }
 
-    /// Where the words of a neuron's mask stand in (R, B / 32, 2 N).
-    pub fn mask_places(&self, replica: usize, layer: &Layer, neuron: usize, of_deltas: bool) -> Vec<usize> {
+    /// Where the words of a neuron's mask are in (R, B / 32, 2 N).
+    pub fn mask_indices(&self, replica: usize, layer: &Layer, neuron: usize, of_deltas: bool) -> Vec<usize> {
         let (rows, words) = (self.network.row_count as usize, self.stride() / 32);
         let row = layer.output_row as usize + neuron + if of_deltas { rows } else { 0 };
         (0..words).map(|word| (replica * words + word) * 2 * rows + row).collect()
@@ -325,15 +325,15 @@ impl Fixture {
 
     /// The words of a neuron's mask in (R, B / 32, 2 N).
     pub fn mask_of(&self, masks: &[u32], replica: usize, layer: &Layer, neuron: usize, of_deltas: bool) -> Vec<u32> {
-        self.mask_places(replica, layer, neuron, of_deltas).into_iter().map(|place| masks[place]).collect()
+        self.mask_indices(replica, layer, neuron, of_deltas).into_iter().map(|index| masks[index]).collect()
     }
 
     /// Poisons the masks of a layer's neurons.
     pub fn poison_masks(&self, masks: &mut [u32], layer: &Layer, of_deltas: bool) {
         for replica in 0..self.case.replicas {
             for neuron in 0..layer.outputs as usize {
-                for place in self.mask_places(replica, layer, neuron, of_deltas) {
-                    masks[place] = POISON;
+                for index in self.mask_indices(replica, layer, neuron, of_deltas) {
+                    masks[index] = POISON;
                 }
             }
         }
@@ -351,30 +351,30 @@ impl Fixture {
 
     /// (R, P) of a value of (layer, neuron, column, replica); the column after the inputs is the bias, padding is 0.
     pub fn arena(&self, value: impl Fn(usize, usize, usize, usize) -> u32) -> Vec<u32> {
-        let place = |place: Place| {
-            if place.is_padding {
+        let word = |parameter: Parameter| {
+            if parameter.is_padding {
                 0
             } else {
-                value(place.layer, place.neuron, place.column, place.replica)
+                value(parameter.layer, parameter.neuron, parameter.column, parameter.replica)
             }
         };
-        self.places().into_iter().map(place).collect()
+        self.parameters().into_iter().map(word).collect()
     }
 
-    /// What stands at each place of (R, P).
-    pub fn places(&self) -> Vec<Place> {
-        let mut places = Vec::new();
+    /// What (R, P) holds, one after the other.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
         for replica in 0..self.case.replicas {
             for (layer, shape) in self.network.layers().iter().enumerate() {
                 for column in 0..=shape.inputs as usize {
                     for neuron in 0..shape.weight_stride as usize * 4 {
                         let is_padding = neuron >= shape.outputs as usize;
-                        places.push(Place { replica, layer, neuron, column, is_padding });
+                        parameters.push(Parameter { replica, layer, neuron, column, is_padding });
                     }
                 }
             }
         }
-        places
+        parameters
     }
 
     /// Where row `neuron` of a layer starts in (R, N, stride).

@@ -79,11 +79,11 @@ fn equals_its_twin() {
                     &what,
                 );
                 // Everything else is as it was: other layers, rows of ones, rows of zeros.
-                for (place, (&after, &before)) in buffers[2].iter().zip(&poisoned).enumerate() {
-                    assert!(before == POISON || after == before, "{what}: layer {index} touched place {place}");
+                for (offset, (&after, &before)) in buffers[2].iter().zip(&poisoned).enumerate() {
+                    assert!(before == POISON || after == before, "{what}: layer {index} touched index {offset}");
                 }
-                for (place, (&after, &before)) in buffers[3].iter().zip(&poisoned_masks).enumerate() {
-                    assert!(before == POISON || after == before, "{what}: layer {index} touched mask word {place}");
+                for (offset, (&after, &before)) in buffers[3].iter().zip(&poisoned_masks).enumerate() {
+                    assert!(before == POISON || after == before, "{what}: layer {index} touched mask word {offset}");
                 }
             }
         }

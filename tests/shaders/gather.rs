@@ -16,24 +16,24 @@ fn equals_its_twin() {
         let indices: Vec<u32> = (0..steps * replicas * fixture.stride()).map(|_| numbers.below(51)).collect();
         let rows = fixture.network.input_rows as usize;
         let value_words = if case.inputs == InputFormat::U8 { 1 } else { 4 };
-        let quads = steps * replicas * rows * fixture.quads as usize;
+        let sample4s = steps * replicas * rows * fixture.sample4s as usize;
         for variant in variants(case.inputs) {
             let data: Vec<u32> = bytemuck::pod_collect_to_vec(&padded_bytes(&set));
-            let (poisoned_inputs, poisoned_masks) = (vec![POISON; quads * value_words], vec![POISON; quads / 8]);
+            let (poisoned_inputs, poisoned_masks) = (vec![POISON; sample4s * value_words], vec![POISON; sample4s / 8]);
             let storage = [&data[..], &indices, &poisoned_inputs, &poisoned_masks];
             let batch = Batch { steps: steps as u32, sample_count: 50, ..fixture.batch(0) };
             let invocations = fixture.dispatch(variant).gather(steps as u32, replicas as u32);
             let buffers = fixture.run(&GATHER, variant, batch, invocations, &storage);
-            for (index, places) in indices.chunks(fixture.stride()).enumerate() {
-                let mut expected = gather(&set, places);
+            for (index, samples) in indices.chunks(fixture.stride()).enumerate() {
+                let mut expected = gather(&set, samples);
                 // The row that multiplies the bias, then zeros.
-                expected.extend(places.iter().map(|&place| if place == 50 { 0.0 } else { 1.0 }));
+                expected.extend(samples.iter().map(|&sample| if sample == 50 { 0.0 } else { 1.0 }));
                 expected.resize(rows * fixture.stride(), 0.0);
                 let expected_masks: Vec<u32> = expected.chunks(fixture.stride()).flat_map(mask).collect();
                 let (words, all) = (fixture.stride() / 32, rows * fixture.stride() / 32);
                 // (rows, words) as (words, rows).
                 let expected_masks: Vec<u32> =
-                    (0..all).map(|place| expected_masks[place % rows * words + place / rows]).collect();
+                    (0..all).map(|offset| expected_masks[offset % rows * words + offset / rows]).collect();
                 assert_eq!(
                     buffers[3][index * all..][..all],
                     expected_masks,

@@ -102,7 +102,7 @@ fn is_stable_for_extreme_logits() {
     for widths in [vec![2, 3], vec![2, 1]] {
         let mut case = cases()[0].clone();
         case.widths = widths;
-        (case.capacity, case.size) = (4, 4);
+        (case.batch_size, case.size) = (4, 4);
         let mut fixture = Fixture::new(&case);
         let units = case.widths[1];
         let extreme = [1e30f32, -1e30, 500.0, -500.0];
@@ -114,12 +114,12 @@ fn is_stable_for_extreme_logits() {
             let storage = [&logits[..], &masks, &deltas, &fixture.packed_labels()];
             let buffers = fixture.run(&LOSS, variant, fixture.batch(0), fixture.dispatch(variant).loss(), &storage);
             let z: Vec<f64> = fixture.activations[0][0].iter().map(|&z| f64::from(z)).collect();
-            for (place, expected) in loss(&z, fixture.labels_of(0)).into_iter().enumerate() {
-                let row = fixture.row(0, &fixture.network.layers()[0], place / 4, fixture.stride());
-                let delta = f32::from_bits(buffers[2][row + place % 4]);
+            for (offset, expected) in loss(&z, fixture.labels_of(0)).into_iter().enumerate() {
+                let row = fixture.row(0, &fixture.network.layers()[0], offset / 4, fixture.stride());
+                let delta = f32::from_bits(buffers[2][row + offset % 4]);
                 assert!(
                     (f64::from(delta) - expected).abs() < 1e-6,
-                    "{variant:?} {place}: {delta} instead of {expected}"
+                    "{variant:?} {offset}: {delta} instead of {expected}"
                 );
             }
         }

@@ -64,11 +64,11 @@ fn equals_its_twins() {
                             layers[index + 1].outputs as usize,
                         )
                     };
-                    for (place, &actual) in values(&buffers[4], replica, index).iter().enumerate() {
+                    for (offset, &actual) in values(&buffers[4], replica, index).iter().enumerate() {
                         assert_close(
-                            &format!("{what} delta of layer {index} place {place}"),
+                            &format!("{what} delta of layer {index} index {offset}"),
                             actual.to_bits(),
-                            expected[place],
+                            expected[offset],
                             roundings,
                         );
                     }

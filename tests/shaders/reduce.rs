@@ -5,7 +5,7 @@ use asgd::reference::update::update;
 use asgd::reference::Sum;
 use asgd::{Optimizer, ReplicaSettings};
 
-use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Case, Fixture, Place, POISON};
+use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Case, Fixture, Parameter, POISON};
 use crate::update::{bounded_update, columns};
 
 /// By replica and layer.
@@ -20,9 +20,9 @@ pub fn expected(fixture: &Fixture) -> Vec<Vec<Reduction>> {
     (0..fixture.case.replicas).map(of_replica).collect()
 }
 
-/// S and c at a place of the parameters; nothing in the padding.
-fn of_place(reductions: &[Vec<Reduction>], place: Place) -> (Sum, u32) {
-    let Place { replica, layer, neuron, column, is_padding } = place;
+/// S and c of a parameter; nothing in the padding.
+fn of_parameter(reductions: &[Vec<Reduction>], parameter: Parameter) -> (Sum, u32) {
+    let Parameter { replica, layer, neuron, column, is_padding } = parameter;
     let reduction = &reductions[replica][layer];
     let inputs = reduction.weight_sums.len() / reduction.bias_sums.len();
     if is_padding {
@@ -62,9 +62,9 @@ fn equals_its_twin() {
             let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
             storage.extend([&poison[..], &poison[..]]);
             let results = fixture.run(&REDUCE, variant, fixture.batch(0), fixture.dispatch(variant).reduce(), &storage);
-            for (index, place) in fixture.places().into_iter().enumerate() {
-                let what = format!("{case:?} {variant:?} {place:?}");
-                let (sum, count) = of_place(&expected, place);
+            for (index, parameter) in fixture.parameters().into_iter().enumerate() {
+                let what = format!("{case:?} {variant:?} {parameter:?}");
+                let (sum, count) = of_parameter(&expected, parameter);
                 assert_close(&what, results[6][index], sum, roundings(case));
                 assert_eq!(results[7][index], count, "{what}");
             }
@@ -94,11 +94,11 @@ fn with_update_equals_its_twins() {
             storage.extend([bytemuck::cast_slice(&columns), &before[..]]);
             let results =
                 fixture.run(&REDUCE_UPDATE, variant, fixture.batch(0), fixture.dispatch(variant).reduce(), &storage);
-            for (index, place) in fixture.places().into_iter().enumerate() {
-                let what = format!("{case:?} {variant:?} {place:?}");
-                let (sum, count) = of_place(&expected, place);
+            for (index, parameter) in fixture.parameters().into_iter().enumerate() {
+                let what = format!("{case:?} {variant:?} {parameter:?}");
+                let (sum, count) = of_parameter(&expected, parameter);
                 let theta = f64::from(f32::from_bits(before[index]));
-                let settings = &settings[place.replica];
+                let settings = &settings[parameter.replica];
                 let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);
                 assert_eq!(bounded.value, update(theta, sum.value, count, case.size, settings));
                 assert_close(&what, results[7][index], bounded, 1);

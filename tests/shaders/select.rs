@@ -7,7 +7,7 @@ use crate::fixture::{cases, variants, Case, Fixture, Numbers, POISON};
 #[test]
 fn equals_its_twin() {
     // More mask words than it looks at.
-    let long = Case { widths: vec![784, 1], capacity: 9632, size: 9600, replicas: 1, inputs: InputFormat::U8 };
+    let long = Case { widths: vec![784, 1], batch_size: 9632, size: 9600, replicas: 1, inputs: InputFormat::U8 };
     for case in cases().into_iter().chain([long]) {
         let fixture = Fixture::new(&case);
         let (rows, words, steps) = (fixture.network.input_rows as usize, fixture.stride() / 32, 3);

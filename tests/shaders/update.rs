@@ -54,19 +54,19 @@ fn check(case: &Case) {
             let columns = vec![columns(&settings); case.replicas];
             let storage = [bytemuck::cast_slice(&columns), &bits(&sums)[..], &counts, &parameters];
             let buffers = fixture.run(&UPDATE, variant, fixture.batch(0), fixture.dispatch(variant).update(), &storage);
-            for place in 0..parameters.len() {
-                let theta = f64::from(f32::from_bits(parameters[place]));
-                let sum = Sum { value: f64::from(sums[place]), magnitude: 0.0 };
-                let expected = bounded_update(theta, sum, 0, counts[place], case.size, &settings);
+            for offset in 0..parameters.len() {
+                let theta = f64::from(f32::from_bits(parameters[offset]));
+                let sum = Sum { value: f64::from(sums[offset]), magnitude: 0.0 };
+                let expected = bounded_update(theta, sum, 0, counts[offset], case.size, &settings);
                 assert_close(
-                    &format!("{case:?} {variant:?} {settings:?} place {place}"),
-                    buffers[3][place],
+                    &format!("{case:?} {variant:?} {settings:?} index {offset}"),
+                    buffers[3][offset],
                     expected,
                     1,
                 );
-                if counts[place] == 0 {
+                if counts[offset] == 0 {
                     assert_eq!(
-                        buffers[3][place], parameters[place],
+                        buffers[3][offset], parameters[offset],
                         "c = 0 leaves theta untouched, bit for bit, for every epsilon"
                     );
                 }
@@ -84,5 +84,5 @@ fn equals_its_twin() {
 
 #[test]
 fn passes_65535_workgroups() {
-    check(&Case { widths: vec![1, 1], capacity: 2, size: 2, replicas: 530_000, inputs: InputFormat::F32 });
+    check(&Case { widths: vec![1, 1], batch_size: 2, size: 2, replicas: 530_000, inputs: InputFormat::F32 });
 }

@@ -46,7 +46,7 @@ impl Reporter {
         }
     }
 
-    /// Says something above a bar that goes on.
+    /// Says something above a bar that keeps moving.
     pub fn above(&self, progress: &ProgressBar, line: &str) {
         if self.quiet {
             return;

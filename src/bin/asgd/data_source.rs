@@ -103,7 +103,7 @@ pub fn data_root(data_dir: Option<&Path>) -> Result<PathBuf> {
     root.context("no data folder: name one with --data-dir or ASGD_DATA_DIR")
 }
 
-/// The set stands in a folder of its name, or in the folder itself.
+/// The set is in a folder of its name, or in the folder itself.
 fn find_in(root: &Path, name: &str) -> Result<PathBuf> {
     let own = root.join(name);
     if own.is_dir() {

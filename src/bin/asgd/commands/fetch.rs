@@ -50,7 +50,7 @@ enum Checksum {
     Unpacked(&'static str),
 }
 
-/// Where a data set stands in the web, and what its files must be.
+/// Where a data set is in the web, and what its files must be.
 struct Source {
     name: &'static str,
     mirrors: [&'static str; 2],

@@ -59,7 +59,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         if let Ok(Some(row)) = &row {
             values.extend_from_slice(&row.features);
         }
-        // What stands before a mistake is answered before the mistake is reported.
+        // What comes before a mistake is answered before the mistake is reported.
         if !values.is_empty() && (is_end || values.len() == ROWS * inputs) {
             write_classes(&device, &model, std::mem::take(&mut values), &mut output).with_context(refused)?;
         }

@@ -74,7 +74,7 @@ pub struct TrainArgs {
     /// Save a checkpoint every N epochs, besides the end, Ctrl-C and SIGTERM. [default: every 15 s]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub checkpoint_every: Option<u64>,
-    /// Go on with the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with.
+    /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "lr", "epsilon", "batch_size",
         "epochs", "steps", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed"])]
@@ -124,7 +124,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
 /// The arguments of the run in a folder; its relative paths are from where it was started.
 fn arguments(path: &Path) -> Result<TrainArgs> {
     let settings = folder::settings(path)?;
-    let no_run = || format!("{}: holds no training that could go on", path.display());
+    let no_run = || format!("{}: holds no training that could be resumed", path.display());
     let words = settings["arguments"]["command"].as_array().with_context(no_run)?;
     let words: Vec<String> = words.iter().filter_map(Value::as_str).map(String::from).collect();
     // The words are `asgd train ...`; clap takes the first of those it gets for the program's name.
@@ -198,7 +198,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     let trained = match training.run(&device, &folder, &report, &mut observer) {
         Ok(trained) => trained,
         Err(error) if interrupt::requested() => {
-            bail!("{error:#}; go on with: asgd train --resume {}", folder.path().display())
+            bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
         }
         Err(error) => {
             folder.discard_if_empty();

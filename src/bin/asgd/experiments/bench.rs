@@ -67,7 +67,7 @@ impl Bench {
             "settings": own,
         });
         let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
-        let folder = Folder::open(path, &settings, Opening::GoOn)?;
+        let folder = Folder::open(path, &settings, Opening::Continue)?;
         let report = Reporter { quiet: common.quiet };
         report.line(&format!("device   {}", device.describe()));
         for data in data {
@@ -78,7 +78,10 @@ impl Bench {
                 data.test.len()
             ));
         }
-        report.line(&format!("folder   {}; interrupted, the same command goes on there", folder.path().display()));
+        report.line(&format!(
+            "folder   {}; after an interruption the same command resumes there",
+            folder.path().display()
+        ));
         Ok(Self { device, folder, report })
     }
 
@@ -87,7 +90,7 @@ impl Bench {
         report.save(&self.folder)?;
         if !self.report.quiet {
             print_line(&format!(
-                "{}: its figures and tables stand beside it",
+                "{}: its figures and tables are beside it",
                 self.folder.path().join("report.html").display()
             ))?;
         }

@@ -56,7 +56,7 @@ impl fmt::Display for Verdict {
 pub fn table() -> Table {
     let caption =
         "The paper's claims. A claim holds, or does not, where the 95 % confidence interval of our mean lies \
-                   wholly inside, or outside, what is claimed; \"about x\" stands for 0.5 x to 1.5 x. Differences are \
+                   wholly inside, or outside, what is claimed; \"about x\" means 0.5 x to 1.5 x. Differences are \
                    taken pair by pair: both optimizers start from the same parameters and see the same batches.";
     Table::new("claims", caption, &["claim", "ours: mean and 95 % interval", "verdict"])
 }

@@ -212,7 +212,7 @@ fn report(args: &LearningRatesArgs, bench: &Bench, data: &Dataset, groups: &[Gro
                 "numbers mean little; the order of the rows at equal epochs means more." }
         }
         p { "The paper leaves the initialisation unsaid: weights from N(0, 1) reproduce its figures, Kaiming's, Glorot's and PyTorch's default do not. "
-            "Its table 1 gives aSGD at 0.001 and 0.01 as well; the row for 0.01 there repeats table 2's for 0.005, and the 0.01 of table 2 is what ours stands beside." }
+            "Its table 1 gives aSGD at 0.001 and 0.01 as well; the row for 0.01 there repeats table 2's for 0.005, and the 0.01 of table 2 is what ours is compared with." }
     });
     report.text(device_line(&bench.device));
     report.heading("Tables 1 and 2: at the epoch of the lowest test loss");
@@ -284,10 +284,10 @@ fn cells_table(groups: &[Group], several: bool) -> Table {
     table
 }
 
-/// How many pairs of rows stand in the paper's order.
+/// How many pairs of rows are in the paper's order.
 fn order(report: &mut Report, groups: &[Group], several: bool) {
     let caption = "Pairs of rows that the paper tells apart (its means differ by more than two combined standard errors), and how many of them \
-                   stand in the same order here.";
+                   are in the same order here.";
     let mut table = Table::new("order", caption, &["quantity", "pairs", "same order", "other order"]);
     for (column, (name, value)) in COLUMNS.iter().enumerate() {
         let (mut pairs, mut same, mut others) = (0, 0, Vec::new());

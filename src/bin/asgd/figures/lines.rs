@@ -13,7 +13,7 @@ pub struct Curve {
     pub points: Vec<(f64, [f64; 3])>,
 }
 
-/// Where the names of the curves stand.
+/// Where the names of the curves are.
 pub enum Legend {
     Inside(SeriesLabelPosition),
     /// Right of the panel, where no curve can hide behind it.

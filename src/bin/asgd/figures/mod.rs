@@ -1,4 +1,4 @@
-//! Figures, as SVG. A kind of figure a file; panels stand in a grid under a title.
+//! Figures, as SVG. A kind of figure a file; panels are in a grid under a title.
 
 mod bars;
 mod boxes;

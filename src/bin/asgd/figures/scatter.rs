@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use super::{failed, grid, range_of, tick, Area};
 
-/// What a point's colour stands for.
+/// What a point's colour means.
 #[derive(Debug, Clone)]
 pub struct Mark {
     pub name: &'static str,

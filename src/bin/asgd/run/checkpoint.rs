@@ -76,7 +76,7 @@ impl State {
             Ok(None) => Self::load(&previous(path), initial),
             Err(error) => match Self::load(&previous(path), initial) {
                 Ok(Some(state)) => {
-                    report.line(&format!("{error:#}; going on from the one before, step {}", state.step));
+                    report.line(&format!("{error:#}; resuming from the one before, step {}", state.step));
                     // Else the next save would put it in the place of the one that is whole.
                     let damaged = path.with_extension("damaged");
                     std::fs::rename(path, &damaged)
@@ -147,7 +147,7 @@ fn hidden_nodes(model: &Model) -> usize {
     widths[1..widths.len() - 1].iter().sum()
 }
 
-/// Where the checkpoint before stands.
+/// Where the checkpoint before is.
 fn previous(path: &Path) -> PathBuf {
     path.with_extension("previous.safetensors")
 }

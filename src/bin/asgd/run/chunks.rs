@@ -1,4 +1,4 @@
-//! Replicas trained side by side, evaluated along the way, and kept on disk so that an interrupted training goes on
+//! Replicas trained side by side, evaluated along the way, and kept on disk so that an interrupted training resumes
 //! where it was, bit for bit.
 
 use std::ops::ControlFlow;
@@ -78,7 +78,7 @@ pub trait Observer {
     }
 }
 
-/// Who does not care.
+/// Ignores everything.
 pub struct Nobody;
 
 impl Observer for Nobody {}

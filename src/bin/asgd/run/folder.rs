@@ -18,8 +18,8 @@ pub struct Folder {
 /// What to do with what is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
-    /// Go on if it has the same settings.
-    GoOn,
+    /// Resume if it has the same settings.
+    Continue,
     /// The same for `--resume`, and `--force` lets the device be another one.
     Resume { any_device: bool },
     /// Begin anew.
@@ -56,7 +56,7 @@ pub fn check(path: &Path) -> Result<()> {
 pub fn settings(path: &Path) -> Result<Value> {
     let settings = path.join(SETTINGS);
     let text = std::fs::read_to_string(&settings)
-        .with_context(|| format!("{}: holds no run that could go on", path.display()))?;
+        .with_context(|| format!("{}: holds no run that could be resumed", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{}: is damaged; choose another --out", settings.display()))
 }
 
@@ -85,7 +85,7 @@ impl Folder {
             let ignored: &[&str] = if any_device { &["arguments", "device"] } else { &["arguments"] };
             if let Some(difference) = difference(&settings(&folder.path)?, now, ignored) {
                 let mend = match opening {
-                    Opening::Resume { .. } if difference.starts_with("device ") => "--force goes on all the same",
+                    Opening::Resume { .. } if difference.starts_with("device ") => "--force resumes all the same",
                     Opening::Resume { .. } => "train again, or bring back what has changed",
                     _ => "choose another --out, or delete it",
                 };
@@ -101,7 +101,7 @@ impl Folder {
     }
 
     /// Takes an earlier run away. Its settings stay until others take their place, so that whenever this should be
-    /// killed, the folder holds a run that can go on or be replaced.
+    /// killed, the folder holds a run that can be resumed or be replaced.
     fn clear(&self) -> Result<()> {
         let remove = |name: &str| -> std::io::Result<()> {
             let path = self.path.join(name);
@@ -181,10 +181,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("e");
         let open = |now: &Value| {
-            Folder::open(path.clone(), now, Opening::GoOn).map(drop).map_err(|error| format!("{error:#}"))
+            Folder::open(path.clone(), now, Opening::Continue).map(drop).map_err(|error| format!("{error:#}"))
         };
         let settings = json!({"replicas": 3, "data": {"sha256": "ab"}, "arguments": ["x"], "device": 1});
-        let held = Folder::open(path.clone(), &settings, Opening::GoOn).unwrap();
+        let held = Folder::open(path.clone(), &settings, Opening::Continue).unwrap();
         assert!(open(&settings).unwrap_err().contains("another process"));
         drop(held);
         open(&settings).unwrap();
@@ -209,7 +209,7 @@ mod tests {
         let other = parent.path().join("other");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join("thesis.tex"), "x").unwrap();
-        assert!(Folder::open(other, &settings, Opening::GoOn)
+        assert!(Folder::open(other, &settings, Opening::Continue)
             .map(drop)
             .unwrap_err()
             .to_string()

@@ -11,7 +11,7 @@ pub fn install() {
             std::process::exit(130);
         }
     };
-    // Where no handler can be installed, a signal ends the process: what was saved last stands.
+    // Where no handler can be installed, a signal ends the process: what was saved last is kept.
     let _ = ctrlc::set_handler(handler);
 }
 
