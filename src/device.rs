@@ -36,7 +36,7 @@ pub struct DeviceInfo {
     pub driver_info: String,
 }
 
-/// What a device allows at most.
+/// What a GPU allows at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct DeviceLimits {
     /// Bytes of an array that a kernel reads or writes.
@@ -58,10 +58,10 @@ impl Device {
         Ok(Self { engine: Engine::Gpu(Gpu::new(name)?) })
     }
 
-    /// All devices with their limits, the one that [`Self::open`] would choose first.
-    pub fn list() -> Vec<(DeviceInfo, DeviceLimits)> {
+    /// All devices with their limits, if they have any, the one that [`Self::open`] would choose first.
+    pub fn list() -> Vec<(DeviceInfo, Option<DeviceLimits>)> {
         let adapters = gpu::adapters();
-        adapters.iter().map(|adapter| (info(&adapter.info), limits(&adapter.info, &adapter.limits))).collect()
+        adapters.iter().map(|adapter| (info(&adapter.info), Some(limits(&adapter.info, &adapter.limits)))).collect()
     }
 
     /// One line: which device, and why this one.

@@ -223,6 +223,24 @@ fn init_from_a_file() {
     assert_eq!(asgd::reference::step::Training::flatten_counts(&counts, 1), reference.counts);
 }
 
+/// PyTorch's classifiers have two outputs for two classes; such a network trains on, and is evaluated, as it is.
+#[test]
+fn a_softmax_over_two_classes() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let spec = asgd::NetworkSpec::new(&[2, 5, 2]).unwrap();
+    asgd::Init::Kaiming.model(&spec, &[4]).unwrap().save(path("two.safetensors").as_ref()).unwrap();
+    let train =
+        ["train", "circles", "--init", &path("two.safetensors"), "--epochs", "60", "--quiet", "--out", &path("run")];
+    assert!(asgd().args(train).status().unwrap().success());
+    let model = path("run/model.safetensors");
+    assert_eq!(*asgd::Model::load(model.as_ref()).unwrap().spec(), spec);
+    let output = asgd().args(["evaluate", &model, "circles", "--json"]).output().unwrap();
+    let result = json(&output.stdout);
+    assert_eq!(result["classes"].as_array().unwrap().len(), 2);
+    assert!(result["accuracy"].as_f64().unwrap() > 0.8, "{result}");
+}
+
 #[test]
 fn wrong_settings() {
     let folder = TempDir::new().unwrap();

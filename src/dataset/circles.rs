@@ -1,6 +1,7 @@
 //! Concentric circles, as scikit-learn's make_circles.
 
-use super::{check_points, Dataset};
+use super::points::{check_points, from_points};
+use super::samples::Dataset;
 use crate::error::Result;
 use crate::random::Random;
 
@@ -42,7 +43,7 @@ impl Circles {
                 points.push(([x as f32, y as f32], label));
             }
         }
-        Dataset::from_points("circles", points, &mut random)
+        from_points("circles", points, &mut random)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, Inputs, Samples};
+use super::samples::{Dataset, Inputs, Samples};
 use crate::error::{Error, Result};
 use crate::random::Random;
 

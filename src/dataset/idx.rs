@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use mnist::MnistBuilder;
 
-use super::{Dataset, Inputs, Samples};
+use super::samples::{Dataset, Inputs, Samples};
 use crate::error::{Error, Result};
 
 const IMAGES_MAGIC: u32 = 0x0803;

@@ -1,182 +1,27 @@
-//! Labelled samples for training and testing.
+//! Labelled samples for training and testing: a reader or a generator a file.
 
 mod circles;
 mod csv;
 mod idx;
 mod npz;
+mod points;
+mod samples;
 mod spirals;
 
 use std::path::Path;
 
-pub use circles::Circles;
-pub use csv::{CsvOptions, CsvReader, LabelColumn};
-use sha2::{Digest, Sha256};
-pub use spirals::Spirals;
-
-use crate::error::{Error, Result};
-use crate::random::Random;
-use crate::spec::{Loss, NetworkSpec};
-
-/// Inputs, sample by sample: (samples, features).
-#[derive(Debug, Clone, PartialEq)]
-pub enum Inputs {
-    /// 8-bit values, which stay 8-bit on the GPU; 255 means 1.0.
-    U8(Vec<u8>),
-    /// 32-bit floats, as they are.
-    F32(Vec<f32>),
-}
-
-/// Samples and their labels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Samples {
-    features: usize,
-    inputs: Inputs,
-    labels: Vec<u32>,
-}
-
-/// A training set and a test set of the same kind.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dataset {
-    /// What it is called in messages and run folders.
-    pub name: String,
-    /// Labels are 0..classes.
-    pub classes: usize,
-    /// What the classes are called, in the order of their labels; empty where they have no other names than these.
-    pub class_names: Vec<String>,
-    /// The samples that parameters are fitted to.
-    pub train: Samples,
-    /// The samples that are only evaluated.
-    pub test: Samples,
-}
-
-impl Samples {
-    /// Checks that the lengths fit and that every label is below `classes` and every input finite.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] naming the first sample that is wrong.
-    pub fn new(features: usize, inputs: Inputs, labels: Vec<u32>, classes: usize) -> Result<Self> {
-        let values = match &inputs {
-            Inputs::U8(values) => values.len(),
-            Inputs::F32(values) => values.len(),
-        };
-        if labels.is_empty() || features == 0 || values != features * labels.len() {
-            let problem = format!("{values} inputs do not make {} samples of {features} features", labels.len());
-            return Err(Error::setting("dataset", problem));
-        }
-        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
-            let problem = format!("sample {index} has label {}, but labels are 0 to {}", labels[index], classes - 1);
-            return Err(Error::setting("dataset", problem));
-        }
-        if let Inputs::F32(values) = &inputs {
-            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                let problem = format!("sample {} holds {}, which is no finite number", index / features, values[index]);
-                return Err(Error::setting("dataset", problem));
-            }
-        }
-        Ok(Self { features, inputs, labels })
-    }
-
-    /// How many samples.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Never: a set holds at least one sample.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// Inputs of a sample, n_0.
-    pub fn features(&self) -> usize {
-        self.features
-    }
-
-    /// (samples, features).
-    pub fn inputs(&self) -> &Inputs {
-        &self.inputs
-    }
-
-    /// (samples).
-    pub fn labels(&self) -> &[u32] {
-        &self.labels
-    }
-
-    /// One sample's inputs as the network sees them; 8-bit values are divided by 255.
-    pub fn sample(&self, index: usize) -> Vec<f32> {
-        let range = index * self.features..(index + 1) * self.features;
-        match &self.inputs {
-            Inputs::U8(values) => values[range].iter().map(|&value| f32::from(value) / 255.0).collect(),
-            Inputs::F32(values) => values[range].to_vec(),
-        }
-    }
-
-    /// Refuses a network of other inputs.
-    ///
-    /// # Errors
-    /// [`Error::Setting`].
-    pub(crate) fn check_fits(&self, spec: &NetworkSpec) -> Result<()> {
-        if spec.inputs() == self.features {
-            return Ok(());
-        }
-        let problem =
-            format!("the network has {} inputs, but the samples have {} features", spec.inputs(), self.features);
-        Err(Error::setting("dataset", problem))
-    }
-
-    fn hash_into(&self, hash: &mut Sha256) {
-        match &self.inputs {
-            Inputs::U8(values) => hash.update(values),
-            Inputs::F32(values) => hash.update(bytemuck::cast_slice::<_, u8>(values)),
-        }
-        hash.update(bytemuck::cast_slice::<_, u8>(&self.labels));
-    }
-}
+pub use self::circles::Circles;
+pub use self::csv::{CsvOptions, CsvReader, LabelColumn};
+pub use self::samples::{Dataset, Inputs, Samples};
+pub use self::spirals::Spirals;
+use crate::error::Result;
 
 impl Dataset {
-    /// Inputs of a sample, n_0.
-    pub fn features(&self) -> usize {
-        self.train.features
-    }
-
-    /// Units of the output layer of a new network for it: one sigmoid unit for two classes, a softmax for more.
-    pub fn output_units(&self) -> usize {
-        Loss::for_classes(self.classes).output_units(self.classes)
-    }
-
-    /// Refuses a network of other inputs or classes.
-    ///
-    /// # Errors
-    /// [`Error::Setting`].
-    pub fn check_fits(&self, spec: &NetworkSpec) -> Result<()> {
-        if spec.inputs() == self.features() && spec.classes() == self.classes {
-            return Ok(());
-        }
-        let problem = format!(
-            "a network of {} inputs and {} outputs ({}, {} classes) does not fit {}, which has {} features and {} classes",
-            spec.inputs(),
-            spec.outputs(),
-            spec.loss(),
-            spec.classes(),
-            self.name,
-            self.features(),
-            self.classes
-        );
-        Err(Error::setting("network", problem))
-    }
-
-    /// SHA-256 of all inputs and labels, in hexadecimal.
-    pub fn sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        self.train.hash_into(&mut hash);
-        self.test.hash_into(&mut hash);
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     /// A folder of four IDX files, plain or .gz, as MNIST is published: train-images-idx3-ubyte,
     /// train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte. Labels are 0..classes.
     ///
     /// # Errors
-    /// [`Error::Data`] naming the file that is missing or wrong.
+    /// [`Error::Data`](crate::Error::Data) naming the file that is missing or wrong.
     pub fn from_idx_folder(folder: &Path, classes: usize) -> Result<Self> {
         idx::read_folder(folder, classes)
     }
@@ -184,7 +29,7 @@ impl Dataset {
     /// A CSV file: a sample a row, numbers but for the label, which may be any text; see [`CsvOptions`].
     ///
     /// # Errors
-    /// [`Error::Data`] naming the line that is wrong.
+    /// [`Error::Data`](crate::Error::Data) naming the line that is wrong.
     pub fn from_csv(path: &Path, options: &CsvOptions) -> Result<Self> {
         csv::read_dataset(path, options)
     }
@@ -192,77 +37,8 @@ impl Dataset {
     /// A NumPy .npz file with x_train, y_train, x_test and y_test, as Keras publishes MNIST. Labels are 0..classes.
     ///
     /// # Errors
-    /// [`Error::Data`] naming the array that is missing or wrong.
+    /// [`Error::Data`](crate::Error::Data) naming the array that is missing or wrong.
     pub fn from_npz(path: &Path, classes: usize) -> Result<Self> {
         npz::read(path, classes)
     }
-
-    /// The same samples with the labels of another order of the class names: a model's.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] if a class of this set is none of them.
-    pub fn relabelled(mut self, class_names: &[String]) -> Result<Self> {
-        if self.class_names.is_empty() || class_names.is_empty() || self.class_names == class_names {
-            return Ok(self);
-        }
-        let labels = self.class_names.iter().map(|name| {
-            let label = class_names.iter().position(|other| other == name);
-            let problem = || format!("class '{name}' is none of the model's: {}", class_names.join(", "));
-            label.map(|label| label as u32).ok_or_else(|| Error::setting("dataset", problem()))
-        });
-        let labels: Vec<u32> = labels.collect::<Result<_>>()?;
-        for samples in [&mut self.train, &mut self.test] {
-            for label in &mut samples.labels {
-                *label = labels[*label as usize];
-            }
-        }
-        self.classes = class_names.len();
-        self.class_names = class_names.to_vec();
-        Ok(self)
-    }
-
-    /// Both sets as one, training samples first.
-    pub fn all(&self) -> Samples {
-        let inputs = match (&self.train.inputs, &self.test.inputs) {
-            (Inputs::U8(train), Inputs::U8(test)) => Inputs::U8([&train[..], test].concat()),
-            _ => {
-                let values =
-                    |samples: &Samples| (0..samples.len()).flat_map(|index| samples.sample(index)).collect::<Vec<_>>();
-                Inputs::F32([values(&self.train), values(&self.test)].concat())
-            }
-        };
-        let labels = [&self.train.labels[..], &self.test.labels].concat();
-        Samples { features: self.train.features, inputs, labels }
-    }
-
-    /// Splits two-dimensional points 7:3 into training and test set, after a shuffle.
-    fn from_points(name: &str, mut points: Vec<([f32; 2], u32)>, random: &mut Random) -> Result<Self> {
-        random.shuffle(&mut points);
-        let train_count = (points.len() * 7 + 5) / 10;
-        let samples = |points: &[([f32; 2], u32)]| {
-            let inputs = points.iter().flat_map(|(point, _)| *point).collect();
-            Samples::new(2, Inputs::F32(inputs), points.iter().map(|(_, label)| *label).collect(), 2)
-        };
-        let (train, test) = points.split_at(train_count);
-        Ok(Self {
-            name: name.to_string(),
-            classes: 2,
-            class_names: Vec::new(),
-            train: samples(train)?,
-            test: samples(test)?,
-        })
-    }
-}
-
-/// A made-up set needs enough points for both sets, and finite settings.
-fn check_points(samples: usize, settings: [(&'static str, f64); 2]) -> Result<()> {
-    if !(4..=10_000_000).contains(&samples) {
-        return Err(Error::setting("--samples", format!("{samples} points; 4 to 10,000,000 are possible")));
-    }
-    for (setting, value) in settings {
-        if !value.is_finite() || value < 0.0 {
-            return Err(Error::setting(setting, format!("{value} is not a finite number of at least 0")));
-        }
-    }
-    Ok(())
 }

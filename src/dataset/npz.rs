@@ -7,7 +7,7 @@ use std::path::Path;
 use npyz::NpyFile;
 use zip::ZipArchive;
 
-use super::{Dataset, Inputs, Samples};
+use super::samples::{Dataset, Inputs, Samples};
 use crate::error::{Error, Result};
 
 /// Reads all four arrays; labels must be below `classes`. Inputs may have any number of axes after the first, which
@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, classes: usize) -> Result<Dataset> {
         let problem = format!("x_train has {} features, x_test {}", train.features(), test.features());
         return Err(refuse(problem));
     }
-    let test = match (&train.inputs, &test.inputs) {
+    let test = match (train.inputs(), test.inputs()) {
         (Inputs::U8(_), Inputs::F32(_)) | (Inputs::F32(_), Inputs::U8(_)) => {
             return Err(refuse("x_train and x_test have different types".into()))
         }

@@ -1,6 +1,7 @@
 //! Two-arm spirals, as in the N-Arm Spiral Dataset that the paper used.
 
-use super::{check_points, Dataset};
+use super::points::{check_points, from_points};
+use super::samples::Dataset;
 use crate::error::Result;
 use crate::random::Random;
 
@@ -41,7 +42,7 @@ impl Spirals {
                 ([(sign * x) as f32, (sign * y) as f32], label)
             })
             .collect();
-        Dataset::from_points("spirals", points, &mut random)
+        from_points("spirals", points, &mut random)
     }
 }
 

@@ -12,7 +12,6 @@ mod table;
 mod trained;
 mod values;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -21,8 +20,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::commands::devices::DevicesArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::export::ExportArgs;
-use crate::commands::fetch::FetchArgs;
+use crate::commands::fetch::DataCommand;
 use crate::commands::inspect::InspectArgs;
+use crate::commands::manual::{CompletionsArgs, ManArgs};
 use crate::commands::predict::PredictArgs;
 use crate::commands::prune::PruneArgs;
 use crate::commands::train::TrainArgs;
@@ -63,29 +63,11 @@ enum Command {
     #[command(subcommand)]
     Data(DataCommand),
     /// Print completions for a shell.
-    Completions {
-        /// bash, zsh, fish, elvish or powershell.
-        shell: clap_complete::Shell,
-    },
+    Completions(CompletionsArgs),
     /// Write the manual pages into a folder.
-    Man {
-        /// Where they go.
-        #[arg(value_name = "DIR")]
-        folder: PathBuf,
-    },
+    Man(ManArgs),
     /// List the devices, their limits, and which one would be used.
     Devices(DevicesArgs),
-}
-
-#[derive(Debug, Subcommand)]
-enum DataCommand {
-    /// Download a data set, once.
-    #[command(after_help = "\
-Examples:
-  asgd data fetch mnist
-  asgd data fetch fashion-mnist --data-dir ~/data
-  asgd data fetch kmnist --mirror https://example.org/kmnist")]
-    Fetch(FetchArgs),
 }
 
 fn main() -> ExitCode {
@@ -121,8 +103,8 @@ fn main() -> ExitCode {
         Command::Prune(args) => commands::prune::run(&args),
         Command::Export(args) => commands::export::run(&args),
         Command::Data(DataCommand::Fetch(args)) => commands::fetch::run(&args),
-        Command::Completions { shell } => commands::manual::completions(shell, &mut Cli::command()),
-        Command::Man { folder } => commands::manual::man(&folder, Cli::command()),
+        Command::Completions(args) => commands::manual::completions(&args, &mut Cli::command()),
+        Command::Man(args) => commands::manual::man(&args, Cli::command()),
         Command::Experiment(experiment) => experiments::run(&experiment),
         Command::Devices(args) => commands::devices::run(&args),
     };

@@ -24,9 +24,11 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         let described = list.iter().map(|(info, limits)| {
             let mut device = json!(info);
             device["driver"] = json!(format!("{} {}", info.driver, info.driver_info));
-            device["max_storage_buffer_binding_size"] = json!(limits.max_storage_buffer_binding_size);
-            device["max_buffer_size"] = json!(limits.max_buffer_size);
-            device["subgroup_sizes"] = json!(limits.subgroup_sizes);
+            if let Some(limits) = limits {
+                device["max_storage_buffer_binding_size"] = json!(limits.max_storage_buffer_binding_size);
+                device["max_buffer_size"] = json!(limits.max_buffer_size);
+                device["subgroup_sizes"] = json!(limits.subgroup_sizes);
+            }
             device["used"] = json!(*info == chosen.info());
             device
         });
@@ -36,6 +38,7 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
         let mark = if *info == chosen.info() { '*' } else { ' ' };
         print_line(&format!("{mark} {} ({})", info.name, info.kind))?;
         print_line(&format!("    driver           {}, {} {}", info.backend, info.driver, info.driver_info))?;
+        let Some(limits) = limits else { continue };
         print_line(&format!("    largest binding  {} MiB", limits.max_storage_buffer_binding_size >> 20))?;
         print_line(&format!("    largest buffer   {} MiB", limits.max_buffer_size >> 20))?;
         let [fewest, most] = limits.subgroup_sizes;

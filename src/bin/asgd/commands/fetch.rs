@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail, Context, Result};
 use asgd::files::write_atomically;
-use clap::Args;
+use clap::{Args, Subcommand};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 use md5::{Digest, Md5};
@@ -116,6 +116,17 @@ impl Checksum {
         let actual: String = actual.iter().map(|byte| format!("{byte:02x}")).collect();
         actual == *expected
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Download a data set, once.
+    #[command(after_help = "\
+Examples:
+  asgd data fetch mnist
+  asgd data fetch fashion-mnist --data-dir ~/data
+  asgd data fetch kmnist --mirror https://example.org/kmnist")]
+    Fetch(FetchArgs),
 }
 
 pub fn run(args: &FetchArgs) -> Result<()> {
