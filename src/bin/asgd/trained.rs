@@ -17,11 +17,11 @@ pub struct ModelAndData {
     /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a .csv or an .npz file.
     #[arg(value_name = "DATA")]
     pub dataset: String,
-    #[command(flatten)]
-    pub data: DataArgs,
     /// Use the device whose name contains NAME.
     #[arg(long, visible_alias = "adapter", value_name = "NAME")]
     pub device: Option<String>,
+    #[command(flatten)]
+    pub data: DataArgs,
 }
 
 /// Opens model, data and device, in this order: a mistake is found before anything slow.

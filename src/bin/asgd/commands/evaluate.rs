@@ -24,14 +24,14 @@ Examples:
   asgd evaluate runs/mnist-1/model.safetensors mnist
   asgd evaluate runs/iris-1/model.safetensors iris.csv --split all --json")]
 pub struct EvaluateArgs {
-    #[command(flatten)]
-    pub input: ModelAndData,
     /// Which samples.
     #[arg(long, value_enum, default_value = "test")]
     pub split: Samples,
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub input: ModelAndData,
 }
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {

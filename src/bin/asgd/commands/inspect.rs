@@ -21,8 +21,6 @@ Examples:
   asgd inspect runs/mnist-1/model.safetensors mnist
   asgd inspect runs/mnist-1/model.safetensors mnist --figure adaptive-batch-sizes.svg")]
 pub struct InspectArgs {
-    #[command(flatten)]
-    pub input: ModelAndData,
     /// Samples of a mini-batch, for the adaptive batch sizes.
     #[arg(long, value_name = "SAMPLES", default_value_t = 64, value_parser = at_least_one::<usize>)]
     pub batch_size: usize,
@@ -35,6 +33,8 @@ pub struct InspectArgs {
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub input: ModelAndData,
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {

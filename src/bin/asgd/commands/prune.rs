@@ -17,8 +17,6 @@ Examples:
   asgd prune runs/mnist-1/model.safetensors mnist -o small.safetensors
   asgd train mnist --init small.safetensors                               the pruned network trains on")]
 pub struct PruneArgs {
-    #[command(flatten)]
-    pub input: ModelAndData,
     /// Where the smaller network goes.
     #[arg(long, short, value_name = "FILE.safetensors")]
     pub output: PathBuf,
@@ -28,6 +26,8 @@ pub struct PruneArgs {
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub input: ModelAndData,
 }
 
 pub fn run(args: &PruneArgs) -> Result<()> {

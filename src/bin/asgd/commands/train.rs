@@ -86,8 +86,6 @@ pub struct TrainArgs {
     /// Run folder. An earlier run there is replaced. [default: runs/DATASET-NUMBER, the next free one]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    #[command(flatten)]
-    pub data: DataArgs,
 
     /// Use the device whose name contains NAME.
     #[arg(long, visible_alias = "adapter", value_name = "NAME")]
@@ -98,6 +96,9 @@ pub struct TrainArgs {
     /// Print the result as one line of JSON on stdout.
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub data: DataArgs,
 
     /// The command line as it was given.
     #[arg(skip = std::env::args().collect::<Vec<_>>())]
