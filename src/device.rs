@@ -1,34 +1,44 @@
-//! What trains: the only file that knows every engine.
+//! What trains: the only file that knows both engines.
+
+use std::fmt;
 
 use serde::Serialize;
 
+use crate::cpu::{self, Cpu};
 use crate::dataset::{Dataset, Samples};
 use crate::engine::{EvaluationEngine, TrainingEngine};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu};
 use crate::model::Model;
 use crate::settings::TrainSettings;
 use crate::spec::NetworkSpec;
 
-/// A device that trains and evaluates networks. Cheap to clone.
+/// A device that trains and evaluates networks: a GPU, or this machine's CPU. Cheap to clone.
 #[derive(Clone)]
 pub struct Device {
     engine: Engine,
+    /// Why this one.
+    reason: String,
 }
 
 #[derive(Clone)]
 enum Engine {
     Gpu(Gpu),
+    Cpu(Cpu),
 }
 
-/// What a run's files say of the device that it ran on: results are the same, bit for bit, where all of it is.
+/// The name of the CPU engine.
+const CPU: &str = "cpu";
+
+/// What a run's files say of the device that it ran on: results are the same, bit for bit, where all of it is. It says the
+/// same of every CPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeviceInfo {
-    /// Its name, as the driver has it.
+    /// Its name, as the driver has it; `cpu` for the CPU engine.
     pub name: String,
-    /// Discrete GPU, integrated GPU and so on.
+    /// Discrete GPU, integrated GPU, CPU and so on.
     pub kind: String,
-    /// How it is reached: Vulkan, Metal, DirectX.
+    /// How it is reached: Vulkan, Metal, DirectX; native for the CPU engine.
     pub backend: String,
     /// The driver.
     pub driver: String,
@@ -36,45 +46,126 @@ pub struct DeviceInfo {
     pub driver_info: String,
 }
 
-/// What a GPU allows at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct DeviceLimits {
-    /// Bytes of an array that a kernel reads or writes.
-    pub max_storage_buffer_binding_size: u64,
-    /// Bytes of a buffer.
-    pub max_buffer_size: u64,
-    /// Fewest and most lanes of a subgroup.
-    pub subgroup_sizes: [u32; 2],
+/// What [`Device::list`] says of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceDescription {
+    /// Which it is.
+    pub info: DeviceInfo,
+    /// What it has, by name: threads and instruction set, or limits in bytes and lanes.
+    pub properties: Vec<(&'static str, String)>,
+}
+
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.driver.as_str() {
+            "" => write!(formatter, "the {} engine", self.kind),
+            driver => write!(formatter, "{}, driver {driver} {}", self.name, self.driver_info),
+        }
+    }
 }
 
 impl Device {
-    /// Opens the device whose name contains `name` (in any case), or without a name the best: a discrete GPU before an
-    /// integrated one before software.
+    /// Opens a device by name: `cpu`, or a part of a GPU's name, in any case. Without a name, it is a discrete GPU if there
+    /// is one, else an integrated one, else the CPU. Software Vulkan, which tests shaders, is opened only by name.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`](crate::Error::NoAdapter), [`Error::UnknownDevice`](crate::Error::UnknownDevice), or what the
-    /// driver says.
+    /// [`Error::UnknownDevice`], or what the driver says.
     pub fn open(name: Option<&str>) -> Result<Self> {
-        Ok(Self { engine: Engine::Gpu(Gpu::new(name)?) })
+        Self::open_with_threads(name, None)
     }
 
-    /// All devices with their limits, if they have any, the one that [`Self::open`] would choose first.
-    pub fn list() -> Vec<(DeviceInfo, Option<DeviceLimits>)> {
+    /// The same, with a number of threads for the CPU engine instead of all that the process may use. Results do not depend
+    /// on it.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`Error::Setting`] for threads where the device is a GPU, or for 0 of them.
+    pub fn open_with_threads(name: Option<&str>, threads: Option<usize>) -> Result<Self> {
+        let cpu = |reason: &str| Ok(Self { engine: Engine::Cpu(Cpu::new(threads)?), reason: reason.into() });
+        if name.is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
+            return cpu("as asked for");
+        }
         let adapters = gpu::adapters();
-        adapters.iter().map(|adapter| (info(&adapter.info), Some(limits(&adapter.info, &adapter.limits)))).collect()
+        let found = match name {
+            Some(name) => {
+                let found = adapters.iter().find(|adapter| adapter.has_name(name));
+                Some(found.ok_or_else(|| {
+                    Error::UnknownDevice {
+                        wanted: name.into(),
+                        available: [CPU.into()]
+                            .into_iter()
+                            .chain(adapters.iter().map(|adapter| adapter.info.name.clone()))
+                            .collect::<Vec<_>>()
+                            .join(", "),
+                    }
+                })?)
+            }
+            None => adapters.iter().find(|adapter| adapter.is_hardware()),
+        };
+        let Some(found) = found else {
+            return cpu(match adapters.is_empty() {
+                true => "there is no GPU",
+                false => "there is no GPU, and software Vulkan is slower",
+            });
+        };
+        if threads.is_some() {
+            let problem = format!("are for the CPU, but the device is {}; add --device cpu", found.info.name);
+            return Err(Error::setting("--threads", problem));
+        }
+        let reason = match name {
+            Some(name) => format!("its name contains '{name}'"),
+            None => "discrete GPUs come first, then integrated ones, then the CPU".into(),
+        };
+        match found.open() {
+            Ok(gpu) => Ok(Self { engine: Engine::Gpu(gpu), reason }),
+            Err(error) if name.is_none() => cpu(&format!("{} cannot be opened ({error})", found.info.name)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All devices, the one that [`Self::open`] would choose first.
+    pub fn list() -> Vec<DeviceDescription> {
+        let (hardware, software): (Vec<_>, Vec<_>) = gpu::adapters().into_iter().partition(gpu::Adapter::is_hardware);
+        let of_adapter = |adapter: &gpu::Adapter| DeviceDescription {
+            info: gpu_info(&adapter.info),
+            properties: vec![
+                ("largest binding", format!("{} MiB", adapter.limits.max_storage_buffer_binding_size >> 20)),
+                ("largest buffer", format!("{} MiB", adapter.limits.max_buffer_size >> 20)),
+                (
+                    "subgroups",
+                    format!("{} to {} lanes", adapter.info.subgroup_min_size, adapter.info.subgroup_max_size),
+                ),
+            ],
+        };
+        let cpu = DeviceDescription {
+            info: cpu_info(),
+            properties: vec![
+                ("threads", cpu::available_threads().to_string()),
+                ("instructions", cpu::instruction_set()),
+                ("processor", cpu::processor()),
+            ],
+        };
+        let hardware = hardware.iter().map(of_adapter);
+        hardware.chain([cpu]).chain(software.iter().map(of_adapter)).collect()
     }
 
     /// One line: which device, and why this one.
     pub fn describe(&self) -> String {
-        match &self.engine {
-            Engine::Gpu(gpu) => gpu.describe(),
+        let Self { engine, reason } = self;
+        match engine {
+            Engine::Gpu(gpu) => format!("{}: {reason}", gpu.describe()),
+            Engine::Cpu(cpu) => {
+                let threads = cpu.threads();
+                let s = if threads == 1 { "" } else { "s" };
+                format!("CPU ({}, {threads} thread{s}, {}): {reason}", cpu::processor(), cpu::instruction_set())
+            }
         }
     }
 
     /// What a run's files say of it.
     pub fn info(&self) -> DeviceInfo {
         match &self.engine {
-            Engine::Gpu(gpu) => info(gpu.info()),
+            Engine::Gpu(gpu) => gpu_info(gpu.info()),
+            Engine::Cpu(_) => cpu_info(),
         }
     }
 
@@ -82,13 +173,20 @@ impl Device {
     pub fn runs_on_cpu(&self) -> bool {
         match &self.engine {
             Engine::Gpu(gpu) => gpu.is_software(),
+            Engine::Cpu(_) => true,
         }
+    }
+
+    /// Whether a driver compiles kernels before the first step, which can take seconds.
+    pub fn compiles_kernels(&self) -> bool {
+        matches!(self.engine, Engine::Gpu(_))
     }
 
     /// How many replicas of `spec` fit the device's limits at once.
     pub fn max_replicas(&self, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
         match &self.engine {
             Engine::Gpu(gpu) => gpu::Trainer::max_replicas(gpu, dataset, spec, batch_size),
+            Engine::Cpu(_) => cpu::Trainer::max_replicas(spec),
         }
     }
 
@@ -101,6 +199,7 @@ impl Device {
     ) -> Result<Box<dyn TrainingEngine>> {
         Ok(match &self.engine {
             Engine::Gpu(gpu) => Box::new(gpu::Trainer::new(gpu, dataset, initial, settings)?),
+            Engine::Cpu(cpu) => Box::new(cpu::Trainer::new(cpu, dataset, initial, settings)?),
         })
     }
 
@@ -108,11 +207,12 @@ impl Device {
     pub(crate) fn evaluation_engine(&self, model: &Model, samples: &Samples) -> Result<Box<dyn EvaluationEngine>> {
         Ok(match &self.engine {
             Engine::Gpu(gpu) => Box::new(gpu::Predictor::new(gpu, model, samples)?),
+            Engine::Cpu(cpu) => Box::new(cpu::Predictor::new(cpu, model, samples)?),
         })
     }
 }
 
-fn info(info: &wgpu::AdapterInfo) -> DeviceInfo {
+fn gpu_info(info: &wgpu::AdapterInfo) -> DeviceInfo {
     DeviceInfo {
         name: info.name.clone(),
         kind: gpu::kind(info).into(),
@@ -122,10 +222,22 @@ fn info(info: &wgpu::AdapterInfo) -> DeviceInfo {
     }
 }
 
-fn limits(info: &wgpu::AdapterInfo, limits: &wgpu::Limits) -> DeviceLimits {
-    DeviceLimits {
-        max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
-        max_buffer_size: limits.max_buffer_size,
-        subgroup_sizes: [info.subgroup_min_size, info.subgroup_max_size],
+fn cpu_info() -> DeviceInfo {
+    let [name, kind, backend, driver, driver_info] = [CPU, "CPU", "native", "", ""].map(String::from);
+    DeviceInfo { name, kind, backend, driver, driver_info }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_always_there() {
+        let device = Device::open_with_threads(Some("CPU"), Some(3)).unwrap();
+        assert!(device.describe().contains("3 threads"), "{}", device.describe());
+        assert!(Device::list().iter().any(|device| device.info == cpu_info()));
+        assert!(Device::open_with_threads(Some("cpu"), Some(0)).is_err());
+        let error = Device::open(Some("abacus")).err().unwrap().to_string();
+        assert!(error.contains("abacus") && error.contains("cpu"), "{error}");
     }
 }

@@ -38,6 +38,19 @@ pub enum Error {
         mend: &'static str,
     },
 
+    /// It would take more memory than there is.
+    #[error("{what} would take {needed:.1} GiB of memory, but {available:.1} GiB are free; {mend}")]
+    Memory {
+        /// What was to be made.
+        what: String,
+        /// GiB that it would take.
+        needed: f64,
+        /// GiB that are free.
+        available: f64,
+        /// How to take less.
+        mend: &'static str,
+    },
+
     /// The device's memory is used up.
     #[error("the device is out of memory ({0}); use fewer replicas or a smaller batch")]
     OutOfMemory(String),

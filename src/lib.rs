@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+pub mod cpu;
 pub mod dataset;
 mod device;
 pub mod engine;
@@ -34,6 +35,7 @@ mod evaluation;
 pub mod files;
 pub mod gpu;
 mod init;
+pub mod memory;
 mod model;
 mod optimizer;
 mod predictor;
@@ -47,7 +49,7 @@ mod spec;
 mod trainer;
 
 pub use dataset::Dataset;
-pub use device::{Device, DeviceInfo, DeviceLimits};
+pub use device::{Device, DeviceDescription, DeviceInfo};
 pub use error::{Error, Result};
 pub use evaluation::{Activity, Evaluation, Split};
 pub use init::Init;

@@ -16,14 +16,13 @@ pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     info: AdapterInfo,
-    /// Why this adapter was chosen.
-    reason: String,
     /// The first error that arrived outside a call: validation, out of memory, device lost.
     fault: Arc<Mutex<Option<Error>>>,
 }
 
 /// An adapter that wgpu can use here, and its limits.
 pub struct Adapter {
+    adapter: wgpu::Adapter,
     /// Name, type, driver and backend.
     pub info: AdapterInfo,
     /// What the adapter allows at most.
@@ -56,43 +55,51 @@ pub fn kind(info: &AdapterInfo) -> &'static str {
     }
 }
 
-/// Adapters in the order of preference.
-fn ranked_adapters() -> Vec<wgpu::Adapter> {
-    let mut adapters = pollster::block_on(instance().enumerate_adapters(Backends::PRIMARY));
-    adapters.sort_by_key(|adapter| rank(&adapter.get_info()));
+/// All adapters, in the order of preference: a discrete GPU before an integrated one before software.
+pub fn adapters() -> Vec<Adapter> {
+    let adapters = pollster::block_on(instance().enumerate_adapters(Backends::PRIMARY));
+    let mut adapters: Vec<Adapter> = adapters
+        .into_iter()
+        .map(|adapter| Adapter { info: adapter.get_info(), limits: adapter.limits(), adapter })
+        .collect();
+    adapters.sort_by_key(|adapter| rank(&adapter.info));
     adapters
 }
 
-/// All adapters, the one that [`Gpu::new`] would choose first.
-pub fn adapters() -> Vec<Adapter> {
-    ranked_adapters().iter().map(|adapter| Adapter { info: adapter.get_info(), limits: adapter.limits() }).collect()
+impl Adapter {
+    /// Whether its name contains `name`, in any case.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.info.name.to_lowercase().contains(&name.to_lowercase())
+    }
+
+    /// Whether it is a GPU rather than software.
+    pub fn is_hardware(&self) -> bool {
+        matches!(self.info.device_type, DeviceType::DiscreteGpu | DeviceType::IntegratedGpu | DeviceType::VirtualGpu)
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn open(&self) -> Result<Gpu> {
+        Gpu::open(&self.adapter)
+    }
 }
 
 impl Gpu {
-    /// Opens the adapter whose name contains `name` (in any case), or without a name the best: a discrete
-    /// GPU before an integrated one before software.
+    /// Opens the adapter whose name contains `name` (in any case), or without a name the best, software included: for
+    /// tests and benchmarks of shaders.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`], [`Error::UnknownDevice`], or what the driver says.
+    /// [`Error::NoAdapter`] if none has that name, or what the driver says.
     pub fn new(name: Option<&str>) -> Result<Self> {
-        let adapters = ranked_adapters();
-        if adapters.is_empty() {
-            return Err(Error::NoAdapter);
-        }
-        let matches = |adapter: &&wgpu::Adapter| {
-            name.is_none_or(|name| adapter.get_info().name.to_lowercase().contains(&name.to_lowercase()))
-        };
-        let adapter = adapters.iter().find(matches).ok_or_else(|| Error::UnknownDevice {
-            wanted: name.unwrap_or_default().to_string(),
-            available: adapters.iter().map(|a| a.get_info().name).collect::<Vec<_>>().join(", "),
-        })?;
-        let info = adapter.get_info();
-        let reason = match (name, adapters.len()) {
-            (Some(name), _) => format!("its name contains '{name}'"),
-            (None, 1) => "the only one".to_string(),
-            (None, count) => format!("the best of {count}: discrete before integrated before software"),
-        };
+        let adapters = adapters();
+        let found = adapters.iter().find(|adapter| name.is_none_or(|name| adapter.has_name(name)));
+        found.ok_or(Error::NoAdapter)?.open()
+    }
 
+    fn open(adapter: &wgpu::Adapter) -> Result<Self> {
+        let info = adapter.get_info();
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("asgd"),
             required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64),
@@ -122,7 +129,7 @@ impl Gpu {
                 report(Error::DeviceLost(one_line(&message)));
             }
         });
-        Ok(Self { device, queue, info, reason, fault })
+        Ok(Self { device, queue, info, fault })
     }
 
     /// Name, type, driver and backend.
@@ -135,10 +142,10 @@ impl Gpu {
         self.device.limits()
     }
 
-    /// One line: which adapter, and why this one.
+    /// Which adapter, in some words.
     pub fn describe(&self) -> String {
         let AdapterInfo { name, backend, driver, driver_info, .. } = &self.info;
-        format!("{name} ({}; {backend:?}, {driver} {driver_info}): {}", kind(&self.info), self.reason)
+        format!("{name} ({}; {backend:?}, {driver} {driver_info})", kind(&self.info))
     }
 
     /// Whether shaders run on the CPU, eight lanes to a subgroup (llvmpipe): there loads are done lane by

@@ -3,6 +3,7 @@
 mod commands;
 mod console;
 mod data_source;
+mod device_args;
 mod experiments;
 mod figures;
 mod onnx;

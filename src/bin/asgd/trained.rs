@@ -7,6 +7,7 @@ use asgd::{Dataset, Device, Error, Loss, Model};
 use clap::Args;
 
 use crate::data_source::{open_dataset, DataArgs};
+use crate::device_args::DeviceArgs;
 
 /// A trained network and samples for it.
 #[derive(Debug, Args)]
@@ -17,9 +18,8 @@ pub struct ModelAndData {
     /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a .csv or an .npz file.
     #[arg(value_name = "DATA")]
     pub dataset: String,
-    /// Use the device whose name contains NAME.
-    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
-    pub device: Option<String>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     #[command(flatten)]
     pub data: DataArgs,
 }
@@ -30,7 +30,7 @@ pub fn open(args: &ModelAndData) -> Result<(Model, Dataset, Device)> {
     let spec = model.spec();
     let dataset = open_dataset(&args.dataset, &args.data, Some(spec.classes()))?.relabelled(&model.class_names)?;
     dataset.check_fits(spec).with_context(|| args.model.display().to_string())?;
-    Ok((model, dataset, Device::open(args.device.as_deref())?))
+    Ok((model, dataset, args.device.open()?))
 }
 
 /// One network of a model.

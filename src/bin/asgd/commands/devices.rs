@@ -1,48 +1,45 @@
 //! `asgd devices`
 
 use anyhow::Result;
-use asgd::Device;
+use asgd::{Device, DeviceDescription};
 use clap::Args;
 use serde_json::json;
 
 use crate::console::print_line;
+use crate::device_args::DeviceArgs;
 
 #[derive(Debug, Args)]
 pub struct DevicesArgs {
-    /// Use the device whose name contains NAME.
-    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
-    pub device: Option<String>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 pub fn run(args: &DevicesArgs) -> Result<()> {
-    let chosen = Device::open(args.device.as_deref())?;
+    let chosen = args.device.open()?;
     let list = Device::list();
     if args.json {
-        let described = list.iter().map(|(info, limits)| {
+        let described = list.iter().map(|DeviceDescription { info, properties }| {
             let mut device = json!(info);
-            device["driver"] = json!(format!("{} {}", info.driver, info.driver_info));
-            if let Some(limits) = limits {
-                device["max_storage_buffer_binding_size"] = json!(limits.max_storage_buffer_binding_size);
-                device["max_buffer_size"] = json!(limits.max_buffer_size);
-                device["subgroup_sizes"] = json!(limits.subgroup_sizes);
+            for (name, value) in properties {
+                device[name.replace(' ', "_")] = json!(value);
             }
             device["used"] = json!(*info == chosen.info());
             device
         });
         return print_line(&json!({ "devices": described.collect::<Vec<_>>() }).to_string());
     }
-    for (info, limits) in &list {
+    for DeviceDescription { info, properties } in &list {
         let mark = if *info == chosen.info() { '*' } else { ' ' };
         print_line(&format!("{mark} {} ({})", info.name, info.kind))?;
-        print_line(&format!("    driver           {}, {} {}", info.backend, info.driver, info.driver_info))?;
-        let Some(limits) = limits else { continue };
-        print_line(&format!("    largest binding  {} MiB", limits.max_storage_buffer_binding_size >> 20))?;
-        print_line(&format!("    largest buffer   {} MiB", limits.max_buffer_size >> 20))?;
-        let [fewest, most] = limits.subgroup_sizes;
-        print_line(&format!("    subgroups        {fewest} to {most} lanes"))?;
+        if !info.driver.is_empty() {
+            print_line(&format!("    {:<16} {}, {} {}", "driver", info.backend, info.driver, info.driver_info))?;
+        }
+        for (name, value) in properties {
+            print_line(&format!("    {name:<16} {value}"))?;
+        }
     }
     print_line(&format!("Used (*): {}", chosen.describe()))
 }

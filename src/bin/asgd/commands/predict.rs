@@ -8,6 +8,7 @@ use asgd::dataset::{CsvReader, Inputs, LabelColumn, Samples};
 use asgd::{Device, Error, Model, Predictor};
 use clap::Args;
 
+use crate::device_args::DeviceArgs;
 use crate::trained::{choose, class_name, classify};
 
 #[derive(Debug, Args)]
@@ -29,9 +30,8 @@ pub struct PredictArgs {
     /// Which network of a model with several, from 0.
     #[arg(long, value_name = "N")]
     pub replica: Option<usize>,
-    /// Use the device whose name contains NAME.
-    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
-    pub device: Option<String>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// Rows that go through the network at once.
@@ -48,7 +48,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         let problem = format!("has {} columns, but the network has {inputs} inputs{hint}", reader.features());
         return Err(Error::Data { path: args.file.clone(), problem }.into());
     }
-    let device = Device::open(args.device.as_deref())?;
+    let device = args.device.open()?;
     let mut output = csv::Writer::from_writer(std::io::stdout().lock());
     let refused = || "stdout cannot be written";
     output.write_record(["class", "probability"]).with_context(refused)?;

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context, Result};
-use asgd::{Dataset, Device, Error, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
+use asgd::{
+    memory, Dataset, Device, Error, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings,
+};
 use clap::Parser;
 use indicatif::ProgressBar;
 use serde_json::{json, Value};
@@ -12,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::console::{print_line, Reporter};
 use crate::data_source::{is_small, open_dataset, short_name, DataArgs};
+use crate::device_args::DeviceArgs;
 use crate::run::chunks::{Observer, SaveEvery, Trained, Training};
 use crate::run::curve::learning_curve;
 use crate::run::folder::{self, Folder, Opening};
@@ -87,9 +90,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Use the device whose name contains NAME.
-    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
-    pub device: Option<String>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Print nothing but errors (and the line of --json).
     #[arg(long, short)]
     pub quiet: bool,
@@ -112,7 +114,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             let opening = Opening::Resume { any_device: args.force };
             let path = std::path::absolute(path)?;
             let earlier = arguments(&path)?;
-            let device = args.device.clone().or(earlier.device);
+            let device = DeviceArgs { device: args.device.device.clone().or(earlier.device.device), ..args.device };
             train(&TrainArgs { device, quiet: args.quiet, json: args.json, ..earlier }, path, opening)
         }
         None => {
@@ -137,7 +139,9 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
         // Gone or moved: absolute paths do not need it, and others will be missed by name.
         let _ = std::env::set_current_dir(directory);
     }
-    Ok(TrainArgs { words, ..args })
+    // Unless it is told otherwise, a run resumes on the device that it was started on.
+    let name = args.device.device.or_else(|| settings["device"]["name"].as_str().map(String::from));
+    Ok(TrainArgs { words, device: DeviceArgs { device: name, ..args.device }, ..args })
 }
 
 fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
@@ -153,12 +157,13 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     let dataset =
         open_dataset(&args.dataset, &args.data, from_file.map(NetworkSpec::classes))?.relabelled(class_names)?;
     let spec = network(args, &dataset, from_file)?;
-    let replicas = replica_settings(args)?;
     let schedule = Schedule::new(args, &dataset)?;
+    check_memory(args, &spec, &schedule)?;
+    let replicas = replica_settings(args)?;
     let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
     let mut initial = args.init.model(&spec, &seeds)?;
     initial.class_names = dataset.class_names.clone();
-    let device = Device::open(args.device.as_deref())?;
+    let device = args.device.open()?;
 
     let report = Reporter { quiet: args.quiet };
     report.line(&format!("device   {}", device.describe()));
@@ -331,6 +336,17 @@ impl Schedule {
     }
 }
 
+/// Refuses more replicas than memory can hold, before anything is allocated for them.
+fn check_memory(args: &TrainArgs, spec: &NetworkSpec, schedule: &Schedule) -> Result<()> {
+    // Four values for each parameter: the initial, those in training, the final, the counts.
+    let parameters = 4 * 4 * spec.arena_stride() as u128;
+    let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
+    let of_evaluation = size_of::<Point>() + spec.hidden().iter().sum::<usize>() + 8 * spec.layers().len();
+    let bytes = (parameters + evaluations * of_evaluation as u128) * args.replicas as u128;
+    let what = format!("training {} replicas", args.replicas);
+    Ok(memory::require(&what, bytes, "use fewer --replicas or a smaller network")?)
+}
+
 fn network(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<NetworkSpec> {
     let hidden = match (&args.hidden, from_file) {
         (Some(Hidden(widths)), _) => widths.clone(),
@@ -444,5 +460,6 @@ fn identity(
             "sha256": dataset.sha256(),
         },
         "device": device.info(),
+        "machine": device.describe(),
     }))
 }

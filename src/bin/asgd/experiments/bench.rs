@@ -10,6 +10,7 @@ use serde_json::{json, Value};
 
 use super::report::Report;
 use crate::console::{print_line, Reporter};
+use crate::device_args::DeviceArgs;
 use crate::figures::{BLUE, VERMILION};
 use crate::run::folder::{Folder, Opening};
 
@@ -22,9 +23,8 @@ pub struct CommonArgs {
     /// Folder of the experiment; what is trained there already is not trained again. [default: runs/experiment-NUMBER]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Use the device whose name contains NAME.
-    #[arg(long, visible_alias = "adapter", value_name = "NAME")]
-    pub device: Option<String>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Print nothing but errors.
     #[arg(long, short)]
     pub quiet: bool,
@@ -58,11 +58,12 @@ pub struct Bench {
 impl Bench {
     /// Opens device and folder. Whatever decides the results is in the settings.
     pub fn open(number: u32, common: &CommonArgs, data: &[&Dataset], own: Value) -> Result<Self> {
-        let device = Device::open(common.device.as_deref())?;
+        let device = common.device.open()?;
         let settings = json!({
             "experiment": number,
             "asgd_version": env!("CARGO_PKG_VERSION"),
             "device": device.info(),
+            "machine": device.describe(),
             "data": data.iter().map(|data| json!({ "name": data.name, "sha256": data.sha256() })).collect::<Vec<_>>(),
             "settings": own,
         });
@@ -112,7 +113,7 @@ impl Bench {
 
 /// The device, for a report.
 pub fn device_line(device: &Device) -> Markup {
-    html! { p { "Trained on " (device.info().name) ", driver " (device.info().driver) " " (device.info().driver_info) ", by asgd " (env!("CARGO_PKG_VERSION")) "." } }
+    html! { p { "Trained on " (device.info()) ", by asgd " (env!("CARGO_PKG_VERSION")) "." } }
 }
 
 /// Refuses seeds that leave no room for the replicas.

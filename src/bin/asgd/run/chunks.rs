@@ -97,7 +97,8 @@ impl Training<'_> {
     ) -> Result<Trained> {
         let replicas = self.settings.replicas.len();
         let fitting = device.max_replicas(self.dataset, self.initial.spec(), self.settings.batch_size);
-        let chunk_size = fitting.clamp(1, replicas);
+        // What was begun is finished in the same chunks, though this machine may hold more or fewer replicas.
+        let chunk_size = folder.begun_chunk(self.name).unwrap_or(fitting).clamp(1, replicas);
         if chunk_size < replicas {
             let chunks = replicas.div_ceil(chunk_size);
             report
@@ -125,8 +126,14 @@ impl Training<'_> {
                     TrainSettings { replicas: self.settings.replicas[range.clone()].to_vec(), ..self.settings.clone() };
                 let mut trainer = Trainer::new(device, self.dataset, &state.model, settings)?;
                 trainer.resume_at(state.step);
-                let mut chunk =
-                    Chunk { trainer, state: &mut state, path: &path, finished: &trajectories, progress: &progress };
+                let mut chunk = Chunk {
+                    trainer,
+                    state: &mut state,
+                    path: &path,
+                    finished: &trajectories,
+                    progress: &progress,
+                    compiles_kernels: device.compiles_kernels(),
+                };
                 pace.add(self.finish(&mut chunk, report, observer)?);
             }
             trajectories.extend(state.trajectories);
@@ -145,7 +152,7 @@ impl Training<'_> {
         let mut begin = Instant::now();
         let mut pace = Pace::default();
         let mut intervals = 0;
-        let mut compiling = Some(say_when_slow(report));
+        let mut compiling = chunk.compiles_kernels.then(|| say_when_slow(report));
         loop {
             let step = chunk.trainer.step();
             let is_end = step == self.steps;
@@ -204,8 +211,8 @@ impl Training<'_> {
         }
     }
 
-    /// Seconds that a step of a replica takes when `replicas` train, or as many of them as fit. On software Vulkan that
-    /// does not depend on their number, and `pace`, measured while training, says it; else it is measured now.
+    /// Seconds that a step of a replica takes when `replicas` train, or as many of them as fit. On the CPU that does not
+    /// depend on their number, and `pace`, measured while training, says it; else it is measured now.
     pub fn seconds_per_replica_step(&self, device: &Device, pace: Pace, replicas: usize) -> Result<f64> {
         if let (true, Some(seconds)) = (device.runs_on_cpu(), pace.seconds_per_replica_step()) {
             return Ok(seconds);
@@ -257,6 +264,8 @@ struct Chunk<'a> {
     path: &'a Path,
     finished: &'a Trajectories,
     progress: &'a ProgressBar,
+    /// Whether the first steps may have to wait for a compiler.
+    compiles_kernels: bool,
 }
 
 impl Chunk<'_> {

@@ -61,7 +61,7 @@ pub fn settings(path: &Path) -> Result<Value> {
 }
 
 impl Folder {
-    /// Makes the folder, or opens it. Of the settings, `arguments` may differ.
+    /// Makes the folder, or opens it. Of the settings, `arguments` and `machine` may differ.
     ///
     /// # Errors
     /// If it holds something else, other settings, or another process works in it.
@@ -82,7 +82,8 @@ impl Folder {
         let folder = Self { path, is_new, _lock: lock };
         if !is_new && opening != Opening::Replace {
             let any_device = opening == Opening::Resume { any_device: true };
-            let ignored: &[&str] = if any_device { &["arguments", "device"] } else { &["arguments"] };
+            let ignored: &[&str] =
+                if any_device { &["arguments", "machine", "device"] } else { &["arguments", "machine"] };
             if let Some(difference) = difference(&settings(&folder.path)?, now, ignored) {
                 let mend = match opening {
                     Opening::Resume { .. } if difference.starts_with("device ") => "--force resumes all the same",
@@ -133,6 +134,17 @@ impl Folder {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Replicas in the first chunk of training `name`, if it was begun: checkpoints are called NAME-FIRST-END.
+    pub fn begun_chunk(&self, name: &str) -> Option<usize> {
+        let start = format!("{name}-0-");
+        let entries = std::fs::read_dir(self.path.join(CHECKPOINTS)).ok()?;
+        entries.flatten().find_map(|entry| {
+            let file = entry.file_name().into_string().ok()?;
+            let end = file.strip_prefix(&start)?.split('.').next()?;
+            end.parse().ok().filter(|&end| end > 0)
+        })
     }
 
     /// Where a training keeps its state.

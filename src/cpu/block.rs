@@ -1,0 +1,131 @@
+//! A block of samples on its way through the network: one member's part of a mini-batch.
+
+use std::ops::Deref;
+
+use super::delta::Delta;
+use super::forward::{Forward, LayerInputs};
+use super::gather::{BatchInputs, Gather};
+use super::loss::LossDelta;
+use super::masks::{FillMasks, Masks};
+use super::panels::Panels;
+use super::parameters::Share;
+use super::samples::StoredSamples;
+use super::simd::InstructionSet;
+use crate::spec::{Activation, Loss, NetworkSpec};
+
+/// Inputs, activations and deltas of some samples.
+#[derive(Debug)]
+pub struct Block {
+    activation: Activation,
+    /// Says what the outputs are.
+    pub loss: Loss,
+    /// How many samples it holds now.
+    pub samples: usize,
+    /// The data's inputs.
+    pub inputs: BatchInputs,
+    /// (samples)
+    pub labels: Vec<u32>,
+    /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
+    pub activations: Vec<Panels>,
+    /// delta of each hidden layer: (samples, outputs).
+    hidden_deltas: Vec<Panels>,
+    /// Masks of the inputs of each layer that reads panels.
+    input_masks: Vec<Masks>,
+    /// Masks of the deltas of each layer that reads panels.
+    delta_masks: Vec<Masks>,
+}
+
+impl Block {
+    /// Room for `capacity` samples.
+    pub fn new(spec: &NetworkSpec, samples: &StoredSamples, capacity: usize) -> Self {
+        let widths = spec.widths();
+        let inputs = BatchInputs::new(samples, capacity);
+        let is_listed = matches!(inputs, BatchInputs::Listed(_));
+        let masks = |width: &usize| Masks::new(capacity, *width);
+        let of_first = |masks: Masks| if is_listed { Masks::default() } else { masks };
+        let mut input_masks: Vec<Masks> = widths[..widths.len() - 1].iter().map(masks).collect();
+        let mut delta_masks: Vec<Masks> = widths[1..].iter().map(masks).collect();
+        input_masks[0] = of_first(std::mem::take(&mut input_masks[0]));
+        delta_masks[0] = of_first(std::mem::take(&mut delta_masks[0]));
+        Self {
+            activation: spec.activation(),
+            loss: spec.loss(),
+            samples: 0,
+            inputs,
+            labels: Vec::new(),
+            activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
+            hidden_deltas: widths[1..widths.len() - 1].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
+            input_masks,
+            delta_masks,
+        }
+    }
+
+    /// Gathers samples (`next` are those of the next batch) and computes their activations and logits.
+    pub fn forward(
+        &mut self,
+        simd: InstructionSet,
+        from: &StoredSamples,
+        (indices, next): (&[u32], &[u32]),
+        shares: &[impl Deref<Target = Share>],
+    ) {
+        self.samples = indices.len();
+        simd.run(Gather { from, indices, next, inputs: &mut self.inputs, labels: &mut self.labels });
+        let last = self.activations.len() - 1;
+        for layer in 0..=last {
+            let (below, above) = self.activations.split_at_mut(layer);
+            let inputs = below.last().map_or_else(|| LayerInputs::from(&self.inputs), LayerInputs::Panels);
+            let outputs = &mut above[0];
+            let activation = (layer < last).then_some(self.activation);
+            simd.run(Forward { layer, activation, shares, inputs, samples: indices.len(), outputs });
+        }
+    }
+
+    /// The same, then the deltas of all layers, and the masks.
+    pub fn propagate(
+        &mut self,
+        simd: InstructionSet,
+        from: &StoredSamples,
+        (indices, next): (&[u32], &[u32]),
+        shares: &[impl Deref<Target = Share>],
+    ) {
+        self.forward(simd, from, (indices, next), shares);
+        let samples = self.samples;
+        let last = self.activations.len() - 1;
+        simd.run(LossDelta { loss: self.loss, labels: &self.labels, logits: &mut self.activations[last] });
+        for layer in (1..=last).rev() {
+            let (hidden, output) = self.activations.split_at(last);
+            let (deltas, above) = self.hidden_deltas.split_at_mut(layer);
+            let above = above.first().unwrap_or(&output[0]);
+            let (activations, deltas) = (&hidden[layer - 1], &mut deltas[layer - 1]);
+            simd.run(Delta { layer, activation: self.activation, shares, above, activations, samples, deltas });
+        }
+        for layer in 0..=last {
+            let inputs = match (&self.inputs, layer) {
+                // Lists are masks enough.
+                (BatchInputs::Listed(_), 0) => continue,
+                (BatchInputs::Dense(inputs), 0) => inputs,
+                _ => &self.activations[layer - 1],
+            };
+            simd.run(FillMasks { values: inputs, samples, masks: &mut self.input_masks[layer] });
+            let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
+            simd.run(FillMasks { values: deltas, samples, masks: &mut self.delta_masks[layer] });
+        }
+    }
+
+    /// What layer `layer` reads, and its masks, where it reads panels.
+    #[inline(always)]
+    pub fn panels_below(&self, layer: usize) -> (&Panels, &Masks) {
+        let panels = match (&self.inputs, layer) {
+            (BatchInputs::Dense(inputs), 0) => inputs,
+            _ => &self.activations[layer - 1],
+        };
+        (panels, &self.input_masks[layer])
+    }
+
+    /// delta of layer `layer`, and its masks, where it reads panels.
+    #[inline(always)]
+    pub fn deltas(&self, layer: usize) -> (&Panels, &Masks) {
+        let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[self.activations.len() - 1]);
+        (deltas, &self.delta_masks[layer])
+    }
+}

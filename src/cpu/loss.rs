@@ -1,0 +1,93 @@
+//! delta of the output layer: loss.wgsl.
+
+use super::exp::exp;
+use super::panels::{panel_columns, Panels};
+use super::simd::{floats, floats_mut, Kernel, Lanes, LANES};
+use crate::spec::Loss;
+
+/// output - target of every output unit, where the logits were.
+pub struct LossDelta<'a> {
+    /// Says what the outputs are.
+    pub loss: Loss,
+    /// One a sample.
+    pub labels: &'a [u32],
+    /// The logits, which become delta: (samples, outputs).
+    pub logits: &'a mut Panels,
+}
+
+impl Kernel for LossDelta<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { loss, labels, logits } = self;
+        match loss {
+            Loss::BinaryCrossEntropy => {
+                for (z, &label) in floats_mut(logits.panel_mut(0)).iter_mut().step_by(LANES).zip(labels) {
+                    *z = sigmoid(*z) - label as f32;
+                }
+            }
+            Loss::CrossEntropy => softmax(labels, logits),
+        }
+    }
+}
+
+/// Softmax, less 1 at the label.
+#[inline(always)]
+fn softmax(labels: &[u32], logits: &mut Panels) {
+    for (sample, &label) in labels.iter().enumerate() {
+        let highest = highest(logits, sample);
+        let mut totals = Lanes::ZERO;
+        for panel in 0..logits.panels() {
+            let columns = panel_columns(logits.columns(), panel).len();
+            for (vector, z) in row_mut(logits, panel, sample).iter_mut().enumerate() {
+                *z = z.map(|z| exp(z - highest));
+                let inside = columns.saturating_sub(vector * LANES);
+                for lane in 0..LANES {
+                    // Padding is no unit.
+                    z.0[lane] = if lane < inside { z.0[lane] } else { 0.0 };
+                }
+                totals = totals.zip(*z, |a, b| a + b);
+            }
+        }
+        let total = totals.0.iter().sum::<f32>();
+        for panel in 0..logits.panels() {
+            for z in row_mut(logits, panel, sample) {
+                *z = z.map(|e| e / total);
+            }
+        }
+        logits.add(sample, label as usize, -1.0);
+    }
+}
+
+/// The highest logit of a sample; NaN where one is NaN first.
+#[inline(always)]
+pub fn highest(logits: &Panels, sample: usize) -> f32 {
+    let mut highest = f32::NEG_INFINITY;
+    for panel in 0..logits.panels() {
+        let columns = panel_columns(logits.columns(), panel).len();
+        let lanes = logits.lanes(panel);
+        let row = floats(&logits.panel(panel)[sample * lanes..][..lanes]);
+        for &z in &row[..columns] {
+            highest = if z > highest { z } else { highest };
+        }
+    }
+    highest
+}
+
+#[inline(always)]
+fn row_mut(matrix: &mut Panels, panel: usize, row: usize) -> &mut [Lanes] {
+    let lanes = matrix.lanes(panel);
+    &mut matrix.panel_mut(panel)[row * lanes..][..lanes]
+}
+
+/// 1 / (1 + e^-z), without overflow.
+#[inline(always)]
+fn sigmoid(z: f32) -> f32 {
+    let e = exp(-z.abs());
+    if z < 0.0 {
+        e / (1.0 + e)
+    } else {
+        1.0 / (1.0 + e)
+    }
+}

@@ -1,0 +1,211 @@
+//! S and c of every parameter, and at once what becomes of it: reduce.wgsl and update.wgsl.
+//!
+//! S = sum_i delta_i a_i is a chain of fused multiply-adds over the samples in their order; c counts the samples where
+//! both factors are not zero.
+
+use std::ops::Deref;
+
+use super::block::Block;
+use super::marked::{flags, MarkedDeltas};
+use super::masks::{count_shared, Words};
+use super::optimizer::Update;
+use super::panels::{Panels, PANEL};
+use super::parameters::Share;
+use super::select::Columns;
+use super::simd::{floats, with_lanes, Kernel, Lanes, LANES};
+
+/// Weights of the first layer, where the data is listed. Rows of inputs that are zero in the whole batch are not touched.
+pub struct ReduceLists<'a, U> {
+    /// The batch by feature, for the rows of the share.
+    pub columns: &'a Columns,
+    /// delta of the first layer.
+    pub deltas: &'a MarkedDeltas,
+    /// (rows, outputs)
+    pub weights: &'a mut Panels,
+    /// The rule.
+    pub update: U,
+}
+
+impl<U: Update> Kernel for ReduceLists<'_, U> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { columns, deltas, weights, update } = self;
+        for panel in 0..weights.panels() {
+            with_lanes!(weights.lanes(panel), P, Q => {
+                let deltas = deltas.rows_of::<Q>(panel);
+                for (index, row) in weights.rows_of_mut::<P>(panel).iter_mut().enumerate() {
+                    let entries = columns.of(index);
+                    if U::MOVES_INACTIVE || !entries.is_empty() {
+                        let (sums, counts) = reduce_list::<P, Q>(entries, deltas);
+                        for vector in 0..P {
+                            row[vector] = update.apply(row[vector], sums[vector], counts[vector]);
+                        }
+                    }
+                }
+            });
+        }
+    }
+}
+
+#[inline(always)]
+fn reduce_list<const P: usize, const Q: usize>(
+    entries: &[(u32, f32)],
+    deltas: &[[Lanes; Q]],
+) -> ([Lanes; P], [Lanes; P]) {
+    /// So many additions of 1 fit a byte.
+    const BYTE: usize = 255;
+    let mut sums = [Lanes::ZERO; P];
+    let mut counts = [Lanes::ZERO; P];
+    for entries in entries.chunks(BYTE) {
+        let mut bytes = [[0u8; LANES]; P];
+        for &(sample, value) in entries {
+            let row = &deltas[sample as usize];
+            for vector in 0..P {
+                sums[vector] = sums[vector].add_product(value, row[vector]);
+            }
+            let flags = flags(&row[P]);
+            for vector in 0..P {
+                for lane in 0..LANES {
+                    bytes[vector][lane] += flags[vector][lane];
+                }
+            }
+        }
+        for vector in 0..P {
+            for lane in 0..LANES {
+                counts[vector].0[lane] += f32::from(bytes[vector][lane]);
+            }
+        }
+    }
+    (sums, counts)
+}
+
+/// Weights of a layer that reads panels.
+pub struct ReducePanels<'a, B, U> {
+    /// Which layer, from 0.
+    pub layer: usize,
+    /// The batch, block by block.
+    pub blocks: &'a [B],
+    /// Whose rows.
+    pub share: &'a mut Share,
+    /// The rule.
+    pub update: U,
+}
+
+impl<B: Deref<Target = Block>, U: Update> Kernel for ReducePanels<'_, B, U> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { layer, blocks, share, update } = self;
+        let rows = share.split.rows[layer].clone();
+        let weights = &mut share.values.weights[layer];
+        for panel in 0..weights.panels() {
+            with_lanes!(weights.lanes(panel), P => {
+                for (offset, weights) in weights.rows_of_mut::<P>(panel).chunks_mut(PANEL).enumerate() {
+                    let from = rows.start / PANEL + offset;
+                    let mut tiles = weights.chunks_exact_mut(TILE);
+                    let mut first = 0;
+                    for tile in &mut tiles {
+                        reduce_tile::<P, TILE, _, _>(layer, blocks, from, panel, first, tile, update);
+                        first += TILE;
+                    }
+                    for row in tiles.into_remainder() {
+                        reduce_tile::<P, 1, _, _>(layer, blocks, from, panel, first, std::slice::from_mut(row), update);
+                        first += 1;
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Rows of a tile: with four vectors of outputs, 12 sums are in registers.
+const TILE: usize = 3;
+
+/// Weights of the inputs `first..first + T` of the input panel `from` to the outputs of `panel`.
+#[inline(always)]
+fn reduce_tile<const P: usize, const T: usize, B: Deref<Target = Block>, U: Update>(
+    layer: usize,
+    blocks: &[B],
+    from: usize,
+    panel: usize,
+    first: usize,
+    weights: &mut [[Lanes; P]],
+    update: U,
+) {
+    let mut sums = [[Lanes::ZERO; P]; T];
+    let mut counts = [[[0u32; LANES]; P]; T];
+    for block in blocks {
+        let (inputs, input_masks) = block.panels_below(layer);
+        let (deltas, delta_masks) = block.deltas(layer);
+        let width = inputs.lanes(from) * LANES;
+        let inputs = floats(inputs.panel(from)).chunks_exact(width);
+        for (input, delta) in inputs.zip(&deltas.rows_of::<P>(panel)[..block.samples]) {
+            let input = &input[first..first + T];
+            for row in 0..T {
+                for vector in 0..P {
+                    sums[row][vector] = sums[row][vector].add_product(input[row], delta[vector]);
+                }
+            }
+        }
+        let delta_masks = delta_masks.rows_of::<P>(panel);
+        for (row, counts) in counts.iter_mut().enumerate() {
+            count_shared(counts, input_masks.words_of(from, first + row), delta_masks);
+        }
+    }
+    for ((weights, sums), counts) in weights.iter_mut().zip(sums).zip(counts) {
+        for vector in 0..P {
+            weights[vector] = update.apply(weights[vector], sums[vector], to_floats(counts[vector]));
+        }
+    }
+}
+
+/// Exact up to 2^24.
+#[inline(always)]
+fn to_floats(counts: Words) -> Lanes {
+    let mut floats = Lanes::ZERO;
+    for lane in 0..LANES {
+        floats.0[lane] = counts[lane] as f32;
+    }
+    floats
+}
+
+/// Biases of a layer.
+pub struct ReduceBiases<'a, B, U> {
+    /// Which layer, from 0.
+    pub layer: usize,
+    /// The batch, block by block.
+    pub blocks: &'a [B],
+    /// (outputs)
+    pub biases: &'a mut [Lanes],
+    /// The rule.
+    pub update: U,
+}
+
+impl<B: Deref<Target = Block>, U: Update> Kernel for ReduceBiases<'_, B, U> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { layer, blocks, biases, update } = self;
+        for (panel, biases) in biases.chunks_mut(PANEL / LANES).enumerate() {
+            with_lanes!(biases.len(), P => {
+                let mut sums = [Lanes::ZERO; P];
+                let mut counts = [Lanes::ZERO; P];
+                for block in blocks {
+                    for delta in &block.deltas(layer).0.rows_of::<P>(panel)[..block.samples] {
+                        for vector in 0..P {
+                            sums[vector] = sums[vector].zip(delta[vector], |sum, delta| sum + delta);
+                            counts[vector] = counts[vector].zip(delta[vector], |count, delta| count + f32::from(u8::from(delta != 0.0)));
+                        }
+                    }
+                }
+                for vector in 0..P {
+                    biases[vector] = update.apply(biases[vector], sums[vector], counts[vector]);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Threads that train one replica together.
+//!
+//! A team of T members does a step in two halves, with a barrier after each. In the first, each member takes its block of
+//! the samples forward and back; in the second, each reduces and updates its share of the parameters. Every sum is a chain in
+//! a fixed order that one member computes, so the bits do not depend on T.
+
+use std::hint::spin_loop;
+use std::ops::{Deref, Range};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use super::block::Block;
+use super::gather::BatchInputs;
+use super::marked::{Mark, MarkedDeltas};
+use super::optimizer::Update;
+use super::parameters::{Parameters, Share};
+use super::reduce::{ReduceBiases, ReduceLists, ReducePanels};
+use super::samples::StoredSamples;
+use super::select::Columns;
+use super::simd::InstructionSet;
+use crate::spec::NetworkSpec;
+
+/// The members' workspaces.
+pub struct Team {
+    barrier: Barrier,
+    /// What the members work at, as their leader (member 0) says: a chunk of steps of a replica.
+    pub task: AtomicU64,
+    /// The first step of the chunk. Two numbers, so that neither changes before every member has read it.
+    pub begin: AtomicU64,
+    blocks: Vec<RwLock<Block>>,
+    scratch: Vec<Mutex<Scratch>>,
+}
+
+/// What a member needs in the second half of a step.
+#[derive(Default)]
+struct Scratch {
+    columns: Columns,
+    /// delta of the first layer, of all blocks.
+    deltas: MarkedDeltas,
+}
+
+/// What a step works on.
+#[derive(Clone, Copy)]
+pub struct Step<'a> {
+    /// The machine.
+    pub simd: InstructionSet,
+    /// The training set.
+    pub samples: &'a StoredSamples,
+    /// The replica.
+    pub parameters: &'a Parameters,
+    /// Whether to keep the parameters as they were before.
+    pub is_kept: bool,
+}
+
+impl Team {
+    /// A team of `members` for batches of `batch_size`.
+    pub fn new(spec: &NetworkSpec, samples: &StoredSamples, members: usize, batch_size: usize) -> Self {
+        let capacity = batch_size.div_ceil(members);
+        let is_listed = matches!(samples.inputs, super::samples::StoredInputs::Listed { .. });
+        let scratch = |_| {
+            let rows = if is_listed { batch_size } else { 0 };
+            Mutex::new(Scratch { columns: Columns::default(), deltas: MarkedDeltas::new(rows, spec.widths()[1]) })
+        };
+        Self {
+            barrier: Barrier::new(members),
+            task: AtomicU64::new(0),
+            begin: AtomicU64::new(0),
+            blocks: (0..members).map(|_| RwLock::new(Block::new(spec, samples, capacity))).collect(),
+            scratch: (0..members).map(scratch).collect(),
+        }
+    }
+
+    /// How many.
+    pub fn members(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Waits for the other members.
+    pub fn wait(&self) {
+        self.barrier.wait();
+    }
+
+    /// One member's part of a step: its samples at `indices`; `next` are those of its next step.
+    pub fn step<U: Update>(&self, member: usize, step: Step<'_>, indices: (&[u32], &[u32]), update: U) {
+        let Step { simd, samples, parameters, is_kept } = step;
+        {
+            let shares = parameters.read();
+            let mut block = self.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
+            block.propagate(simd, samples, indices, &shares);
+        }
+        self.barrier.wait();
+        {
+            let blocks: Vec<_> =
+                self.blocks.iter().map(|block| block.read().unwrap_or_else(PoisonError::into_inner)).collect();
+            let mut share = parameters.write(member);
+            if is_kept {
+                share.keep();
+            }
+            reduce(simd, &blocks, &mut share, &mut self.scratch(member), update);
+        }
+        self.barrier.wait();
+    }
+
+    /// The positions of a batch of `size` that a member takes.
+    pub fn range(&self, member: usize, size: usize) -> Range<usize> {
+        member * size / self.members()..(member + 1) * size / self.members()
+    }
+
+    fn scratch(&self, member: usize) -> MutexGuard<'_, Scratch> {
+        self.scratch[member].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reduces and updates a share of all layers.
+fn reduce<U: Update>(
+    simd: InstructionSet,
+    blocks: &[impl Deref<Target = Block>],
+    share: &mut Share,
+    scratch: &mut Scratch,
+    update: U,
+) {
+    for layer in 0..share.values.weights.len() {
+        if !share.split.rows[layer].is_empty() {
+            if let (0, BatchInputs::Listed(_)) = (layer, &blocks[0].inputs) {
+                let Scratch { columns, deltas } = scratch;
+                columns.fill(blocks, share.split.rows[0].clone());
+                simd.run(Mark { blocks, marked: deltas });
+                simd.run(ReduceLists { columns, deltas, weights: &mut share.values.weights[0], update });
+            } else {
+                simd.run(ReducePanels { layer, blocks, share, update });
+            }
+            if layer > 0 {
+                share.transpose(layer);
+            }
+        }
+        if share.split.has_biases {
+            simd.run(ReduceBiases { layer, blocks, biases: &mut share.values.biases[layer], update });
+        }
+    }
+}
+
+/// Where the members of a team wait for each other, for microseconds: they spin.
+struct Barrier {
+    members: usize,
+    waiting: AtomicUsize,
+    generation: AtomicUsize,
+    is_broken: AtomicBool,
+}
+
+impl Barrier {
+    fn new(members: usize) -> Self {
+        Self {
+            members,
+            waiting: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
+            is_broken: AtomicBool::new(false),
+        }
+    }
+
+    fn wait(&self) {
+        /// Then the others are probably not running, and get this member's core.
+        const SPINS: usize = 2000;
+        if self.members == 1 {
+            return;
+        }
+        let generation = self.generation.load(Ordering::Acquire);
+        if self.waiting.fetch_add(1, Ordering::AcqRel) + 1 == self.members {
+            self.waiting.store(0, Ordering::Relaxed);
+            self.generation.store(generation.wrapping_add(1), Ordering::Release);
+            return;
+        }
+        let mut spins = 0;
+        while self.generation.load(Ordering::Acquire) == generation {
+            assert!(!self.is_broken.load(Ordering::Relaxed), "another member of the team panicked");
+            spins += 1;
+            if spins < SPINS {
+                spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Held by a member at work: if it panics, the others do not wait for it.
+pub struct Membership<'a>(pub &'a Team);
+
+impl Drop for Membership<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.barrier.is_broken.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Training: replicas dealt to teams of threads, chunk by chunk.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use super::evaluator::{evaluate, Replicas};
+use super::optimizer::{Counts, Effective, Mean, Sums, Update};
+use super::parameters::{split, Parameters, Split};
+use super::permute::Permutation;
+use super::samples::StoredSamples;
+use super::team::{Membership, Step, Team};
+use super::Cpu;
+use crate::dataset::Dataset;
+use crate::engine::TrainingEngine;
+use crate::error::Result;
+use crate::evaluation::{Evaluation, Split as DataSplit};
+use crate::memory;
+use crate::model::{AdaptiveBatchSizes, Model};
+use crate::optimizer::{Gradient, Optimizer, Rule};
+use crate::settings::{Order, ReplicaSettings, TrainSettings};
+use crate::spec::NetworkSpec;
+
+/// The caller hears of progress about this often, and can stop the training.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// Chunks that the steps of a round are cut into, so that no thread is left with much while others have nothing.
+const CHUNKS: u64 = 4;
+
+/// The CPU's engine of a [`Trainer`](crate::Trainer).
+pub struct Trainer {
+    cpu: Cpu,
+    spec: NetworkSpec,
+    settings: TrainSettings,
+    train: StoredSamples,
+    test: StoredSamples,
+    replicas: Vec<Replica>,
+    teams: Vec<Team>,
+    /// Steps done since the initial parameters.
+    step: u64,
+    /// Whether there was a step, so that the parameters before it are known.
+    has_stepped: bool,
+    /// Steps of a round.
+    round: u64,
+}
+
+/// One network in training.
+struct Replica {
+    parameters: Parameters,
+    settings: ReplicaSettings,
+    /// Steps done; held by the team that trains it.
+    step: Mutex<u64>,
+}
+
+/// A batch of an epoch.
+#[derive(Clone, Copy)]
+struct Batch {
+    epoch: u32,
+    /// Position of its first sample in the epoch.
+    position: u32,
+    size: usize,
+}
+
+impl Trainer {
+    /// How many replicas of `spec` fit half of the memory that is free.
+    pub fn max_replicas(spec: &NetworkSpec) -> usize {
+        (memory::available() / 2 / parameter_bytes(spec)).try_into().unwrap_or(usize::MAX)
+    }
+
+    /// Lists the data and splits the parameters.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) for settings that make no sense, [`Error::Memory`](crate::Error::Memory)
+    /// if it all does not fit.
+    pub fn new(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
+        let spec = initial.spec().clone();
+        settings.check(dataset, initial)?;
+        let parameters = u128::from(parameter_bytes(&spec)) * settings.replicas.len() as u128;
+        let per_sample = spec.widths().iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>() * 8;
+        let batches = per_sample * settings.batch_size as u128 * cpu.threads().min(settings.replicas.len()) as u128;
+        memory::require(
+            "this training",
+            parameters + batches,
+            "use fewer replicas, a smaller batch or a smaller network",
+        )?;
+        let (train, test) = cpu.pool.join(|| StoredSamples::new(&dataset.train), || StoredSamples::new(&dataset.test));
+        let samples = train.len() as f64;
+        let per_batch = settings.batch_size as f64 / samples;
+        let entries: Vec<f64> = train.entries_per_feature().into_iter().map(|count| count as f64 * per_batch).collect();
+        let members = team_size(cpu.threads(), &spec, &settings, &entries);
+        let splits = split(&spec, members, settings.batch_size, &entries);
+        let teams = (cpu.threads() / members).clamp(1, settings.replicas.len());
+        let replicas = settings.replicas.par_iter().enumerate().map(|(index, settings)| Replica {
+            parameters: Parameters::new(initial, index, &splits),
+            settings: *settings,
+            step: Mutex::new(0),
+        });
+        let replicas = cpu.pool.install(|| replicas.collect());
+        let teams = (0..teams).map(|_| Team::new(&spec, &train, members, settings.batch_size)).collect();
+        Ok(Self {
+            cpu: cpu.clone(),
+            spec,
+            settings,
+            train,
+            test,
+            replicas,
+            teams,
+            step: 0,
+            has_stepped: false,
+            round: 1,
+        })
+    }
+
+    /// Trains every replica up to step `end`.
+    fn train_round(&self, end: u64) {
+        let members = self.teams[0].members();
+        let chunk = (end - self.step).div_ceil(CHUNKS);
+        let tasks = self.replicas.len() as u64 * (end - self.step).div_ceil(chunk);
+        let next = AtomicU64::new(0);
+        self.cpu.pool.broadcast(|context| {
+            let Some(team) = self.teams.get(context.index() / members) else { return };
+            let member = context.index() % members;
+            let _membership = Membership(team);
+            let mut indices = [Vec::new(), Vec::new()];
+            loop {
+                if member == 0 {
+                    team.task.store(next.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+                }
+                team.wait();
+                let task = team.task.load(Ordering::Relaxed);
+                if task >= tasks {
+                    return;
+                }
+                let replica = &self.replicas[(task % self.replicas.len() as u64) as usize];
+                self.train_chunk(replica, team, member, end, chunk, &mut indices);
+            }
+        });
+    }
+
+    /// One member's part of the next `chunk` steps of a replica, but not beyond `end`.
+    fn train_chunk(
+        &self,
+        replica: &Replica,
+        team: &Team,
+        member: usize,
+        end: u64,
+        chunk: u64,
+        indices: &mut [Vec<u32>; 2],
+    ) {
+        // The leader holds the replica for its team; a chunk is the next one, whoever comes first.
+        let held = (member == 0).then(|| replica.step.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(step) = &held {
+            team.begin.store(**step, Ordering::Relaxed);
+        }
+        team.wait();
+        let begin = team.begin.load(Ordering::Relaxed);
+        let stop = end.min(begin + chunk);
+        let ReplicaSettings { seed, optimizer, learning_rate, epsilon } = replica.settings;
+        let [indices, next] = indices;
+        self.fill_indices(indices, seed, begin, team, member);
+        for step in begin..stop {
+            next.clear();
+            if step + 1 < stop {
+                self.fill_indices(next, seed, step + 1, team, member);
+            }
+            let parameters = &replica.parameters;
+            let task = Step { simd: self.cpu.simd, samples: &self.train, parameters, is_kept: step + 1 == end };
+            let indices_now = (&indices[..], &next[..]);
+            let Optimizer { gradient, rule: Rule::Sgd } = optimizer;
+            match gradient {
+                Gradient::Mean => {
+                    let samples = self.batch(step).size as f32;
+                    team.step(member, task, indices_now, Mean { learning_rate, samples });
+                }
+                Gradient::Effective => team.step(member, task, indices_now, Effective { learning_rate, epsilon }),
+            }
+            std::mem::swap(indices, next);
+        }
+        team.wait();
+        if let Some(mut step) = held {
+            *step = stop;
+        }
+    }
+
+    /// The batch of a step.
+    fn batch(&self, step: u64) -> Batch {
+        let (epoch, step) = (step / self.steps_per_epoch(), step % self.steps_per_epoch());
+        let position = step as usize * self.settings.batch_size;
+        Batch {
+            epoch: epoch as u32,
+            position: position as u32,
+            size: self.settings.batch_size.min(self.train.len() - position),
+        }
+    }
+
+    /// The samples of a member in a step.
+    fn fill_indices(&self, indices: &mut Vec<u32>, seed: u64, step: u64, team: &Team, member: usize) {
+        let Batch { epoch, position, size } = self.batch(step);
+        let positions = team.range(member, size).map(|offset| position + offset as u32);
+        indices.clear();
+        match self.settings.order {
+            Order::Sequential => indices.extend(positions),
+            Order::Shuffled => {
+                let permutation = Permutation::new(self.train.len() as u32, seed, epoch);
+                indices.extend(positions.map(|position| permutation.sample(position)));
+            }
+        }
+    }
+
+    /// What `update` makes of a copy of a replica in the last step.
+    fn reduce_again(&self, replica: &Replica, update: impl Update) -> Model {
+        let step = self.step - 1;
+        let mut model = Model::zeros(&self.spec, 1);
+        replica.parameters.write_before_to(&mut model);
+        let whole = vec![Split::whole(&self.spec)];
+        let parameters = Parameters::new(&model, 0, &whole);
+        let team = Team::new(&self.spec, &self.train, 1, self.batch(step).size);
+        let mut indices = Vec::new();
+        self.fill_indices(&mut indices, replica.settings.seed, step, &team, 0);
+        let task = Step { simd: self.cpu.simd, samples: &self.train, parameters: &parameters, is_kept: false };
+        team.step(0, task, (&indices, &[]), update);
+        parameters.write_to(&mut model, 0);
+        model
+    }
+}
+
+impl TrainingEngine for Trainer {
+    fn steps_per_epoch(&self) -> u64 {
+        (self.train.len() as u64).div_ceil(self.settings.batch_size as u64)
+    }
+
+    fn step(&self) -> u64 {
+        self.step
+    }
+
+    fn resume_at(&mut self, step: u64) {
+        self.step = step;
+        self.has_stepped = false;
+        for replica in &mut self.replicas {
+            *replica.step.get_mut().unwrap_or_else(PoisonError::into_inner) = step;
+        }
+    }
+
+    fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
+        let end = self.step + steps;
+        while self.step < end {
+            let steps = self.round.min(end - self.step);
+            let begin = Instant::now();
+            self.train_round(self.step + steps);
+            self.step += steps;
+            self.has_stepped = true;
+            if steps == self.round {
+                let fitting = steps as f64 * ROUND.as_secs_f64() / begin.elapsed().as_secs_f64().max(1e-6);
+                self.round = (fitting as u64).clamp(1, self.round.saturating_mul(4));
+            }
+            if submitted(steps).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, split: DataSplit) -> Result<Vec<Evaluation>> {
+        let samples = match split {
+            DataSplit::Train => &self.train,
+            DataSplit::Test => &self.test,
+        };
+        let replicas: Vec<&Parameters> = self.replicas.iter().map(|replica| &replica.parameters).collect();
+        Ok(evaluate(&self.cpu, &Replicas { spec: &self.spec, parameters: &replicas }, samples))
+    }
+
+    fn model(&self) -> Result<Model> {
+        let mut model = Model::zeros(&self.spec, self.replicas.len());
+        for (index, replica) in self.replicas.iter().enumerate() {
+            replica.parameters.write_to(&mut model, index);
+        }
+        Ok(model)
+    }
+
+    fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>> {
+        if !self.has_stepped {
+            return Ok(None);
+        }
+        let reductions = self
+            .replicas
+            .par_iter()
+            .map(|replica| (self.reduce_again(replica, Sums), self.reduce_again(replica, Counts)));
+        let reductions: Vec<(Model, Model)> = self.cpu.pool.install(|| reductions.collect());
+        let mut sums = Model::zeros(&self.spec, self.replicas.len());
+        let mut counts = AdaptiveBatchSizes::zeros(&self.spec, self.replicas.len());
+        for (replica, (own_sums, own_counts)) in reductions.iter().enumerate() {
+            for layer in 0..self.spec.layers().len() {
+                sums.weight_mut(layer, replica).copy_from_slice(own_sums.weight(layer, 0));
+                sums.bias_mut(layer, replica).copy_from_slice(own_sums.bias(layer, 0));
+                copy_counts(counts.weight_mut(layer, replica), own_counts.weight(layer, 0));
+                copy_counts(counts.bias_mut(layer, replica), own_counts.bias(layer, 0));
+            }
+        }
+        Ok(Some((sums, counts)))
+    }
+
+    fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>> {
+        if !self.has_stepped {
+            return Ok(None);
+        }
+        let means = |replica: &Replica| {
+            let counts = self.reduce_again(replica, Counts);
+            let layers = self.spec.layers().enumerate().map(|(layer, (inputs, outputs))| {
+                let all = counts.weight(layer, 0).iter().chain(counts.bias(layer, 0));
+                all.map(|&count| f64::from(count)).sum::<f64>() / ((inputs + 1) * outputs) as f64
+            });
+            layers.collect()
+        };
+        let means = self.replicas.par_iter().map(means);
+        Ok(Some(self.cpu.pool.install(|| means.collect())))
+    }
+}
+
+/// Bytes of one replica's parameters: as they are, transposed, and as they were before the last step.
+fn parameter_bytes(spec: &NetworkSpec) -> u64 {
+    3 * 4 * spec.arena_stride() as u64
+}
+
+/// Counts that were computed as floats, which hold them exactly.
+fn copy_counts(target: &mut [u32], source: &[f32]) {
+    for (target, &count) in target.iter_mut().zip(source) {
+        *target = count as u32;
+    }
+}
+
+/// Threads that share a replica: more than one only where there are fewer replicas than threads, and enough work for each.
+fn team_size(threads: usize, spec: &NetworkSpec, settings: &TrainSettings, entries: &[f64]) -> usize {
+    /// Multiply-adds of a step that are worth a member: some 10 microseconds.
+    const WORTHWHILE: f64 = 400_000.0;
+    const SAMPLES: usize = 8;
+    let layers = spec.layers().enumerate().map(|(layer, (inputs, outputs))| {
+        let outputs = outputs.next_multiple_of(8) as f64;
+        if layer == 0 && !entries.is_empty() {
+            entries.iter().sum::<f64>() * outputs * 8.0
+        } else {
+            (settings.batch_size * inputs) as f64 * outputs * 3.0
+        }
+    });
+    let by_work = (layers.sum::<f64>() / WORTHWHILE) as usize;
+    (threads / settings.replicas.len()).min(by_work).min(settings.batch_size / SAMPLES).max(1)
+}

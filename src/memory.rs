@@ -1,0 +1,47 @@
+//! What memory there is, so that what cannot fit is refused before any of it is allocated.
+
+use sysinfo::System;
+
+use crate::error::{Error, Result};
+
+/// Bytes that this process can still allocate: the machine's free memory, or what is left of its cgroup's.
+pub fn available() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    let of_machine = system.available_memory();
+    system.cgroup_limits().map_or(of_machine, |limits| limits.free_memory.min(of_machine))
+}
+
+/// Refuses what takes more than that. `mend` says how to take less.
+///
+/// # Errors
+/// [`Error::Memory`].
+pub fn require(what: &str, bytes: u128, mend: &'static str) -> Result<()> {
+    let available = available();
+    if bytes > u128::from(available) {
+        return Err(Error::Memory {
+            what: what.into(),
+            needed: gibibytes(bytes),
+            available: gibibytes(available),
+            mend,
+        });
+    }
+    Ok(())
+}
+
+fn gibibytes(bytes: impl Into<u128>) -> f64 {
+    bytes.into() as f64 / f64::from(1 << 30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_fit_is_refused() {
+        assert!(available() > 1 << 20);
+        require("nothing", 0, "").unwrap();
+        let error = require("a planet", u128::MAX, "use a moon").unwrap_err().to_string();
+        assert!(error.contains("a planet") && error.contains("use a moon"), "{error}");
+    }
+}
