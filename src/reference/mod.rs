@@ -35,4 +35,11 @@ impl Sum {
         self.value += term;
         self.magnitude += term.abs();
     }
+
+    /// Whether an f32 result is within `roundings` roundings of the sum. NaN is not, nor is anything where the sum is NaN.
+    /// Subnormal terms may have been flushed to zero.
+    pub fn admits(&self, actual: f32, roundings: usize) -> bool {
+        let bound = gamma(roundings) * self.magnitude + roundings as f64 * f64::from(f32::MIN_POSITIVE);
+        (f64::from(actual) - self.value).abs() <= bound
+    }
 }

@@ -2,26 +2,26 @@
 
 use asgd::reference::Sum;
 
-use crate::fixture::{is_close, POISON};
+use crate::fixture::POISON;
 
 const SUM: Sum = Sum { value: 3.0, magnitude: 5.0 };
 
 #[test]
 fn refuses_nan_infinity_and_poison() {
     for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::from_bits(POISON)] {
-        assert!(!is_close(wrong, SUM, 1_000_000), "{wrong}");
+        assert!(!SUM.admits(wrong, 1_000_000), "{wrong}");
     }
-    assert!(!is_close(3.0, Sum { value: f64::NAN, magnitude: 5.0 }, 10));
-    assert!(!is_close(3.0, Sum { value: 3.0, magnitude: f64::NAN }, 10));
+    assert!(!Sum { value: f64::NAN, magnitude: 5.0 }.admits(3.0, 10));
+    assert!(!Sum { value: 3.0, magnitude: f64::NAN }.admits(3.0, 10));
 }
 
 #[test]
 fn accepts_rounding_and_refuses_more() {
     let unit = 2f32.powi(-24) * 5.0;
-    assert!(is_close(3.0, SUM, 1));
-    assert!(is_close(3.0 + 9.0 * unit, SUM, 10));
-    assert!(!is_close(3.0 + 12.0 * unit, SUM, 10));
-    assert!(!is_close(3.0 - 12.0 * unit, SUM, 10));
+    assert!(SUM.admits(3.0, 1));
+    assert!(SUM.admits(3.0 + 9.0 * unit, 10));
+    assert!(!SUM.admits(3.0 + 12.0 * unit, 10));
+    assert!(!SUM.admits(3.0 - 12.0 * unit, 10));
 }
 
 #[test]
@@ -33,16 +33,16 @@ fn refuses_a_missing_term_and_a_wrong_sign() {
         whole.add(term);
         cut = whole.value - term;
     }
-    assert!(is_close(whole.value as f32, whole, 100));
-    assert!(!is_close(cut as f32, whole, 100));
-    assert!(!is_close(-whole.value as f32, whole, 100));
-    assert!(!is_close(0.0, whole, 100));
+    assert!(whole.admits(whole.value as f32, 100));
+    assert!(!whole.admits(cut as f32, 100));
+    assert!(!whole.admits(-whole.value as f32, 100));
+    assert!(!whole.admits(0.0, 100));
 }
 
 /// Zero must be zero where all terms are: only flushed subnormals are forgiven.
 #[test]
 fn an_empty_sum_is_zero() {
-    assert!(is_close(0.0, Sum::default(), 5));
-    assert!(is_close(f32::MIN_POSITIVE, Sum::default(), 5));
-    assert!(!is_close(1e-30, Sum::default(), 5));
+    assert!(Sum::default().admits(0.0, 5));
+    assert!(Sum::default().admits(f32::MIN_POSITIVE, 5));
+    assert!(!Sum::default().admits(1e-30, 5));
 }

@@ -10,7 +10,7 @@ use asgd::gpu::kernels::{Kernel, Pipeline, Variant};
 use asgd::gpu::layout::{Batch, InputFormat, Layer, Network};
 use asgd::gpu::Gpu;
 use asgd::reference::select::select;
-use asgd::reference::{gamma, gather, Sum};
+use asgd::reference::{gather, Sum};
 use asgd::{Model, NetworkSpec};
 use wgpu::BufferUsages;
 
@@ -443,18 +443,11 @@ pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// Whether an f32 result lies within `roundings` roundings of the f64 sum. NaN does not, and neither does a
-/// poisoned place. Subnormal terms may have been flushed to zero.
-pub fn is_close(actual: f32, expected: Sum, roundings: usize) -> bool {
-    let bound = gamma(roundings) * expected.magnitude + roundings as f64 * f64::from(f32::MIN_POSITIVE);
-    (f64::from(actual) - expected.value).abs() <= bound
-}
-
 #[track_caller]
 pub fn assert_close(what: &str, actual: u32, expected: Sum, roundings: usize) {
     let actual = f32::from_bits(actual);
     assert!(
-        is_close(actual, expected, roundings),
+        expected.admits(actual, roundings),
         "{what}: {actual} instead of {expected:?} within {roundings} roundings"
     );
 }

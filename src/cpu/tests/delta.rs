@@ -1,0 +1,44 @@
+use super::fixture::{
+    assert_close, for_each_case, model, numbers, on_every_machine, panels, poisoned, shared, written, Case,
+};
+use crate::cpu::delta::Delta;
+use crate::random::Random;
+use crate::reference::delta::delta;
+use crate::spec::Activation;
+
+#[test]
+fn equals_its_twin() {
+    for_each_case(|case| {
+        let Case { inputs, outputs, samples, zeros, .. } = case;
+        let mut random = Random::new(inputs as u64, outputs as u64);
+        let model = model(&[2, inputs, outputs]);
+        let above = numbers(&mut random, outputs * samples, zeros);
+        let mut activations: Vec<f32> = numbers(&mut random, inputs * samples, 2);
+        activations.iter_mut().for_each(|a| *a = a.max(0.0));
+        let expected = delta(model.weight(1, 0), &above, &activations, samples);
+        let run = |members| {
+            on_every_machine(|simd| {
+                let parameters = shared(&model, members, members % 2 == 0);
+                let mut deltas = poisoned(samples + 2, inputs);
+                simd.run(Delta {
+                    layer: 1,
+                    activation: Activation::Relu,
+                    shares: &parameters.read(),
+                    above: &panels(&above, samples),
+                    activations: &panels(&activations, samples),
+                    samples,
+                    deltas: &mut deltas,
+                });
+                written(&deltas, samples)
+            })
+        };
+        let actual = run(1);
+        assert_close(&case, &actual, &expected, outputs);
+        for (index, &a) in activations.iter().enumerate() {
+            assert!(a > 0.0 || actual[index] == 0, "{case:?} {index}: the derivative at 0 is 0");
+        }
+        for members in [2, 3] {
+            assert!(run(members) == actual, "{case:?}: {members} shares");
+        }
+    });
+}
