@@ -28,6 +28,8 @@ mod samples;
 mod select;
 pub(crate) mod simd;
 mod team;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 use std::sync::Arc;
