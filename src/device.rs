@@ -23,7 +23,7 @@ pub struct Device {
 
 #[derive(Clone)]
 enum Engine {
-    Gpu(Gpu),
+    Gpu(Box<Gpu>),
     Cpu(Cpu),
 }
 
@@ -116,7 +116,7 @@ impl Device {
             None => "discrete GPUs come first, then integrated ones, then the CPU".into(),
         };
         match found.open() {
-            Ok(gpu) => Ok(Self { engine: Engine::Gpu(gpu), reason }),
+            Ok(gpu) => Ok(Self { engine: Engine::Gpu(Box::new(gpu)), reason }),
             Err(error) if name.is_none() => cpu(&format!("{} cannot be opened ({error})", found.info.name)),
             Err(error) => Err(error),
         }

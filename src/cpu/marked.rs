@@ -33,9 +33,9 @@ impl MarkedDeltas {
     }
 }
 
-/// The flags of up to four vectors, 1 where they are not zero.
+/// The flags of a row, a byte each: 1 where a delta is not zero.
 #[inline(always)]
-pub fn flags(vector: &Lanes) -> &[[u8; LANES]; 4] {
+pub fn flags(vector: &Lanes) -> &[u8; PANEL] {
     bytemuck::cast_ref(vector)
 }
 

@@ -7,6 +7,8 @@
 //! width of the machine's vectors and the number of threads; exp is this engine's own (exp.rs). A term that is zero leaves
 //! its sum as it is, so it may be skipped or not.
 
+#![allow(clippy::needless_range_loop, reason = "loops over lanes are what the compiler turns into vectors")]
+
 mod activation;
 mod block;
 mod delta;

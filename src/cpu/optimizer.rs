@@ -44,12 +44,11 @@ impl Update for Effective {
 
     #[inline(always)]
     fn apply(self, theta: Lanes, sum: Lanes, count: Lanes) -> Lanes {
-        let mut result = theta;
-        for lane in 0..super::simd::LANES {
-            let moved = (-self.learning_rate).mul_add(sum.0[lane] / (count.0[lane] + self.epsilon), theta.0[lane]);
-            result.0[lane] = if count.0[lane] == 0.0 { theta.0[lane] } else { moved };
-        }
-        result
+        // Where c = 0, S = 0 too: over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
+        // the division would be compiled to branches.)
+        let divisor = count.map(|count| if count == 0.0 { 1.0 } else { count + self.epsilon });
+        let gradient = sum.zip(divisor, |sum, divisor| sum / divisor);
+        theta.zip(gradient, |theta, gradient| (-self.learning_rate).mul_add(gradient, theta))
     }
 }
 

@@ -59,22 +59,22 @@ fn reduce_list<const P: usize, const Q: usize>(
     let mut sums = [Lanes::ZERO; P];
     let mut counts = [Lanes::ZERO; P];
     for entries in entries.chunks(BYTE) {
-        let mut bytes = [[0u8; LANES]; P];
+        let mut bytes = [0u8; PANEL];
         for &(sample, value) in entries {
             let row = &deltas[sample as usize];
             for vector in 0..P {
                 sums[vector] = sums[vector].add_product(value, row[vector]);
             }
             let flags = flags(&row[P]);
-            for vector in 0..P {
-                for lane in 0..LANES {
-                    bytes[vector][lane] += flags[vector][lane];
-                }
+            for byte in 0..PANEL {
+                bytes[byte] = bytes[byte].wrapping_add(flags[byte]);
             }
         }
+        // All bytes at once, though they are used eight by eight: or the compiler would add them eight by eight.
+        let bytes = std::hint::black_box(&bytes);
         for vector in 0..P {
             for lane in 0..LANES {
-                counts[vector].0[lane] += f32::from(bytes[vector][lane]);
+                counts[vector].0[lane] += f32::from(bytes[vector * LANES + lane]);
             }
         }
     }
