@@ -5,9 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use asgd::dataset::Inputs;
-use asgd::engine::TrainingEngine;
-use asgd::gpu::{Gpu, StepForm, Trainer};
 use asgd::{Dataset, Init, NetworkSpec, Optimizer, ReplicaSettings, Split, TrainSettings};
+
+mod engines;
+
+use engines::ENGINES;
 
 fn folder() -> PathBuf {
     Path::new(&std::env::var_os("ASGD_DATA_DIR").expect("ASGD_DATA_DIR names the folder that holds mnist"))
@@ -29,11 +31,10 @@ fn the_files_hold_mnist() {
     assert!((zeros - 0.809).abs() < 0.0005, "80.9 % of the pixels are zero: {zeros}");
 }
 
-/// One epoch of both optimizers side by side, in both forms of the step.
+/// One epoch of both optimizers side by side, with both engines.
 #[test]
 #[ignore = "needs MNIST: set ASGD_DATA_DIR"]
 fn one_epoch_learns_to_read() {
-    let gpu = Gpu::new(None).expect("the tests need an adapter");
     let mnist = Dataset::from_idx_folder(&folder(), 10).unwrap();
     let replica = |seed, optimizer: Optimizer| ReplicaSettings {
         seed,
@@ -43,12 +44,12 @@ fn one_epoch_learns_to_read() {
     };
     let replicas = vec![replica(1, Optimizer::ASGD), replica(2, Optimizer::SGD)];
     let start = Init::Kaiming.model(&NetworkSpec::new(&[784, 30, 20, 10]).unwrap(), &[1, 2]).unwrap();
-    for form in [StepForm::Fused, StepForm::Staged] {
+    for engine in ENGINES {
         let settings = TrainSettings { replicas: replicas.clone(), ..Default::default() };
-        let mut trainer = Trainer::with_form(&gpu, &mnist, &start, settings, Some(form)).unwrap();
+        let mut trainer = engine.trainer(&mnist, &start, settings).unwrap();
         trainer.train(938).unwrap();
         let evaluations = trainer.evaluate(Split::Test).unwrap();
-        assert!(evaluations[0].accuracy > 0.89 && evaluations[0].accuracy < 0.94, "{form:?} aSGD: {evaluations:?}");
-        assert!(evaluations[1].accuracy > 0.91 && evaluations[1].accuracy < 0.96, "{form:?} SGD: {evaluations:?}");
+        assert!(evaluations[0].accuracy > 0.89 && evaluations[0].accuracy < 0.94, "{engine:?} aSGD: {evaluations:?}");
+        assert!(evaluations[1].accuracy > 0.91 && evaluations[1].accuracy < 0.96, "{engine:?} SGD: {evaluations:?}");
     }
 }

@@ -3,68 +3,29 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
-use std::sync::OnceLock;
+use std::ops::ControlFlow;
 
 use asgd::dataset::{Circles, Inputs, Samples, Spirals};
 use asgd::engine::TrainingEngine;
-use asgd::gpu::{Gpu, StepForm, Trainer};
+use asgd::gpu::{StepForm, Trainer};
 use asgd::reference::permute::permute;
 use asgd::reference::step::{to_f32, Training};
+use asgd::reference::update::update;
+use asgd::reference::{gamma, Sum};
 use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings};
 
-fn gpu() -> &'static Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::new(None).expect("the tests need an adapter"))
-}
+mod engines;
 
-fn replica(seed: u64, optimizer: Optimizer) -> ReplicaSettings {
-    let learning_rate = if optimizer == Optimizer::ASGD { 0.02 } else { 0.2 };
-    ReplicaSettings { seed, optimizer, learning_rate, ..Default::default() }
-}
-
-/// 8-bit images of 5 x 5 with three classes that can be told apart.
-fn images() -> Dataset {
-    let samples = |count: usize, salt: usize| {
-        let mut pixels = Vec::new();
-        let mut labels = Vec::new();
-        for index in 0..count {
-            let label = index % 3;
-            for pixel in 0..25 {
-                let noise = (index * 7919 + pixel * 104_729 + salt) % 97;
-                let bright = pixel / 9 == label && noise > 20;
-                pixels.push(if bright {
-                    255 - noise as u8
-                } else if noise > 80 {
-                    noise as u8
-                } else {
-                    0
-                });
-            }
-            labels.push(label as u32);
-        }
-        Samples::new(25, Inputs::U8(pixels), labels, 3).unwrap()
-    };
-    Dataset { name: "images".into(), classes: 3, class_names: Vec::new(), train: samples(300, 0), test: samples(90, 5) }
-}
-
-fn circles() -> Dataset {
-    Circles::default().dataset().unwrap()
-}
-
-fn model(dataset: &Dataset, hidden: &[usize], seeds: &[u64]) -> Model {
-    let spec = NetworkSpec::new(&[&[dataset.features()], hidden, &[dataset.output_units()]].concat()).unwrap();
-    Init::Kaiming.model(&spec, seeds).unwrap()
-}
+use engines::{circles, gpu, images, model, replica, replicas, Engine, ENGINES};
 
 fn trainer(
     dataset: &Dataset,
     model: &Model,
     batch_size: usize,
     replicas: Vec<ReplicaSettings>,
-    form: StepForm,
-) -> Trainer {
-    let settings = TrainSettings { batch_size, replicas, ..Default::default() };
-    Trainer::with_form(gpu(), dataset, model, settings, Some(form)).unwrap()
+    engine: Engine,
+) -> Box<dyn TrainingEngine> {
+    engine.trainer(dataset, model, TrainSettings { batch_size, replicas, ..Default::default() }).unwrap()
 }
 
 /// The samples of a step, by the reference's permutation.
@@ -77,16 +38,16 @@ fn batch(dataset: &Dataset, seed: u64, batch_size: usize, step: usize) -> Vec<u3
         .collect()
 }
 
-/// Trains `steps` steps on the adapter, in f64 and in f32 with a rounding after every operation. Rounding alone
+/// Trains `steps` steps with the engine, in f64 and in f32 with a rounding after every operation. Rounding alone
 /// carries the second away from the third; the engine rounds as often, in another order, so it may be as far
 /// from the exact trajectory, times a margin for that order.
-fn follow(dataset: &Dataset, hidden: &[usize], batch_size: usize, steps: usize, form: StepForm) {
+fn follow(dataset: &Dataset, hidden: &[usize], batch_size: usize, steps: usize, engine: Engine) {
     const MARGIN: f64 = 8.0;
     let optimizers = [Optimizer::ASGD, Optimizer::SGD, Optimizer::ASGD];
     let replicas: Vec<_> = (0..3u64).zip(optimizers).map(|(index, optimizer)| replica(40 + index, optimizer)).collect();
     let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
     let initial = model(dataset, hidden, &seeds);
-    let mut trainer = trainer(dataset, &initial, batch_size, replicas.clone(), form);
+    let mut trainer = trainer(dataset, &initial, batch_size, replicas.clone(), engine);
     trainer.train(steps as u64).unwrap();
     let trained = trainer.model().unwrap();
     let (_, counts) = trainer.last_reduction().unwrap().unwrap();
@@ -104,7 +65,7 @@ fn follow(dataset: &Dataset, hidden: &[usize], batch_size: usize, steps: usize, 
             "the reference must not cross a kink by rounding; nearest was {}",
             exact.smallest_z
         );
-        let what = format!("{} {hidden:?} replica {index} {form:?}", dataset.name);
+        let what = format!("{} {hidden:?} replica {index} {engine:?}", dataset.name);
         assert_eq!(
             Training::flatten_counts(&counts, index),
             exact.counts,
@@ -125,18 +86,18 @@ fn follow(dataset: &Dataset, hidden: &[usize], batch_size: usize, steps: usize, 
 
 #[test]
 fn one_step_equals_the_reference() {
-    for form in [StepForm::Fused, StepForm::Staged] {
-        follow(&images(), &[17, 9], 40, 1, form);
-        follow(&circles(), &[6, 5], 33, 1, form);
-        follow(&circles(), &[], 1, 1, form);
+    for engine in ENGINES {
+        follow(&images(), &[17, 9], 40, 1, engine);
+        follow(&circles(), &[6, 5], 33, 1, engine);
+        follow(&circles(), &[], 1, 1, engine);
     }
 }
 
 #[test]
 fn fifty_steps_follow_the_reference() {
-    for form in [StepForm::Fused, StepForm::Staged] {
-        follow(&images(), &[17, 9], 40, 50, form);
-        follow(&Spirals::default().dataset().unwrap(), &[8], 64, 50, form);
+    for engine in ENGINES {
+        follow(&images(), &[17, 9], 40, 50, engine);
+        follow(&Spirals::default().dataset().unwrap(), &[8], 64, 50, engine);
     }
 }
 
@@ -223,9 +184,9 @@ fn the_reference_equals_pytorch() {
     }
 }
 
-/// The engine is right: the same, to f32 rounding; counts exactly.
+/// The engines are right: the same, to f32 rounding; counts exactly.
 #[test]
-fn the_engine_equals_pytorch() {
+fn the_engines_equal_pytorch() {
     let golden = golden();
     for case in &golden.cases {
         let samples = case.samples();
@@ -236,7 +197,7 @@ fn the_engine_equals_pytorch() {
             train: samples.clone(),
             test: samples,
         };
-        for form in [StepForm::Fused, StepForm::Staged] {
+        for engine in ENGINES {
             for (optimizer, expected) in [(Optimizer::ASGD, &case.asgd), (Optimizer::SGD, &case.sgd)] {
                 let replicas = vec![ReplicaSettings {
                     seed: 0,
@@ -245,18 +206,18 @@ fn the_engine_equals_pytorch() {
                     epsilon: golden.epsilon,
                 }];
                 let settings = TrainSettings { batch_size: case.labels.len(), order: Order::Sequential, replicas };
-                let mut trainer = Trainer::with_form(gpu(), &dataset, &case.model(), settings, Some(form)).unwrap();
+                let mut trainer = engine.trainer(&dataset, &case.model(), settings).unwrap();
                 let loss = trainer.evaluate(Split::Train).unwrap()[0].loss * case.labels.len() as f64;
                 assert!((loss - case.loss_sum).abs() < 1e-5 * case.loss_sum, "{loss} {}", case.loss_sum);
                 trainer.train(1).unwrap();
                 let (sums, counts) = trainer.last_reduction().unwrap().unwrap();
                 assert_eq!(Training::flatten_counts(&counts, 0).concat(), case.rows(&case.counts));
                 for (actual, expected) in Training::flatten(&sums, 0).concat().iter().zip(case.rows(&case.sums)) {
-                    assert!((actual - expected).abs() < 1e-5, "{form:?} {optimizer:?}: sum {actual} {expected}");
+                    assert!((actual - expected).abs() < 1e-5, "{engine:?} {optimizer:?}: sum {actual} {expected}");
                 }
                 let trained = trainer.model().unwrap();
                 for (actual, expected) in Training::flatten(&trained, 0).concat().iter().zip(case.rows(expected)) {
-                    assert!((actual - expected).abs() < 1e-6, "{form:?} {optimizer:?}: {actual} {expected}");
+                    assert!((actual - expected).abs() < 1e-6, "{engine:?} {optimizer:?}: {actual} {expected}");
                 }
             }
         }
@@ -286,27 +247,27 @@ fn the_reference_gradient_equals_finite_differences() {
     }
 }
 
-/// Replica r of a run with seed s is, bit for bit, the run with seed s + r alone; however replicas are grouped.
+/// Replica r of a run with seed s is, bit for bit, the run with seed s + r alone; however replicas are grouped. The last of
+/// 10 (or of 22) batches is short.
 #[test]
 fn a_replica_does_not_depend_on_the_others() {
     for (dataset, hidden) in [(images(), vec![17, 9]), (circles(), vec![5])] {
-        for form in [StepForm::Fused, StepForm::Staged] {
-            let settings: Vec<_> = (10..15)
-                .map(|seed| replica(seed, if seed % 2 == 0 { Optimizer::ASGD } else { Optimizer::SGD }))
-                .collect();
-            let all = model(&dataset, &hidden, &[10, 11, 12, 13, 14]);
+        for engine in ENGINES.into_iter().chain([Engine::Cpu(2)]) {
+            let (settings, seeds) = (replicas(10..27), (10..27).collect::<Vec<u64>>());
+            let all = model(&dataset, &hidden, &seeds);
             let run = |range: std::ops::Range<usize>| {
                 let initial = all.slice(range.clone());
-                let mut trainer = trainer(&dataset, &initial, 32, settings[range].to_vec(), form);
+                let mut trainer = trainer(&dataset, &initial, 32, settings[range].to_vec(), engine);
                 trainer.train(45).unwrap();
                 let evaluation = trainer.evaluate(Split::Test).unwrap();
-                (trainer.model().unwrap(), evaluation)
+                (trainer.model().unwrap(), evaluation, trainer.last_reduction().unwrap().unwrap())
             };
-            let (together, evaluations) = run(0..5);
-            for range in [3..4, 0..2, 2..5] {
-                let (some, some_evaluations) = run(range.clone());
-                assert_eq!(some, together.slice(range.clone()), "{form:?} {range:?}");
-                assert_eq!(some_evaluations, evaluations[range.clone()], "{form:?} {range:?}");
+            let (together, evaluations, (sums, counts)) = run(0..17);
+            for range in [3..4, 0..2, 2..5, 16..17] {
+                let (some, some_evaluations, some_reductions) = run(range.clone());
+                assert_eq!(some, together.slice(range.clone()), "{engine:?} {range:?}");
+                assert_eq!(some_evaluations, evaluations[range.clone()], "{engine:?} {range:?}");
+                assert_eq!(some_reductions, (sums.slice(range.clone()), counts.slice(range.clone())), "{engine:?}");
             }
             let alone = model(&dataset, &hidden, &[13]);
             assert_eq!(alone, all.slice(3..4), "a seed alone decides its initial network");
@@ -314,16 +275,19 @@ fn a_replica_does_not_depend_on_the_others() {
     }
 }
 
-/// Neither does it depend on how steps are submitted, nor on evaluations in between.
+/// Neither does it depend on how steps are grouped, on evaluations in between, on a training that was broken off, or on
+/// where it was stopped and resumed.
 #[test]
-fn submissions_and_evaluations_leave_no_trace() {
+fn how_steps_are_grouped_leaves_no_trace() {
     let dataset = images();
-    for form in [StepForm::Fused, StepForm::Staged] {
-        let settings = vec![replica(1, Optimizer::ASGD), replica(2, Optimizer::SGD)];
+    for engine in ENGINES {
+        let settings = replicas(1..3);
         let initial = model(&dataset, &[8, 6], &[1, 2]);
-        let mut at_once = trainer(&dataset, &initial, 64, settings.clone(), form);
+        let start = |initial: &Model| trainer(&dataset, initial, 64, settings.clone(), engine);
+        let mut at_once = start(&initial);
         at_once.train(30).unwrap();
-        let mut piecewise = trainer(&dataset, &initial, 64, settings, form);
+        let expected = at_once.model().unwrap();
+        let mut piecewise = start(&initial);
         for steps in [1, 2, 7, 1, 19] {
             piecewise.train(steps).unwrap();
             piecewise.evaluate(Split::Train).unwrap();
@@ -331,7 +295,70 @@ fn submissions_and_evaluations_leave_no_trace() {
             piecewise.mean_adaptive_batch_sizes().unwrap();
         }
         assert_eq!(piecewise.step(), 30);
-        assert_eq!(piecewise.model().unwrap(), at_once.model().unwrap(), "{form:?}");
+        assert_eq!(piecewise.model().unwrap(), expected, "{engine:?}");
+        assert_eq!(piecewise.last_reduction().unwrap(), at_once.last_reduction().unwrap(), "{engine:?}");
+
+        let mut one_by_one = start(&initial);
+        (0..30).for_each(|_| one_by_one.train(1).unwrap());
+        assert_eq!(one_by_one.model().unwrap(), expected, "{engine:?}");
+
+        let mut broken_off = start(&initial);
+        while broken_off.step() < 30 {
+            let (before, mut heard) = (broken_off.step(), 0);
+            let mut submitted = |steps| {
+                heard += steps;
+                ControlFlow::Break(())
+            };
+            broken_off.train_while(30 - before, &mut submitted).unwrap();
+            assert!(heard > 0 && broken_off.step() == before + heard, "{engine:?}: {heard} steps after {before}");
+        }
+        assert_eq!(broken_off.model().unwrap(), expected, "{engine:?}");
+
+        for stop in [1, 4, 5, 17] {
+            let mut first = start(&initial);
+            first.train(stop).unwrap();
+            let mut resumed = start(&first.model().unwrap());
+            resumed.resume_at(stop);
+            assert!(resumed.last_reduction().unwrap().is_none(), "{engine:?}: nothing is known of the step before");
+            resumed.train(30 - stop).unwrap();
+            assert_eq!(resumed.step(), 30);
+            assert_eq!(resumed.model().unwrap(), expected, "{engine:?}: resumed at {stop}");
+        }
+    }
+}
+
+/// S and c of the last step are those that moved the parameters in it: of that batch (full or short), and of the
+/// parameters before it.
+#[test]
+fn the_last_reduction_explains_the_last_step() {
+    let dataset = images();
+    for engine in ENGINES {
+        let settings = replicas(1..4);
+        let mut trainer = trainer(&dataset, &model(&dataset, &[9, 6], &[1, 2, 3]), 64, settings.clone(), engine);
+        // 300 samples: the fifth batch of each epoch has 44.
+        for (steps, samples) in [(1, 64), (4, 44), (1, 64), (9, 44)] {
+            trainer.train(steps - 1).unwrap();
+            let before = trainer.model().unwrap();
+            trainer.train(1).unwrap();
+            let (after, (sums, counts)) = (trainer.model().unwrap(), trainer.last_reduction().unwrap().unwrap());
+            for (index, settings) in settings.iter().enumerate() {
+                let [before, after, sums] =
+                    [&before, &after, &sums].map(|model| Training::flatten(model, index).concat());
+                let counts = Training::flatten_counts(&counts, index).concat();
+                for (parameter, &count) in counts.iter().enumerate() {
+                    let value = update(before[parameter], sums[parameter], count, samples, settings);
+                    // Of the sum, the quotient and the product (2.5 ULP in WGSL), and the difference.
+                    let step = (value - before[parameter]).abs();
+                    let magnitude = value.abs() + before[parameter].abs() + step * gamma(8) / gamma(1);
+                    let expected = Sum { value, magnitude };
+                    assert!(
+                        expected.admits(after[parameter] as f32, 1),
+                        "{engine:?} step {} replica {index} parameter {parameter}",
+                        trainer.step()
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -354,18 +381,15 @@ fn wide_networks_train_as_in_stages() {
 #[test]
 fn the_same_run_twice_gives_the_same_bits() {
     let dataset = circles();
-    let run = || {
-        let mut trainer = trainer(
-            &dataset,
-            &model(&dataset, &[10, 10], &[3]),
-            50,
-            vec![replica(3, Optimizer::ASGD)],
-            StepForm::Fused,
-        );
-        trainer.train(100).unwrap();
-        trainer.model().unwrap()
-    };
-    assert_eq!(run(), run());
+    for engine in ENGINES {
+        let run = || {
+            let initial = model(&dataset, &[10, 10], &[3]);
+            let mut trainer = trainer(&dataset, &initial, 50, vec![replica(3, Optimizer::ASGD)], engine);
+            trainer.train(100).unwrap();
+            trainer.model().unwrap()
+        };
+        assert_eq!(run(), run(), "{engine:?}");
+    }
 }
 
 /// Evaluation against the reference: a whole data set in several blocks, with dummies of both kinds.
@@ -376,30 +400,25 @@ fn evaluation_equals_the_reference() {
     initial.bias_mut(0, 1)[2] = -100.0;
     initial.bias_mut(1, 1)[0] = -100.0;
     initial.bias_mut(0, 1)[5] = 100.0;
-    let mut trainer = trainer(
-        &dataset,
-        &initial,
-        64,
-        vec![replica(1, Optimizer::ASGD), replica(2, Optimizer::ASGD)],
-        StepForm::Fused,
-    );
-    for (split, samples) in [(Split::Train, &dataset.train), (Split::Test, &dataset.test)] {
-        let evaluations = trainer.evaluate(split).unwrap();
-        for (index, evaluation) in evaluations.iter().enumerate() {
-            let exact = Training::new(&initial, index, replica(0, Optimizer::SGD), |value| value);
-            let all: Vec<u32> = (0..samples.len() as u32).collect();
-            let loss = exact.loss(samples, &all) / samples.len() as f64;
-            assert!((evaluation.loss - loss).abs() < 1e-5 * loss, "{} {loss}", evaluation.loss);
-            let hits = exact.hits(samples, &all) as f64 / samples.len() as f64;
-            assert_eq!(evaluation.accuracy, hits);
-            let (true_dummies, pseudo_dummies) = exact.dummies(samples, &all);
-            assert_eq!(
-                (evaluation.true_dummies(), evaluation.pseudo_dummies()),
-                (true_dummies, pseudo_dummies),
-                "replica {index}"
-            );
+    for engine in ENGINES {
+        let mut trainer = trainer(&dataset, &initial, 64, replicas(1..3), engine);
+        for (split, samples) in [(Split::Train, &dataset.train), (Split::Test, &dataset.test)] {
+            let evaluations = trainer.evaluate(split).unwrap();
+            let alone = engine.predictor(&initial, samples).unwrap().evaluate().unwrap();
+            assert_eq!(alone, evaluations, "{engine:?}: a predictor sees what a trainer sees");
+            for (index, evaluation) in evaluations.iter().enumerate() {
+                let exact = Training::new(&initial, index, replica(0, Optimizer::SGD), |value| value);
+                let all: Vec<u32> = (0..samples.len() as u32).collect();
+                let loss = exact.loss(samples, &all) / samples.len() as f64;
+                assert!((evaluation.loss - loss).abs() < 1e-5 * loss, "{} {loss}", evaluation.loss);
+                let hits = exact.hits(samples, &all) as f64 / samples.len() as f64;
+                assert_eq!(evaluation.accuracy, hits);
+                let dummies = exact.dummies(samples, &all);
+                let found = (evaluation.true_dummies(), evaluation.pseudo_dummies());
+                assert_eq!(found, dummies, "{engine:?} replica {index}");
+            }
+            assert!(evaluations[1].true_dummies() >= 2 && evaluations[1].pseudo_dummies() >= 1);
         }
-        assert!(evaluations[1].true_dummies() >= 2 && evaluations[1].pseudo_dummies() >= 1);
     }
 }
 
@@ -407,21 +426,24 @@ fn evaluation_equals_the_reference() {
 #[test]
 fn mean_adaptive_batch_sizes_are_those_of_the_counts() {
     let dataset = images();
-    let mut trainer = trainer(
-        &dataset,
-        &model(&dataset, &[9, 5], &[4, 5]),
-        64,
-        vec![replica(4, Optimizer::ASGD), replica(5, Optimizer::SGD)],
-        StepForm::Fused,
-    );
-    assert!(trainer.mean_adaptive_batch_sizes().unwrap().is_none() && trainer.last_reduction().unwrap().is_none());
-    trainer.train(5).unwrap();
-    let means = trainer.mean_adaptive_batch_sizes().unwrap().unwrap();
-    let (_, counts) = trainer.last_reduction().unwrap().unwrap();
-    for (replica, means) in means.iter().enumerate() {
-        for (layer, mean) in Training::flatten_counts(&counts, replica).iter().zip(means) {
-            let expected = layer.iter().map(|&count| f64::from(count)).sum::<f64>() / layer.len() as f64;
-            assert!((mean - expected).abs() < 1e-12 * expected);
+    for engine in ENGINES {
+        let mut trainer = trainer(&dataset, &model(&dataset, &[9, 5], &[4, 5]), 64, replicas(4..6), engine);
+        assert!(trainer.mean_adaptive_batch_sizes().unwrap().is_none() && trainer.last_reduction().unwrap().is_none());
+        trainer.train(5).unwrap();
+        let means = trainer.mean_adaptive_batch_sizes().unwrap().unwrap();
+        let (_, counts) = trainer.last_reduction().unwrap().unwrap();
+        assert_eq!(means.len(), 2);
+        for (replica, means) in means.iter().enumerate() {
+            let layers = Training::flatten_counts(&counts, replica);
+            let expected = layers
+                .iter()
+                .map(|layer| layer.iter().map(|&count| f64::from(count)).sum::<f64>() / layer.len() as f64);
+            let expected: Vec<f64> = expected.collect();
+            assert_eq!(means.len(), expected.len());
+            assert!(
+                means.iter().zip(&expected).all(|(mean, expected)| (mean - expected).abs() < 1e-12 * expected),
+                "{engine:?}"
+            );
         }
     }
 }
@@ -430,12 +452,14 @@ fn mean_adaptive_batch_sizes_are_those_of_the_counts() {
 #[test]
 fn training_reaches_a_high_accuracy() {
     for (dataset, hidden, least) in [(circles(), vec![10, 10], 0.95), (images(), vec![12], 0.95)] {
-        let mut trainer =
-            trainer(&dataset, &model(&dataset, &hidden, &[0]), 64, vec![replica(0, Optimizer::ASGD)], StepForm::Fused);
-        let before = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
-        trainer.train(1500).unwrap();
-        let after = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
-        assert!(before < 0.8 && after > least, "{}: {before} {after}", dataset.name);
+        for engine in [Engine::Gpu(StepForm::Fused), Engine::Cpu(2)] {
+            let initial = model(&dataset, &hidden, &[0]);
+            let mut trainer = trainer(&dataset, &initial, 64, vec![replica(0, Optimizer::ASGD)], engine);
+            let before = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
+            trainer.train(1500).unwrap();
+            let after = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
+            assert!(before < 0.8 && after > least, "{engine:?} {}: {before} {after}", dataset.name);
+        }
     }
 }
 
@@ -445,38 +469,44 @@ fn nothing_moves_at_a_learning_rate_of_zero() {
     let dataset = circles();
     let initial = model(&dataset, &[5, 4], &[0, 1]);
     let still = |seed, optimizer| ReplicaSettings { learning_rate: 0.0, ..replica(seed, optimizer) };
-    for form in [StepForm::Fused, StepForm::Staged] {
+    for engine in ENGINES {
         let replicas = vec![still(0, Optimizer::ASGD), still(1, Optimizer::SGD)];
-        let mut trainer = trainer(&dataset, &initial, 30, replicas, form);
+        let mut trainer = trainer(&dataset, &initial, 30, replicas, engine);
         trainer.train(40).unwrap();
         let (now, before) = (trainer.model().unwrap(), initial.clone());
-        assert_eq!(now.to_bytes(), before.to_bytes(), "{form:?}");
+        assert_eq!(now.to_bytes(), before.to_bytes(), "{engine:?}");
         let (_, counts) = trainer.last_reduction().unwrap().unwrap();
         assert!(counts.weight(0, 0).iter().any(|&count| count > 0));
     }
 }
 
-/// Settings that make no sense are refused before anything is uploaded.
+/// Settings that make no sense are refused before anything is begun.
 #[test]
 fn wrong_settings_are_refused() {
     let dataset = circles();
     let initial = model(&dataset, &[3], &[0]);
-    let refused = |batch_size: usize, change: fn(&mut ReplicaSettings)| {
-        let mut settings = replica(0, Optimizer::ASGD);
-        change(&mut settings);
-        let settings = TrainSettings { batch_size, replicas: vec![settings], ..Default::default() };
-        Trainer::new(gpu(), &dataset, &initial, settings).err().expect("refused").to_string()
-    };
-    assert!(refused(0, |_| {}).contains("--batch-size"));
-    assert!(refused(701, |_| {}).contains("--batch-size"));
-    assert!(refused(10, |s| s.learning_rate = f32::NAN).contains("--lr"));
-    assert!(refused(10, |s| s.learning_rate = -0.1).contains("--lr"));
-    assert!(refused(10, |s| s.epsilon = -1.0).contains("--epsilon"));
-    let other = Init::Kaiming.model(&NetworkSpec::new(&[3, 1]).unwrap(), &[0]).unwrap();
-    let settings = TrainSettings { batch_size: 1, ..Default::default() };
-    assert!(Trainer::new(gpu(), &dataset, &other, settings)
-        .err()
-        .unwrap()
-        .to_string()
-        .contains("does not fit circles"));
+    for engine in [Engine::Gpu(StepForm::Fused), Engine::Cpu(2)] {
+        let refused = |batch_size: usize, change: fn(&mut ReplicaSettings)| {
+            let mut settings = replica(0, Optimizer::ASGD);
+            change(&mut settings);
+            let settings = TrainSettings { batch_size, replicas: vec![settings], ..Default::default() };
+            engine.trainer(&dataset, &initial, settings).err().expect("refused").to_string()
+        };
+        assert!(refused(0, |_| {}).contains("--batch-size"));
+        assert!(refused(701, |_| {}).contains("--batch-size"));
+        assert!(refused(10, |s| s.learning_rate = f32::NAN).contains("--lr"));
+        assert!(refused(10, |s| s.learning_rate = -0.1).contains("--lr"));
+        assert!(refused(10, |s| s.epsilon = -1.0).contains("--epsilon"));
+        let settings =
+            |count: usize| TrainSettings { batch_size: 1, replicas: replicas(0..count as u64), ..Default::default() };
+        let other = Init::Kaiming.model(&NetworkSpec::new(&[3, 1]).unwrap(), &[0]).unwrap();
+        let error = engine.trainer(&dataset, &other, settings(1)).err().unwrap().to_string();
+        assert!(error.contains("does not fit circles"), "{error}");
+        for count in [0, 2] {
+            let error = engine.trainer(&dataset, &initial, settings(count)).err().unwrap().to_string();
+            assert!(error.contains("--replicas"), "{error}");
+        }
+        let error = engine.predictor(&other, &dataset.test).err().unwrap().to_string();
+        assert!(error.contains("3 inputs"), "{error}");
+    }
 }
