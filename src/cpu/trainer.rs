@@ -114,6 +114,11 @@ impl Trainer {
         })
     }
 
+    /// How many threads share a replica.
+    pub fn team_size(&self) -> usize {
+        self.teams[0].members()
+    }
+
     /// Trains every replica up to step `end`.
     fn train_round(&self, end: u64) {
         let members = self.teams[0].members();
