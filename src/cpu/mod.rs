@@ -21,6 +21,7 @@ mod loss;
 mod marked;
 mod masks;
 mod optimizer;
+mod pace;
 mod panels;
 mod parameters;
 mod permute;

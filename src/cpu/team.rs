@@ -62,7 +62,7 @@ impl Team {
             Mutex::new(Scratch { columns: Columns::default(), deltas: MarkedDeltas::new(rows, spec.widths()[1]) })
         };
         Self {
-            barrier: Barrier::new(members),
+            barrier: Barrier::default(),
             task: AtomicU64::new(0),
             begin: AtomicU64::new(0),
             blocks: (0..members).map(|_| RwLock::new(Block::new(spec, samples, capacity))).collect(),
@@ -75,39 +75,91 @@ impl Team {
         self.blocks.len()
     }
 
-    /// Waits for the other members.
-    pub fn wait(&self) {
-        self.barrier.wait();
-    }
-
-    /// One member's part of a step: its samples at `indices`; `next` are those of its next step.
-    pub fn step<U: Update>(&self, member: usize, step: Step<'_>, indices: (&[u32], &[u32]), update: U) {
-        let Step { simd, samples, parameters, is_kept } = step;
-        {
-            let shares = parameters.read();
-            let mut block = self.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
-            block.propagate(simd, samples, indices, &shares);
-        }
-        self.barrier.wait();
-        {
-            let blocks: Vec<_> =
-                self.blocks.iter().map(|block| block.read().unwrap_or_else(PoisonError::into_inner)).collect();
-            let mut share = parameters.write(member);
-            if is_kept {
-                share.keep();
-            }
-            reduce(simd, &blocks, &mut share, &mut self.scratch(member), update);
-        }
-        self.barrier.wait();
-    }
-
     /// The positions of a batch of `size` that a member takes.
-    pub fn range(&self, member: usize, size: usize) -> Range<usize> {
+    fn range(&self, member: usize, size: usize) -> Range<usize> {
         member * size / self.members()..(member + 1) * size / self.members()
     }
 
     fn scratch(&self, member: usize) -> MutexGuard<'_, Scratch> {
         self.scratch[member].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread at work in a team. It stands for one member, or for several where fewer threads than members take part.
+pub struct Worker<'a> {
+    /// Where it works.
+    pub team: &'a Team,
+    /// Threads that take part.
+    crew: usize,
+    members: Range<usize>,
+    /// Each member's samples in this step and in the next.
+    indices: Vec<[Vec<u32>; 2]>,
+}
+
+impl<'a> Worker<'a> {
+    /// Thread `thread` of `crew`.
+    pub fn new(team: &'a Team, thread: usize, crew: usize) -> Self {
+        let members = thread * team.members() / crew..(thread + 1) * team.members() / crew;
+        Self { team, crew, indices: vec![Default::default(); members.len()], members }
+    }
+
+    /// Whether it chooses what the team works at.
+    pub fn is_leader(&self) -> bool {
+        self.members.start == 0
+    }
+
+    /// Waits for the others.
+    pub fn wait(&self) {
+        self.team.barrier.wait(self.crew);
+    }
+
+    /// Plans the next step, of a batch of `size`: `fill` appends the samples at some positions of it.
+    pub fn plan(&mut self, fill: impl Fn(Range<usize>, &mut Vec<u32>), size: usize) {
+        for (member, [_, next]) in self.members.clone().zip(&mut self.indices) {
+            fill(self.team.range(member, size), next);
+        }
+    }
+
+    /// Makes the planned step this one.
+    pub fn advance(&mut self) {
+        for [now, next] in &mut self.indices {
+            std::mem::swap(now, next);
+            next.clear();
+        }
+    }
+
+    /// Its members' parts of a step.
+    pub fn step<U: Update>(&self, step: Step<'_>, update: U) {
+        let Step { simd, samples, parameters, is_kept } = step;
+        {
+            let shares = parameters.read();
+            for (member, [now, next]) in self.members.clone().zip(&self.indices) {
+                let mut block = self.team.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
+                block.propagate(simd, samples, (now, next), &shares);
+            }
+        }
+        self.wait();
+        {
+            let blocks = self.team.blocks.iter().map(|block| block.read().unwrap_or_else(PoisonError::into_inner));
+            let blocks: Vec<_> = blocks.collect();
+            for member in self.members.clone() {
+                let mut share = parameters.write(member);
+                if is_kept {
+                    share.keep();
+                }
+                reduce(simd, &blocks, &mut share, &mut self.team.scratch(member), update);
+            }
+        }
+        self.wait();
+    }
+}
+
+/// If a thread panics, the others do not wait for it.
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.team.barrier.is_broken.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -139,56 +191,37 @@ fn reduce<U: Update>(
     }
 }
 
-/// Where the members of a team wait for each other, for microseconds: they spin.
+/// Where the threads of a team wait for each other, for microseconds: they spin.
+#[derive(Default)]
 struct Barrier {
-    members: usize,
     waiting: AtomicUsize,
     generation: AtomicUsize,
     is_broken: AtomicBool,
 }
 
 impl Barrier {
-    fn new(members: usize) -> Self {
-        Self {
-            members,
-            waiting: AtomicUsize::new(0),
-            generation: AtomicUsize::new(0),
-            is_broken: AtomicBool::new(false),
-        }
-    }
-
-    fn wait(&self) {
-        /// Then the others are probably not running, and get this member's core.
+    /// Waits until `crew` threads do.
+    fn wait(&self, crew: usize) {
+        /// Then the others are probably not running, and get this thread's core.
         const SPINS: usize = 2000;
-        if self.members == 1 {
+        if crew == 1 {
             return;
         }
         let generation = self.generation.load(Ordering::Acquire);
-        if self.waiting.fetch_add(1, Ordering::AcqRel) + 1 == self.members {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) + 1 == crew {
             self.waiting.store(0, Ordering::Relaxed);
             self.generation.store(generation.wrapping_add(1), Ordering::Release);
             return;
         }
         let mut spins = 0;
         while self.generation.load(Ordering::Acquire) == generation {
-            assert!(!self.is_broken.load(Ordering::Relaxed), "another member of the team panicked");
+            assert!(!self.is_broken.load(Ordering::Relaxed), "another thread of the team panicked");
             spins += 1;
             if spins < SPINS {
                 spin_loop();
             } else {
                 std::thread::yield_now();
             }
-        }
-    }
-}
-
-/// Held by a member at work: if it panics, the others do not wait for it.
-pub struct Membership<'a>(pub &'a Team);
-
-impl Drop for Membership<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.barrier.is_broken.store(true, Ordering::Relaxed);
         }
     }
 }

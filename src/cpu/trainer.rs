@@ -1,18 +1,19 @@
 //! Training: replicas dealt to teams of threads, chunk by chunk.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rayon::prelude::*;
 
 use super::evaluator::{evaluate, Replicas};
 use super::optimizer::{Counts, Effective, Mean, Sums, Update};
+use super::pace::Pace;
 use super::parameters::{split, Parameters, Split};
 use super::permute::Permutation;
 use super::samples::StoredSamples;
-use super::team::{Membership, Step, Team};
+use super::team::{Step, Team, Worker};
 use super::Cpu;
 use crate::dataset::Dataset;
 use crate::engine::TrainingEngine;
@@ -23,9 +24,6 @@ use crate::model::{AdaptiveBatchSizes, Model};
 use crate::optimizer::{Gradient, Optimizer, Rule};
 use crate::settings::{Order, ReplicaSettings, TrainSettings};
 use crate::spec::NetworkSpec;
-
-/// The caller hears of progress about this often, and can stop the training.
-const ROUND: Duration = Duration::from_millis(100);
 
 /// Chunks that the steps of a round are cut into, so that no thread is left with much while others have nothing.
 const CHUNKS: u64 = 4;
@@ -43,8 +41,7 @@ pub struct Trainer {
     step: u64,
     /// Whether there was a step, so that the parameters before it are known.
     has_stepped: bool,
-    /// Steps of a round.
-    round: u64,
+    pace: Pace,
 }
 
 /// One network in training.
@@ -110,7 +107,7 @@ impl Trainer {
             teams,
             step: 0,
             has_stepped: false,
-            round: 1,
+            pace: Pace::new(members),
         })
     }
 
@@ -119,72 +116,61 @@ impl Trainer {
         self.teams[0].members()
     }
 
-    /// Trains every replica up to step `end`.
-    fn train_round(&self, end: u64) {
+    /// Trains every replica up to step `end` with `crew` threads of each team.
+    fn train_round(&self, end: u64, crew: usize) {
         let members = self.teams[0].members();
         let chunk = (end - self.step).div_ceil(CHUNKS);
         let tasks = self.replicas.len() as u64 * (end - self.step).div_ceil(chunk);
         let next = AtomicU64::new(0);
         self.cpu.pool.broadcast(|context| {
-            let Some(team) = self.teams.get(context.index() / members) else { return };
-            let member = context.index() % members;
-            let _membership = Membership(team);
-            let mut indices = [Vec::new(), Vec::new()];
+            let (team, thread) = (context.index() / members, context.index() % members);
+            let Some(team) = self.teams.get(team).filter(|_| thread < crew) else { return };
+            let mut worker = Worker::new(team, thread, crew);
             loop {
-                if member == 0 {
+                if thread == 0 {
                     team.task.store(next.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
                 }
-                team.wait();
+                worker.wait();
                 let task = team.task.load(Ordering::Relaxed);
                 if task >= tasks {
                     return;
                 }
                 let replica = &self.replicas[(task % self.replicas.len() as u64) as usize];
-                self.train_chunk(replica, team, member, end, chunk, &mut indices);
+                self.train_chunk(replica, &mut worker, end, chunk);
             }
         });
     }
 
-    /// One member's part of the next `chunk` steps of a replica, but not beyond `end`.
-    fn train_chunk(
-        &self,
-        replica: &Replica,
-        team: &Team,
-        member: usize,
-        end: u64,
-        chunk: u64,
-        indices: &mut [Vec<u32>; 2],
-    ) {
+    /// One thread's part of the next `chunk` steps of a replica, but not beyond `end`.
+    fn train_chunk(&self, replica: &Replica, worker: &mut Worker<'_>, end: u64, chunk: u64) {
         // The leader holds the replica for its team; a chunk is the next one, whoever comes first.
-        let held = (member == 0).then(|| replica.step.lock().unwrap_or_else(PoisonError::into_inner));
+        let held = worker.is_leader().then(|| replica.step.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(step) = &held {
-            team.begin.store(**step, Ordering::Relaxed);
+            worker.team.begin.store(**step, Ordering::Relaxed);
         }
-        team.wait();
-        let begin = team.begin.load(Ordering::Relaxed);
+        worker.wait();
+        let begin = worker.team.begin.load(Ordering::Relaxed);
         let stop = end.min(begin + chunk);
         let ReplicaSettings { seed, optimizer, learning_rate, epsilon } = replica.settings;
-        let [indices, next] = indices;
-        self.fill_indices(indices, seed, begin, team, member);
+        worker.plan(|positions, indices| self.fill_indices(indices, seed, begin, positions), self.batch(begin).size);
         for step in begin..stop {
-            next.clear();
+            worker.advance();
             if step + 1 < stop {
-                self.fill_indices(next, seed, step + 1, team, member);
+                let size = self.batch(step + 1).size;
+                worker.plan(|positions, indices| self.fill_indices(indices, seed, step + 1, positions), size);
             }
             let parameters = &replica.parameters;
             let task = Step { simd: self.cpu.simd, samples: &self.train, parameters, is_kept: step + 1 == end };
-            let indices_now = (&indices[..], &next[..]);
             let Optimizer { gradient, rule: Rule::Sgd } = optimizer;
             match gradient {
                 Gradient::Mean => {
                     let samples = self.batch(step).size as f32;
-                    team.step(member, task, indices_now, Mean { learning_rate, samples });
+                    worker.step(task, Mean { learning_rate, samples });
                 }
-                Gradient::Effective => team.step(member, task, indices_now, Effective { learning_rate, epsilon }),
+                Gradient::Effective => worker.step(task, Effective { learning_rate, epsilon }),
             }
-            std::mem::swap(indices, next);
         }
-        team.wait();
+        worker.wait();
         if let Some(mut step) = held {
             *step = stop;
         }
@@ -201,11 +187,10 @@ impl Trainer {
         }
     }
 
-    /// The samples of a member in a step.
-    fn fill_indices(&self, indices: &mut Vec<u32>, seed: u64, step: u64, team: &Team, member: usize) {
-        let Batch { epoch, position, size } = self.batch(step);
-        let positions = team.range(member, size).map(|offset| position + offset as u32);
-        indices.clear();
+    /// Which samples are at some positions of a step's batch.
+    fn fill_indices(&self, indices: &mut Vec<u32>, seed: u64, step: u64, positions: Range<usize>) {
+        let Batch { epoch, position, .. } = self.batch(step);
+        let positions = positions.map(|offset| position + offset as u32);
         match self.settings.order {
             Order::Sequential => indices.extend(positions),
             Order::Shuffled => {
@@ -220,13 +205,14 @@ impl Trainer {
         let step = self.step - 1;
         let mut model = Model::zeros(&self.spec, 1);
         replica.parameters.write_before_to(&mut model);
-        let whole = vec![Split::whole(&self.spec)];
-        let parameters = Parameters::new(&model, 0, &whole);
-        let team = Team::new(&self.spec, &self.train, 1, self.batch(step).size);
-        let mut indices = Vec::new();
-        self.fill_indices(&mut indices, replica.settings.seed, step, &team, 0);
+        let parameters = Parameters::new(&model, 0, &[Split::whole(&self.spec)]);
+        let size = self.batch(step).size;
+        let team = Team::new(&self.spec, &self.train, 1, size);
+        let mut worker = Worker::new(&team, 0, 1);
+        worker.plan(|positions, indices| self.fill_indices(indices, replica.settings.seed, step, positions), size);
+        worker.advance();
         let task = Step { simd: self.cpu.simd, samples: &self.train, parameters: &parameters, is_kept: false };
-        team.step(0, task, (&indices, &[]), update);
+        worker.step(task, update);
         parameters.write_to(&mut model, 0);
         model
     }
@@ -252,16 +238,13 @@ impl TrainingEngine for Trainer {
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
         let end = self.step + steps;
         while self.step < end {
-            let steps = self.round.min(end - self.step);
+            let round = self.pace.next(end - self.step);
             let begin = Instant::now();
-            self.train_round(self.step + steps);
-            self.step += steps;
+            self.train_round(self.step + round.steps, round.crew);
+            self.pace.done(round, begin.elapsed());
+            self.step += round.steps;
             self.has_stepped = true;
-            if steps == self.round {
-                let fitting = steps as f64 * ROUND.as_secs_f64() / begin.elapsed().as_secs_f64().max(1e-6);
-                self.round = (fitting as u64).clamp(1, self.round.saturating_mul(4));
-            }
-            if submitted(steps).is_break() {
+            if submitted(round.steps).is_break() {
                 break;
             }
         }
