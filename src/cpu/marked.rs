@@ -3,6 +3,8 @@
 
 use std::ops::Deref;
 
+use wide::u8x16;
+
 use super::block::Block;
 use super::panels::{panel_lanes, PANEL};
 use super::simd::{with_lanes, Kernel, Lanes, LANES};
@@ -33,9 +35,10 @@ impl MarkedDeltas {
     }
 }
 
-/// The flags of a row, a byte each: 1 where a delta is not zero.
+/// The flags of a row, a byte each: 1 where a delta is not zero. Vectors already, because the compiler would add bytes that
+/// are used eight by eight also eight by eight, or one by one.
 #[inline(always)]
-pub fn flags(vector: &Lanes) -> &[u8; PANEL] {
+pub fn flags(vector: &Lanes) -> &[u8x16; 2] {
     bytemuck::cast_ref(vector)
 }
 

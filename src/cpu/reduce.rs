@@ -5,6 +5,8 @@
 
 use std::ops::Deref;
 
+use wide::u8x16;
+
 use super::block::Block;
 use super::marked::{flags, MarkedDeltas};
 use super::masks::{count_shared, Words};
@@ -59,19 +61,16 @@ fn reduce_list<const P: usize, const Q: usize>(
     let mut sums = [Lanes::ZERO; P];
     let mut counts = [Lanes::ZERO; P];
     for entries in entries.chunks(BYTE) {
-        let mut bytes = [0u8; PANEL];
+        let mut bytes = [u8x16::ZERO; 2];
         for &(sample, value) in entries {
             let row = &deltas[sample as usize];
             for vector in 0..P {
                 sums[vector] = sums[vector].add_product(value, row[vector]);
             }
             let flags = flags(&row[P]);
-            for byte in 0..PANEL {
-                bytes[byte] = bytes[byte].wrapping_add(flags[byte]);
-            }
+            bytes = [bytes[0] + flags[0], bytes[1] + flags[1]];
         }
-        // All bytes at once, though they are used eight by eight: or the compiler would add them eight by eight.
-        let bytes = std::hint::black_box(&bytes);
+        let bytes: [u8; PANEL] = bytemuck::cast(bytes);
         for vector in 0..P {
             for lane in 0..LANES {
                 counts[vector].0[lane] += f32::from(bytes[vector * LANES + lane]);
