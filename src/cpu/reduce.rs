@@ -3,6 +3,7 @@
 //! S = sum_i delta_i a_i is a chain of fused multiply-adds over the samples in their order; c counts the samples where
 //! both factors are not zero.
 
+use std::hint::black_box;
 use std::ops::Deref;
 
 use wide::u8x16;
@@ -41,6 +42,9 @@ impl<U: Update> Kernel for ReduceLists<'_, U> {
                     let entries = columns.of(index);
                     if U::MOVES_INACTIVE || !entries.is_empty() {
                         let (sums, counts) = reduce_list::<P, Q>(entries, deltas);
+                        // Through memory: in registers, the compiler would gather the first lanes of all vectors, then the
+                        // second, for the update.
+                        let (sums, counts) = (black_box(&sums), black_box(&counts));
                         for vector in 0..P {
                             row[vector] = update.apply(row[vector], sums[vector], counts[vector]);
                         }
