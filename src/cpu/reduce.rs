@@ -124,8 +124,8 @@ impl<B: Deref<Target = Block>, U: Update> Kernel for ReducePanels<'_, B, U> {
     }
 }
 
-/// Rows of a tile: with four vectors of outputs, 12 sums are in registers.
-const TILE: usize = 3;
+/// Rows of a tile; see product.rs.
+const TILE: usize = 4;
 
 /// Weights of the inputs `first..first + T` of the input panel `from` to the outputs of `panel`.
 #[inline(always)]
