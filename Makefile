@@ -7,7 +7,6 @@ CARGO ?= cargo
 demo: ## Build, train on concentric circles, say where the figures are
 	@.ci/ensure-linker
 	$(CARGO) build --release --locked
-	@.ci/ensure-adapter target/release/asgd
 	target/release/asgd train --out runs/demo
 	@echo "Look at runs/demo/learning_curve.svg; the figures are in runs/demo/metrics.csv."
 
