@@ -148,3 +148,75 @@ fn structs_are_laid_out_alike() {
     let source = FORWARD.source(variant);
     assert!(source.contains(&format!("const MAX_LAYERS = {MAX_LAYERS}u;")), "the longest network differs");
 }
+
+/// A source file: its path below `folder`, and its code without comments. Unit tests in files of their own are left out.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut found = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.extend((path.file_name().unwrap() != "tests").then_some(path));
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+                let name = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+                found.push((name, code.collect::<Vec<_>>().join("\n")));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no source in {folder}");
+    found
+}
+
+/// The crate's modules and types that code names: `first` of every `crate::first`, and of every `crate::{first, ..}`.
+fn named_after(code: &str, root: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (index, _) in code.match_indices(root) {
+        let rest = &code[index + root.len()..];
+        let group = match rest.strip_prefix('{') {
+            Some(rest) => rest.split(['}', ';']).next().unwrap_or_default().split(',').collect(),
+            None => vec![rest],
+        };
+        let first =
+            |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        names.extend(group.into_iter().map(first));
+    }
+    names
+}
+
+/// Fails if a file of `folder` names one of `forbidden`; files whose names begin with one of `except` may.
+#[track_caller]
+fn names_none_of(folder: &str, root: &str, forbidden: &[&str], except: &[&str]) {
+    for (file, code) in sources(folder).iter().filter(|(file, _)| !except.iter().any(|name| file.starts_with(name))) {
+        let names = named_after(code, root);
+        let wrong: Vec<&String> = names.iter().filter(|name| forbidden.contains(&name.as_str())).collect();
+        assert!(wrong.is_empty(), "{folder}/{file} names {wrong:?} of {root}");
+    }
+}
+
+#[test]
+fn names_are_found() {
+    let code = "use crate::gpu::Gpu;\nuse crate::{cpu::Cpu, Model};\nlet x = crate::reference::gamma(3);";
+    assert_eq!(named_after(code, "crate::"), ["gpu", "cpu", "Model", "reference"]);
+    assert!(named_after("use asgd::Model;", "crate::").is_empty());
+}
+
+/// The judge shares nothing with what it judges, and neither engine anything with the other.
+#[test]
+fn engines_and_reference_do_not_know_each_other() {
+    names_none_of("src/reference", "crate::", &["cpu", "gpu", "engine"], &[]);
+    names_none_of("src/cpu", "crate::", &["gpu", "reference"], &[]);
+    names_none_of("src/gpu", "crate::", &["cpu", "reference"], &[]);
+}
+
+/// Only device.rs knows both engines; only what a caller holds knows it; and the program knows no engine.
+#[test]
+fn imports_run_downward() {
+    let holders = ["device", "Device", "trainer", "Trainer", "predictor", "Predictor"];
+    names_none_of("src", "crate::", &["cpu", "gpu"], &["device.rs", "cpu/", "gpu/"]);
+    names_none_of("src", "crate::", &holders, &["lib.rs", "device.rs", "trainer.rs", "predictor.rs", "bin/"]);
+    names_none_of("src/bin", "asgd::", &["cpu", "gpu"], &[]);
+}

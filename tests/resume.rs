@@ -4,20 +4,26 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 mod command;
 
-use command::{asgd, refuses, run};
+use command::{adapter, asgd, devices, refuses, run, wait_for};
 
 const RESULTS: [&str; 4] = ["model.safetensors", "counts.safetensors", "metrics.csv", "learning_curve.svg"];
 
 /// Three networks, 330 steps, a checkpoint an epoch.
 const RUN: &str = "train --hidden 7,5 --replicas 3 --seed 4 --epochs 30 --eval-every 3 --checkpoint-every 1 --quiet";
+
+/// A run that no test sees the end of.
+const ENDLESS: &str = "train --hidden 7,5 --replicas 3 --seed 4 --epochs 10000000 --eval-every 100 --quiet";
+
+/// Where a run of three networks keeps its last checkpoint.
+const CHECKPOINT: &str = "checkpoints/replicas-0-3.safetensors";
 
 #[track_caller]
 fn same_results(a: &Path, b: &Path) {
@@ -26,48 +32,79 @@ fn same_results(a: &Path, b: &Path) {
     }
 }
 
-/// Waits until a checkpoint stands in `run`.
-fn wait_for_checkpoint(run: &Path, child: &mut Child) {
-    let start = Instant::now();
-    let checkpoint = run.join("checkpoints/replicas-0-3.safetensors");
-    while !checkpoint.exists() && child.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(60), "no checkpoint");
-        sleep(Duration::from_millis(2));
+#[test]
+fn twenty_kills_change_no_bit() {
+    // Some seconds of work for either device.
+    for (device, epochs, evaluate, save) in [("cpu", 60_000, 1000, 20), (&adapter(), 400, 3, 1)] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path();
+        let long = format!(
+            "train --hidden 7,5 --replicas 3 --seed 4 --epochs {epochs} --eval-every {evaluate} --checkpoint-every {save} \
+             --quiet --device {device}"
+        );
+        run(path, &format!("{long} --out long"));
+        let mut child = asgd(path, &format!("{long} --out killed")).spawn().unwrap();
+        wait_for(&path.join("killed").join(CHECKPOINT), &mut child);
+        let (mut state, mut kills) = (12345u64, 0);
+        for _ in 0..20 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            sleep(Duration::from_millis((state >> 33) % 300));
+            kills += usize::from(child.try_wait().unwrap().is_none());
+            let _ = child.kill();
+            child.wait().unwrap();
+            child = asgd(path, "train --resume killed --quiet").spawn().unwrap();
+        }
+        assert!(kills >= 5, "{device}: only {kills} kills hit a run");
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        same_results(&path.join("long"), &path.join("killed"));
     }
 }
 
 #[test]
-fn twenty_kills_change_no_bit() {
+fn what_is_finished_or_named_is_resumed_as_it_was() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    run(path, &format!("{RUN} --out whole"));
-    let long = RUN.replace("--epochs 30", "--epochs 400");
-    run(path, &format!("{long} --out long"));
-    let mut child = asgd(path, &format!("{long} --out killed")).spawn().unwrap();
-    wait_for_checkpoint(&path.join("killed"), &mut child);
-    let mut state = 12345u64;
-    for _ in 0..20 {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        sleep(Duration::from_millis((state >> 33) % 300));
-        let _ = child.kill();
-        child.wait().unwrap();
-        child = asgd(path, "train --resume killed --quiet").spawn().unwrap();
+    for device in devices() {
+        // The device that was asked for is asked for again.
+        run(path, &format!("{RUN} --device {device} --out {device}"));
+        // A finished run has nothing left to do.
+        let before = fs::read(path.join(&device).join("model.safetensors")).unwrap();
+        run(path, &format!("train --resume {device} --quiet"));
+        assert_eq!(fs::read(path.join(&device).join("model.safetensors")).unwrap(), before);
     }
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    same_results(&path.join("long"), &path.join("killed"));
+    // Another device may give other bits.
+    let [cpu, adapter] = devices();
+    refuses(path, &format!("train --resume {cpu} --device {adapter} --quiet"), 1, &["device ", "--force"]);
+    refuses(path, &format!("train --resume {adapter} --device cpu --quiet"), 1, &["device ", "--force"]);
+    run(path, &format!("train --resume {adapter} --device cpu --force --quiet"));
+}
 
-    // The device that was asked for is asked for again.
-    let name = path.join("whole/settings.json");
-    let settings: serde_json::Value = serde_json::from_slice(&fs::read(name).unwrap()).unwrap();
-    let device = settings["device"]["name"].as_str().unwrap().split(' ').next().unwrap().to_string();
-    run(path, &format!("{RUN} --device {device} --out named"));
-    run(path, "train --resume named --quiet");
-
-    // A finished run has nothing left to do.
-    let before = fs::read(path.join("whole/model.safetensors")).unwrap();
-    run(path, "train --resume whole --quiet");
-    assert_eq!(fs::read(path.join("whole/model.safetensors")).unwrap(), before);
+/// A CPU gives the same bits as any other, with any number of threads: a run that another machine has begun is resumed.
+#[test]
+fn any_cpu_resumes() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let train =
+        "train --hidden 40,30 --replicas 2 --epochs 40 --eval-every 4 --checkpoint-every 1 --quiet --device cpu";
+    run(path, &format!("{train} --threads 1 --out whole"));
+    run(path, &format!("{train} --threads 3 --out run"));
+    same_results(&path.join("whole"), &path.join("run"));
+    for (threads, set) in [(1, "sse2"), (2, "avx2"), (5, "avx-512")] {
+        // As if it had been stopped at the checkpoint before the last one, on another machine.
+        let checkpoints = path.join("run/checkpoints");
+        fs::remove_file(checkpoints.join("replicas-0-2.safetensors")).unwrap();
+        fs::remove_file(path.join("run/model.safetensors")).unwrap();
+        let settings = path.join("run/settings.json");
+        let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&settings).unwrap()).unwrap();
+        assert!(document["machine"].as_str().unwrap().contains("thread"), "{document}");
+        document["machine"] = "CPU (an abacus, 7 threads, beads): as asked for".into();
+        fs::write(&settings, document.to_string()).unwrap();
+        let mut resume = asgd(path, &format!("train --resume run --quiet --threads {threads}"));
+        let output = resume.env("ASGD_INSTRUCTION_SET", set).output().unwrap();
+        assert!(output.status.success(), "{threads}: {}", String::from_utf8_lossy(&output.stderr));
+        same_results(&path.join("whole"), &path.join("run"));
+    }
 }
 
 #[test]
@@ -75,14 +112,11 @@ fn twenty_kills_change_no_bit() {
 fn signals_save_before_they_end() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    let long = RUN.replace("--epochs 30", "--epochs 100000000").replace(" --checkpoint-every 1", "");
-    for (signal, name) in [("-INT", "interrupted"), ("-TERM", "terminated")] {
-        let child = asgd(path, &format!("{long} --out {name}")).spawn().unwrap();
+    for (device, signal) in devices().iter().flat_map(|device| [(device, "-INT"), (device, "-TERM")]) {
+        let name = format!("{device}{signal}");
+        let mut child = asgd(path, &format!("{ENDLESS} --device {device} --out {name}")).spawn().unwrap();
         // Nothing is due to be saved for 15 seconds.
-        let settings = path.join(name).join("settings.json");
-        while !settings.exists() {
-            sleep(Duration::from_millis(2));
-        }
+        wait_for(&path.join(&name).join("settings.json"), &mut child);
         sleep(Duration::from_millis(500));
         let killed = Command::new("sh").args(["-c", &format!("kill {signal} {}", child.id())]).status().unwrap();
         assert!(killed.success());
@@ -93,8 +127,8 @@ fn signals_save_before_they_end() {
             stderr.contains("interrupted at step") && stderr.contains(&format!("asgd train --resume {name}")),
             "{stderr}"
         );
-        assert!(path.join(name).join("checkpoints/replicas-0-3.safetensors").exists());
-        assert!(fs::read_to_string(path.join(name).join("metrics.csv")).unwrap().lines().count() > 1);
+        assert!(path.join(&name).join(CHECKPOINT).exists());
+        assert!(fs::read_to_string(path.join(&name).join("metrics.csv")).unwrap().lines().count() > 1);
     }
 }
 
@@ -150,9 +184,8 @@ fn damaged_checkpoints() {
 fn two_runs_do_not_share_a_folder() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    let long = RUN.replace("--epochs 30", "--epochs 100000000");
-    let mut first = asgd(path, &format!("{long} --out run")).spawn().unwrap();
-    wait_for_checkpoint(&path.join("run"), &mut first);
+    let mut first = asgd(path, &format!("{ENDLESS} --checkpoint-every 1 --out run")).spawn().unwrap();
+    wait_for(&path.join("run").join(CHECKPOINT), &mut first);
     refuses(path, &format!("{RUN} --out run"), 1, &["another process", "--out"]);
     refuses(path, "train --resume run --quiet", 1, &["another process"]);
     first.kill().unwrap();

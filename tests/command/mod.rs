@@ -3,13 +3,46 @@
 #![allow(dead_code, reason = "each test uses its part of this file")]
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use asgd::Device;
 
 /// The command with `arguments` (separated by spaces) in `folder`.
 pub fn asgd(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_asgd"));
     command.current_dir(folder).args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// What --device takes for the adapter that tests of shaders use: a word of its name. Software Vulkan comes last. Without
+/// an adapter the tests fail: they never pass by skipping.
+pub fn adapter() -> String {
+    let devices = Device::list();
+    let adapter = devices.iter().rev().find(|device| device.info.backend != "native");
+    adapter.expect("the tests need an adapter").info.name.split(' ').next().unwrap().to_string()
+}
+
+/// The devices that commands are tested on: the CPU, and an adapter.
+pub fn devices() -> [String; 2] {
+    ["cpu".to_string(), adapter()]
+}
+
+/// A machine without any Vulkan driver.
+pub fn without_adapters(command: &mut Command) -> &mut Command {
+    command.env("VK_DRIVER_FILES", "/nonexistent").env("VK_ICD_FILENAMES", "/nonexistent")
+}
+
+/// Waits until `child` has made `path`. Fails if it ends before, or takes a minute.
+#[track_caller]
+pub fn wait_for(path: &Path, child: &mut Child) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "ended without {}", path.display());
+        assert!(start.elapsed() < Duration::from_secs(60), "no {}", path.display());
+        sleep(Duration::from_millis(2));
+    }
 }
 
 /// Expects success.

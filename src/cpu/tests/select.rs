@@ -35,12 +35,9 @@ fn equals_its_twin() {
                 })
                 .collect();
             let blocks: Vec<&Block> = blocks.iter().collect();
-            let third = case.inputs / 3;
-            let shares = match members {
-                1 => vec![0..case.inputs],
-                _ => vec![0..third, third..case.inputs],
-            };
-            for share in shares {
+            // One member has all features, of several each some.
+            let bounds = if members == 1 { vec![0, case.inputs] } else { vec![0, case.inputs / 3, case.inputs] };
+            for share in bounds.windows(2).map(|pair| pair[0]..pair[1]) {
                 columns.fill(&blocks, share.clone());
                 for (index, feature) in share.enumerate() {
                     assert_eq!(
