@@ -6,10 +6,12 @@ use super::delta::Delta;
 use super::forward::{Forward, LayerInputs};
 use super::gather::{BatchInputs, Gather};
 use super::loss::LossDelta;
+use super::marked::{Mark, MarkedDeltas};
 use super::masks::{FillMasks, Masks};
 use super::panels::Panels;
 use super::parameters::Share;
 use super::samples::StoredSamples;
+use super::select::Columns;
 use super::simd::InstructionSet;
 use crate::spec::{Activation, Loss, NetworkSpec};
 
@@ -21,14 +23,20 @@ pub struct Block {
     pub loss: Loss,
     /// How many samples it holds now.
     pub samples: usize,
+    /// How many inputs a sample has.
+    features: usize,
     /// The data's inputs.
     pub inputs: BatchInputs,
+    /// What is not zero in them, feature by feature, where the data is listed.
+    pub columns: Columns,
     /// (samples)
     pub labels: Vec<u32>,
     /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
     pub activations: Vec<Panels>,
     /// delta of each hidden layer: (samples, outputs).
     hidden_deltas: Vec<Panels>,
+    /// delta of the first layer, where the data is listed.
+    pub marked: MarkedDeltas,
     /// Masks of the inputs of each layer that reads panels.
     input_masks: Vec<Masks>,
     /// Masks of the deltas of each layer that reads panels.
@@ -51,44 +59,39 @@ impl Block {
             activation: spec.activation(),
             loss: spec.loss(),
             samples: 0,
+            features: widths[0],
             inputs,
+            columns: Columns::default(),
             labels: Vec::new(),
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
             hidden_deltas: widths[1..widths.len() - 1].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
+            marked: if is_listed { MarkedDeltas::new(capacity, widths[1]) } else { MarkedDeltas::default() },
             input_masks,
             delta_masks,
         }
     }
 
-    /// Gathers samples (`next` are those of the next batch) and computes their activations and logits.
-    pub fn forward(
-        &mut self,
-        simd: InstructionSet,
-        from: &StoredSamples,
-        (indices, next): (&[u32], &[u32]),
-        shares: &[impl Deref<Target = Share>],
-    ) {
+    /// Takes samples out of the data set; `next` are those of the next batch.
+    pub fn gather(&mut self, simd: InstructionSet, from: &StoredSamples, indices: &[u32], next: &[u32]) {
         self.samples = indices.len();
         simd.run(Gather { from, indices, next, inputs: &mut self.inputs, labels: &mut self.labels });
+    }
+
+    /// Computes activations and logits.
+    pub fn forward(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>]) {
+        let samples = self.samples;
         let last = self.activations.len() - 1;
         for layer in 0..=last {
             let (below, above) = self.activations.split_at_mut(layer);
             let inputs = below.last().map_or_else(|| LayerInputs::from(&self.inputs), LayerInputs::Panels);
-            let outputs = &mut above[0];
             let activation = (layer < last).then_some(self.activation);
-            simd.run(Forward { layer, activation, shares, inputs, samples: indices.len(), outputs });
+            simd.run(Forward { layer, activation, shares, inputs, samples, outputs: &mut above[0] });
         }
     }
 
-    /// The same, then the deltas of all layers, and the masks.
-    pub fn propagate(
-        &mut self,
-        simd: InstructionSet,
-        from: &StoredSamples,
-        (indices, next): (&[u32], &[u32]),
-        shares: &[impl Deref<Target = Share>],
-    ) {
-        self.forward(simd, from, (indices, next), shares);
+    /// Computes activations, logits, the deltas of all layers, and what is zero.
+    pub fn propagate(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>]) {
+        self.forward(simd, shares);
         let samples = self.samples;
         let last = self.activations.len() - 1;
         simd.run(LossDelta { loss: self.loss, labels: &self.labels, logits: &mut self.activations[last] });
@@ -100,14 +103,17 @@ impl Block {
             simd.run(Delta { layer, activation: self.activation, shares, above, activations, samples, deltas });
         }
         for layer in 0..=last {
+            let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
             let inputs = match (&self.inputs, layer) {
-                // Lists are masks enough.
-                (BatchInputs::Listed(_), 0) => continue,
+                (BatchInputs::Listed(lists), 0) => {
+                    self.columns.fill(self.features, lists, samples);
+                    simd.run(Mark { deltas, marked: &mut self.marked, samples });
+                    continue;
+                }
                 (BatchInputs::Dense(inputs), 0) => inputs,
                 _ => &self.activations[layer - 1],
             };
             simd.run(FillMasks { values: inputs, samples, masks: &mut self.input_masks[layer] });
-            let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
             simd.run(FillMasks { values: deltas, samples, masks: &mut self.delta_masks[layer] });
         }
     }

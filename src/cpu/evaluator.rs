@@ -28,21 +28,45 @@ pub struct Replicas<'a> {
     pub parameters: &'a [&'a Parameters],
 }
 
+impl Replicas<'_> {
+    /// Takes every block of the samples through every replica, and collects what `each(block)` gives: for each
+    /// replica in turn one result a block.
+    fn forward<T: Send>(&self, cpu: &Cpu, samples: &StoredSamples, each: impl Fn(&Block) -> T + Sync) -> Vec<Vec<T>> {
+        /// Tasks for each thread, so that none is left with much while others have nothing.
+        const TASKS: usize = 4;
+        let Self { spec, parameters } = *self;
+        let blocks = samples.len().div_ceil(BLOCK);
+        // A block is gathered once for a whole group of replicas.
+        let groups = (TASKS * cpu.threads()).div_ceil(blocks).min(parameters.len());
+        let group = |index: usize| index * parameters.len() / groups..(index + 1) * parameters.len() / groups;
+        let tasks = (0..groups * blocks).into_par_iter().map_init(
+            || Block::new(spec, samples, BLOCK),
+            |block, task| {
+                let (index, replicas) = (task / groups, group(task % groups));
+                let range = index * BLOCK..samples.len().min((index + 1) * BLOCK);
+                let indices: Vec<u32> = range.map(|index| index as u32).collect();
+                block.gather(cpu.simd, samples, &indices, &[]);
+                let forward = |replica: usize| {
+                    block.forward(cpu.simd, &parameters[replica].read());
+                    each(block)
+                };
+                replicas.map(forward).collect::<Vec<T>>()
+            },
+        );
+        let tasks: Vec<Vec<T>> = cpu.pool.install(|| tasks.collect());
+        let mut results: Vec<Vec<T>> = parameters.iter().map(|_| Vec::with_capacity(blocks)).collect();
+        for (task, of_task) in tasks.into_iter().enumerate() {
+            group(task % groups).zip(of_task).for_each(|(replica, result)| results[replica].push(result));
+        }
+        results
+    }
+}
+
 /// What every replica makes of a data set.
 pub fn evaluate(cpu: &Cpu, replicas: &Replicas<'_>, samples: &StoredSamples) -> Vec<Evaluation> {
-    let Replicas { spec, parameters } = replicas;
-    let blocks = samples.len().div_ceil(BLOCK);
-    let tasks = (0..parameters.len() * blocks).into_par_iter();
-    let totals = tasks.map_init(
-        || Block::new(spec, samples, BLOCK),
-        |block, task| {
-            forward(cpu, parameters[task / blocks], samples, task % blocks, block);
-            cpu.simd.run(Evaluate(block))
-        },
-    );
-    let totals: Vec<Totals> = cpu.pool.install(|| totals.collect());
+    let totals = replicas.forward(cpu, samples, |block| cpu.simd.run(Evaluate(block)));
     let count = samples.len() as f64;
-    let per_replica = totals.chunks_exact(blocks).zip(*parameters).map(|(blocks, parameters)| {
+    let per_replica = totals.iter().zip(replicas.parameters).map(|(blocks, parameters)| {
         let mut totals = Totals::default();
         blocks.iter().for_each(|block| totals.add(block));
         let nodes = totals.nodes.iter().map(|&(some_active, some_inactive)| match (some_active, some_inactive) {
@@ -58,13 +82,6 @@ pub fn evaluate(cpu: &Cpu, replicas: &Replicas<'_>, samples: &StoredSamples) -> 
         }
     });
     per_replica.collect()
-}
-
-/// Takes block `index` of the samples forward.
-fn forward(cpu: &Cpu, parameters: &Parameters, samples: &StoredSamples, index: usize, block: &mut Block) {
-    let range = index * BLOCK..samples.len().min((index + 1) * BLOCK);
-    let indices: Vec<u32> = range.map(|index| index as u32).collect();
-    block.forward(cpu.simd, samples, (&indices, &[]), &parameters.read());
 }
 
 /// The CPU's engine of a [`Predictor`](crate::Predictor).
@@ -95,29 +112,22 @@ impl EvaluationEngine for Predictor {
     }
 
     fn outputs(&self, layer: usize) -> Result<Vec<f32>> {
-        let (samples, width) = (self.samples.len(), self.spec.widths()[layer + 1]);
-        let mut outputs = vec![0.0; self.parameters.len() * samples * width];
-        let per_replica = outputs.chunks_exact_mut(samples * width).zip(&self.parameters);
-        let tasks: Vec<(&Parameters, usize, &mut [f32])> = per_replica
-            .flat_map(|(outputs, parameters)| {
-                outputs.chunks_mut(BLOCK * width).enumerate().map(move |(index, rows)| (parameters, index, rows))
-            })
-            .collect();
-        let task = |block: &mut Block, (parameters, index, rows): (&Parameters, usize, &mut [f32])| {
-            forward(&self.cpu, parameters, &self.samples, index, block);
+        let width = self.spec.widths()[layer + 1];
+        let parameters: Vec<&Parameters> = self.parameters.iter().collect();
+        let replicas = Replicas { spec: &self.spec, parameters: &parameters };
+        let rows = |block: &Block| {
             let outputs = &block.activations[layer];
+            let mut rows = vec![0.0; block.samples * width];
             for panel in 0..outputs.panels() {
                 let stride = outputs.lanes(panel) * LANES;
                 let columns = panel_columns(width, panel);
-                for (row, source) in rows.chunks_exact_mut(width).zip(floats(outputs.panel(panel)).chunks_exact(stride))
-                {
+                let sources = floats(outputs.panel(panel)).chunks_exact(stride);
+                for (row, source) in rows.chunks_exact_mut(width).zip(sources) {
                     row[columns.clone()].copy_from_slice(&source[..columns.len()]);
                 }
             }
+            rows
         };
-        self.cpu.pool.install(|| {
-            tasks.into_par_iter().for_each_init(|| Block::new(&self.spec, &self.samples, BLOCK), task);
-        });
-        Ok(outputs)
+        Ok(replicas.forward(&self.cpu, &self.samples, rows).concat().concat())
     }
 }

@@ -1,7 +1,7 @@
 //! a = ReLU(W a + b), and the logits: forward.wgsl.
 
 use super::activation::activate;
-use super::gather::{BatchInputs, Lists};
+use super::gather::{BatchInputs, BatchLists};
 use super::panels::{Panels, PANEL};
 use super::parameters::Share;
 use super::product::{product, Segment};
@@ -27,8 +27,8 @@ pub struct Forward<'a, S> {
 /// What a layer reads.
 #[derive(Clone, Copy)]
 pub enum LayerInputs<'a> {
-    /// The data's lists.
-    Lists(&'a Lists),
+    /// What is not zero in the data.
+    Lists(&'a BatchLists),
     /// All values: (samples, inputs).
     Panels(&'a Panels),
 }
@@ -100,71 +100,29 @@ fn walk<const P: usize, S: std::ops::Deref<Target = Share>>(
     shares: &[S],
     layer: usize,
     panel: usize,
-    lists: &Lists,
+    lists: &BatchLists,
     bias: [Lanes; P],
     samples: usize,
     mut finish: impl FnMut(usize, [Lanes; P]),
 ) {
-    let list = |sample: usize| {
-        let range = lists.start[sample]..lists.start[sample + 1];
-        (&lists.features[range.clone()], &lists.values[range])
-    };
-    // Two samples at a time, so that one's multiply-adds do not wait for each other.
-    for sample in (0..samples).step_by(2) {
-        let is_pair = sample + 1 < samples;
-        let mut rest = [list(sample), if is_pair { list(sample + 1) } else { (&[][..], &[][..]) }];
-        let mut sums = [bias; 2];
+    for sample in 0..samples {
+        let (mut features, mut values) = lists.of(sample);
+        let mut sums = bias;
         for share in shares {
             let rows = &share.split.rows[layer];
+            let end = match shares.len() {
+                1 => features.len(),
+                _ => features.partition_point(|&feature| (feature as usize) < rows.end),
+            };
             let weights = share.values.weights[layer].rows_of::<P>(panel);
-            let mine = rest.map(|(features, values)| {
-                let end = entries_before(features, rows.end, shares.len());
-                (&features[..end], &values[..end])
-            });
-            for (rest, mine) in rest.iter_mut().zip(mine) {
-                *rest = (&rest.0[mine.0.len()..], &rest.1[mine.1.len()..]);
-            }
-            let both = mine[0].0.len().min(mine[1].0.len());
-            let entries = mine.map(|(features, values)| features[..both].iter().zip(&values[..both]));
-            let [first, second] = entries;
-            for (first, second) in first.zip(second) {
-                sums[0] = add_row(sums[0], first, weights, rows.start);
-                sums[1] = add_row(sums[1], second, weights, rows.start);
-            }
-            for (sums, (features, values)) in sums.iter_mut().zip(mine) {
-                for entry in features[both..].iter().zip(&values[both..]) {
-                    *sums = add_row(*sums, entry, weights, rows.start);
+            for (&feature, &value) in features[..end].iter().zip(&values[..end]) {
+                let row = &weights[feature as usize - rows.start];
+                for vector in 0..P {
+                    sums[vector] = sums[vector].add_product(value, row[vector]);
                 }
             }
+            (features, values) = (&features[end..], &values[end..]);
         }
-        let [first, second] = sums;
-        finish(sample, first);
-        if is_pair {
-            finish(sample + 1, second);
-        }
-    }
-}
-
-#[inline(always)]
-fn add_row<const P: usize>(
-    mut sums: [Lanes; P],
-    (&feature, &value): (&u32, &f32),
-    weights: &[[Lanes; P]],
-    first: usize,
-) -> [Lanes; P] {
-    let row = &weights[feature as usize - first];
-    for vector in 0..P {
-        sums[vector] = sums[vector].add_product(value, row[vector]);
-    }
-    sums
-}
-
-/// How many of the features, which rise, are below `end`: all of them where there is but one share.
-#[inline(always)]
-fn entries_before(features: &[u32], end: usize, shares: usize) -> usize {
-    if shares == 1 {
-        features.len()
-    } else {
-        features.partition_point(|&feature| (feature as usize) < end)
+        finish(sample, sums);
     }
 }

@@ -1,23 +1,21 @@
-//! The samples of a mini-batch: gather.wgsl.
-
-use prefetch_index::prefetch_index;
+//! The samples of a mini-batch, ready for the first layer: gather.wgsl.
 
 use super::panels::{Panels, PANEL};
-use super::samples::{Features, StoredInputs, StoredSamples, Values};
+use super::samples::{with_types, Feature, StoredInputs, StoredSamples, TypedLists, Value, Values};
 use super::simd::{floats_mut, Kernel, LANES};
 
-/// Some samples, ready for the first layer.
+/// Some samples.
 #[derive(Debug)]
 pub enum BatchInputs {
     /// What is not zero.
-    Listed(Lists),
+    Listed(BatchLists),
     /// All inputs: (samples, features).
     Dense(Panels),
 }
 
-/// The inputs of samples that are not zero, sample by sample.
+/// What is not zero in some samples, sample by sample.
 #[derive(Debug, Default)]
-pub struct Lists {
+pub struct BatchLists {
     /// Where each sample's entries begin, and the end.
     pub start: Vec<usize>,
     /// Which inputs they are, in rising order within a sample.
@@ -30,13 +28,22 @@ impl BatchInputs {
     /// Room for `capacity` samples.
     pub fn new(samples: &StoredSamples, capacity: usize) -> Self {
         match samples.inputs {
-            StoredInputs::Listed { .. } => Self::Listed(Lists::default()),
+            StoredInputs::Listed(_) => Self::Listed(BatchLists::default()),
             StoredInputs::Dense(_) => Self::Dense(Panels::zeros(capacity, samples.features)),
         }
     }
 }
 
-/// Copies samples out of the data set.
+impl BatchLists {
+    /// A sample's inputs that are not zero, and their values.
+    #[inline(always)]
+    pub fn of(&self, sample: usize) -> (&[u32], &[f32]) {
+        let range = self.start[sample]..self.start[sample + 1];
+        (&self.features[range.clone()], &self.values[range])
+    }
+}
+
+/// Takes samples out of the data set.
 pub struct Gather<'a> {
     /// The data set.
     pub from: &'a StoredSamples,
@@ -44,7 +51,7 @@ pub struct Gather<'a> {
     pub indices: &'a [u32],
     /// The samples of the next batch, which are asked for meanwhile, so that they are in the cache by then.
     pub next: &'a [u32],
-    /// Where they go.
+    /// Where their inputs go.
     pub inputs: &'a mut BatchInputs,
     /// Where their labels go.
     pub labels: &'a mut Vec<u32>,
@@ -59,83 +66,48 @@ impl Kernel for Gather<'_> {
         labels.clear();
         labels.extend(indices.iter().map(|&index| from.labels[index as usize]));
         match (&from.inputs, inputs) {
-            (StoredInputs::Listed { start, features, values }, BatchInputs::Listed(lists)) => {
-                lists.start.clear();
-                lists.start.push(0);
-                let mut total = 0;
-                for &index in indices {
-                    total += start[index as usize + 1] - start[index as usize];
-                    lists.start.push(total);
-                }
-                if lists.features.len() < total {
-                    lists.features.resize(total, 0);
-                    lists.values.resize(total, 0.0);
-                }
-                match features {
-                    Features::U16(features) => {
-                        copy(features, start, (indices, next), &lists.start, &mut lists.features, |&feature| {
-                            feature.into()
-                        });
-                    }
-                    Features::U32(features) => {
-                        copy(features, start, (indices, next), &lists.start, &mut lists.features, |&feature| feature);
-                    }
-                }
-                match values {
-                    Values::U8(values) => {
-                        copy(values, start, (indices, next), &lists.start, &mut lists.values, |&value| {
-                            f32::from(value) / 255.0
-                        });
-                    }
-                    Values::F32(values) => {
-                        copy(values, start, (indices, next), &lists.start, &mut lists.values, |&value| value);
-                    }
-                }
+            (StoredInputs::Listed(lists), BatchInputs::Listed(batch)) => {
+                with_types!(lists, lists => copy(lists, indices, next, batch));
             }
-            (StoredInputs::Dense(Values::U8(values)), BatchInputs::Dense(panels)) => {
-                spread(values, indices, panels, |&value| f32::from(value) / 255.0);
-            }
-            (StoredInputs::Dense(Values::F32(values)), BatchInputs::Dense(panels)) => {
-                spread(values, indices, panels, |&value| value);
-            }
+            (StoredInputs::Dense(Values::U8(values)), BatchInputs::Dense(panels)) => spread(values, indices, panels),
+            (StoredInputs::Dense(Values::F32(values)), BatchInputs::Dense(panels)) => spread(values, indices, panels),
             _ => unreachable!("BatchInputs::new takes the form of the data set"),
         }
     }
 }
 
-/// Asks for the cache lines of a sample's entries.
+/// Copies lists, as 32-bit numbers.
 #[inline(always)]
-fn fetch<T>(source: &[T], start: &[usize], sample: u32) {
-    let lines = 64 / size_of::<T>();
-    for index in (start[sample as usize]..start[sample as usize + 1]).step_by(lines) {
-        prefetch_index(source, index);
+fn copy(lists: TypedLists<'_, impl Feature, impl Value>, indices: &[u32], next: &[u32], batch: &mut BatchLists) {
+    let BatchLists { start, features, values } = batch;
+    start.clear();
+    start.push(0);
+    let mut total = 0;
+    start.extend(indices.iter().map(|&index| {
+        total += lists.of(index).0.len();
+        total
+    }));
+    if features.len() < total {
+        features.resize(total, 0);
+        values.resize(total, 0.0);
     }
-}
-
-/// Copies each sample's entries to where the batch has them.
-#[inline(always)]
-fn copy<T, U>(
-    source: &[T],
-    start: &[usize],
-    (indices, next): (&[u32], &[u32]),
-    target_start: &[usize],
-    target: &mut [U],
-    convert: impl Fn(&T) -> U,
-) {
-    for (position, (&index, range)) in indices.iter().zip(target_start.windows(2)).enumerate() {
+    for (position, (&index, range)) in indices.iter().zip(start.windows(2)).enumerate() {
         if let Some(&next) = next.get(position) {
-            fetch(source, start, next);
+            lists.fetch(next);
         }
-        let source = &source[start[index as usize]..start[index as usize + 1]];
-        for (target, value) in target[range[0]..range[1]].iter_mut().zip(source) {
-            *target = convert(value);
+        let (source_features, source_values) = lists.of(index);
+        for (target, feature) in features[range[0]..range[1]].iter_mut().zip(source_features) {
+            *target = feature.index() as u32;
+        }
+        for (target, value) in values[range[0]..range[1]].iter_mut().zip(source_values) {
+            *target = value.to_f32();
         }
     }
 }
 
 /// Spreads dense samples over panels.
 #[inline(always)]
-fn spread<T>(source: &[T], indices: &[u32], panels: &mut Panels, convert: impl Fn(&T) -> f32) {
+fn spread(source: &[impl Value], indices: &[u32], panels: &mut Panels) {
     let features = panels.columns();
     for panel in 0..panels.panels() {
         let width = panels.lanes(panel) * LANES;
@@ -144,7 +116,7 @@ fn spread<T>(source: &[T], indices: &[u32], panels: &mut Panels, convert: impl F
         for (&index, row) in indices.iter().zip(target.chunks_exact_mut(width)) {
             let sample = &source[index as usize * features + panel * PANEL..][..columns];
             for (target, value) in row.iter_mut().zip(sample) {
-                *target = convert(value);
+                *target = value.to_f32();
             }
         }
     }

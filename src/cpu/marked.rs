@@ -1,12 +1,9 @@
 //! Deltas with a byte for each that says whether it is zero: beside the lists of the first layer, where adding bytes is the
 //! cheapest way to count.
 
-use std::ops::Deref;
-
 use wide::u8x16;
 
-use super::block::Block;
-use super::panels::{panel_lanes, PANEL};
+use super::panels::{Panels, PANEL};
 use super::simd::{with_lanes, Kernel, Lanes, LANES};
 
 /// Vectors in a row of a full panel, and one for the flags.
@@ -16,7 +13,6 @@ const FULL: usize = PANEL / LANES + 1;
 #[derive(Debug, Clone, Default)]
 pub struct MarkedDeltas {
     rows: usize,
-    columns: usize,
     data: Vec<Lanes>,
 }
 
@@ -24,7 +20,7 @@ impl MarkedDeltas {
     /// Room for `rows` samples of `columns` units.
     pub fn new(rows: usize, columns: usize) -> Self {
         let panels = columns.div_ceil(PANEL);
-        Self { rows, columns, data: vec![Lanes::ZERO; rows * (columns.div_ceil(LANES) + panels)] }
+        Self { rows, data: vec![Lanes::ZERO; rows * (columns.div_ceil(LANES) + panels)] }
     }
 
     /// The rows of panel `panel` of `Q` vectors each, the flags included.
@@ -42,37 +38,35 @@ pub fn flags(vector: &Lanes) -> &[u8x16; 2] {
     bytemuck::cast_ref(vector)
 }
 
-/// Fills the deltas of all samples of a batch.
-pub struct Mark<'a, B> {
-    /// The batch, block by block.
-    pub blocks: &'a [B],
-    /// Room for all of its samples.
+/// Fills the deltas of a block.
+pub struct Mark<'a> {
+    /// delta of the first layer: (samples, outputs).
+    pub deltas: &'a Panels,
+    /// Of the same shape.
     pub marked: &'a mut MarkedDeltas,
+    /// How many rows count.
+    pub samples: usize,
 }
 
-impl<B: Deref<Target = Block>> Kernel for Mark<'_, B> {
+impl Kernel for Mark<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { blocks, marked } = self;
-        for panel in 0..marked.columns.div_ceil(PANEL) {
+        let Self { deltas, marked, samples } = self;
+        for panel in 0..deltas.panels() {
             let start = panel * FULL * marked.rows;
-            with_lanes!(panel_lanes(marked.columns, panel), P, Q => {
-                let mut rows = marked.data[start..start + Q * marked.rows].as_chunks_mut::<Q>().0.iter_mut();
-                for block in blocks {
-                    let deltas = &block.deltas(0).0.rows_of::<P>(panel)[..block.samples];
-                    // The block comes first: zip would take a row too many.
-                    for (delta, row) in deltas.iter().zip(&mut rows) {
-                        row[..P].copy_from_slice(delta);
-                        let flags: &mut [[u8; LANES]; 4] = bytemuck::cast_mut(&mut row[P]);
-                        for vector in 0..P {
-                            let mut wide = [0u32; LANES];
-                            for lane in 0..LANES {
-                                wide[lane] = u32::from(delta[vector].0[lane] != 0.0);
-                            }
-                            flags[vector] = wide.map(|flag| flag as u8);
+            with_lanes!(deltas.lanes(panel), P, Q => {
+                let rows = marked.data[start..start + Q * marked.rows].as_chunks_mut::<Q>().0;
+                for (row, delta) in rows[..samples].iter_mut().zip(deltas.rows_of::<P>(panel)) {
+                    row[..P].copy_from_slice(delta);
+                    let flags: &mut [[u8; LANES]; 4] = bytemuck::cast_mut(&mut row[P]);
+                    for vector in 0..P {
+                        let mut wide = [0u32; LANES];
+                        for lane in 0..LANES {
+                            wide[lane] = u32::from(delta[vector].0[lane] != 0.0);
                         }
+                        flags[vector] = wide.map(|flag| flag as u8);
                     }
                 }
             });

@@ -9,39 +9,43 @@ use std::ops::Deref;
 use wide::u8x16;
 
 use super::block::Block;
-use super::marked::{flags, MarkedDeltas};
+use super::marked::flags;
 use super::masks::{count_shared, Words};
 use super::optimizer::Update;
-use super::panels::{Panels, PANEL};
+use super::panels::PANEL;
 use super::parameters::Share;
-use super::select::Columns;
 use super::simd::{floats, with_lanes, Kernel, Lanes, LANES};
 
 /// Weights of the first layer, where the data is listed. Rows of inputs that are zero in the whole batch are not touched.
-pub struct ReduceLists<'a, U> {
-    /// The batch by feature, for the rows of the share.
-    pub columns: &'a Columns,
-    /// delta of the first layer.
-    pub deltas: &'a MarkedDeltas,
-    /// (rows, outputs)
-    pub weights: &'a mut Panels,
+pub struct ReduceLists<'a, B, U> {
+    /// The batch, block by block.
+    pub blocks: &'a [B],
+    /// Whose rows.
+    pub share: &'a mut Share,
     /// The rule.
     pub update: U,
 }
 
-impl<U: Update> Kernel for ReduceLists<'_, U> {
+impl<B: Deref<Target = Block>, U: Update> Kernel for ReduceLists<'_, B, U> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { columns, deltas, weights, update } = self;
+        let Self { blocks, share, update } = self;
+        let features = share.split.rows[0].clone();
+        let weights = &mut share.values.weights[0];
         for panel in 0..weights.panels() {
             with_lanes!(weights.lanes(panel), P, Q => {
-                let deltas = deltas.rows_of::<Q>(panel);
-                for (index, row) in weights.rows_of_mut::<P>(panel).iter_mut().enumerate() {
-                    let entries = columns.of(index);
-                    if U::MOVES_INACTIVE || !entries.is_empty() {
-                        let (sums, counts) = reduce_list::<P, Q>(entries, deltas);
+                for (feature, row) in features.clone().zip(weights.rows_of_mut::<P>(panel)) {
+                    let mut sums = [Lanes::ZERO; P];
+                    let mut counts = [Lanes::ZERO; P];
+                    let mut is_active = U::MOVES_INACTIVE;
+                    for block in blocks {
+                        let entries = block.columns.of(feature);
+                        is_active |= !entries.is_empty();
+                        reduce_list::<P, Q>(entries, block.marked.rows_of::<Q>(panel), &mut sums, &mut counts);
+                    }
+                    if is_active {
                         // Through memory: in registers, the compiler would gather the first lanes of all vectors, then the
                         // second, for the update.
                         let (sums, counts) = (black_box(&sums), black_box(&counts));
@@ -59,21 +63,23 @@ impl<U: Update> Kernel for ReduceLists<'_, U> {
 fn reduce_list<const P: usize, const Q: usize>(
     entries: &[(u32, f32)],
     deltas: &[[Lanes; Q]],
-) -> ([Lanes; P], [Lanes; P]) {
+    sums: &mut [Lanes; P],
+    counts: &mut [Lanes; P],
+) {
     /// So many additions of 1 fit a byte.
     const BYTE: usize = 255;
-    let mut sums = [Lanes::ZERO; P];
-    let mut counts = [Lanes::ZERO; P];
     for entries in entries.chunks(BYTE) {
         let mut bytes = [u8x16::ZERO; 2];
+        let mut own = *sums;
         for &(sample, value) in entries {
             let row = &deltas[sample as usize];
             for vector in 0..P {
-                sums[vector] = sums[vector].add_product(value, row[vector]);
+                own[vector] = own[vector].add_product(value, row[vector]);
             }
             let flags = flags(&row[P]);
             bytes = [bytes[0] + flags[0], bytes[1] + flags[1]];
         }
+        *sums = own;
         let bytes: [u8; PANEL] = bytemuck::cast(bytes);
         for vector in 0..P {
             for lane in 0..LANES {
@@ -81,7 +87,6 @@ fn reduce_list<const P: usize, const Q: usize>(
             }
         }
     }
-    (sums, counts)
 }
 
 /// Weights of a layer that reads panels.

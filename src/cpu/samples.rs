@@ -1,5 +1,7 @@
 //! A data set as the engine keeps it: lists of what is not zero, or, where little is zero, all of it.
 
+use prefetch_index::prefetch_index;
+
 use crate::dataset::{Inputs, Samples};
 
 /// Samples are kept as lists where at most this share of their inputs is not zero. An entry of a list costs about three times
@@ -21,17 +23,80 @@ pub struct StoredSamples {
 #[derive(Debug)]
 pub enum StoredInputs {
     /// What is not zero, sample by sample.
-    Listed {
-        /// Where each sample's entries begin, and the end: (samples + 1).
-        start: Vec<usize>,
-        /// Which inputs they are, in rising order within a sample.
-        features: Features,
-        /// Their values.
-        values: Values,
-    },
+    Listed(Lists),
     /// All inputs: (samples, features).
     Dense(Values),
 }
+
+/// What is not zero, sample by sample.
+#[derive(Debug)]
+pub struct Lists {
+    /// Where each sample's entries begin, and the end: (samples + 1).
+    pub start: Vec<usize>,
+    /// Which inputs they are, in rising order within a sample.
+    pub features: Features,
+    /// Their values.
+    pub values: Values,
+}
+
+/// The same, with the types of its numbers.
+#[derive(Clone, Copy)]
+pub struct TypedLists<'a, K, V> {
+    start: &'a [usize],
+    features: &'a [K],
+    values: &'a [V],
+}
+
+impl<'a, K: Feature, V: Value> TypedLists<'a, K, V> {
+    /// These lists.
+    pub fn new(start: &'a [usize], features: &'a [K], values: &'a [V]) -> Self {
+        Self { start, features, values }
+    }
+
+    /// The inputs of a sample that are not zero, and their values.
+    #[inline(always)]
+    pub fn of(self, sample: u32) -> (&'a [K], &'a [V]) {
+        let range = self.start[sample as usize]..self.start[sample as usize + 1];
+        (&self.features[range.clone()], &self.values[range])
+    }
+
+    /// Asks for the cache lines of a sample.
+    #[inline(always)]
+    pub fn fetch(self, sample: u32) {
+        /// Bytes of a cache line.
+        const LINE: usize = 64;
+        let range = self.start[sample as usize]..self.start[sample as usize + 1];
+        range.clone().step_by(LINE / size_of::<K>()).for_each(|place| prefetch_index(self.features, place));
+        range.step_by(LINE / size_of::<V>()).for_each(|place| prefetch_index(self.values, place));
+    }
+}
+
+/// Runs `$body` with `$typed`, the lists with the types of their numbers.
+macro_rules! with_types {
+    ($lists:expr, $typed:ident => $body:expr) => {{
+        use $crate::cpu::samples::{Features, Lists, TypedLists, Values};
+        let Lists { start, features, values } = $lists;
+        match (features, values) {
+            (Features::U16(features), Values::U8(values)) => {
+                let $typed = TypedLists::new(start, features, values);
+                $body
+            }
+            (Features::U32(features), Values::U8(values)) => {
+                let $typed = TypedLists::new(start, features, values);
+                $body
+            }
+            (Features::U16(features), Values::F32(values)) => {
+                let $typed = TypedLists::new(start, features, values);
+                $body
+            }
+            (Features::U32(features), Values::F32(values)) => {
+                let $typed = TypedLists::new(start, features, values);
+                $body
+            }
+        }
+    }};
+}
+pub(crate) use with_types;
 
 /// Numbers of inputs, as small as they allow.
 #[derive(Debug)]
@@ -49,6 +114,46 @@ pub enum Values {
     U8(Vec<u8>),
     /// As they are.
     F32(Vec<f32>),
+}
+
+/// A number of an input.
+pub trait Feature: Copy {
+    /// As an index.
+    fn index(self) -> usize;
+}
+
+impl Feature for u16 {
+    #[inline(always)]
+    fn index(self) -> usize {
+        self.into()
+    }
+}
+
+impl Feature for u32 {
+    #[inline(always)]
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// An input as the data set has it.
+pub trait Value: Copy {
+    /// As the network sees it: of bytes, 255 is 1.
+    fn to_f32(self) -> f32;
+}
+
+impl Value for u8 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f32::from(self) / 255.0
+    }
+}
+
+impl Value for f32 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
 }
 
 impl StoredSamples {
@@ -72,10 +177,10 @@ impl StoredSamples {
         let mut counts = vec![0; self.features];
         match &self.inputs {
             StoredInputs::Dense(_) => return Vec::new(),
-            StoredInputs::Listed { features: Features::U16(features), .. } => {
+            StoredInputs::Listed(Lists { features: Features::U16(features), .. }) => {
                 features.iter().for_each(|&feature| counts[usize::from(feature)] += 1);
             }
-            StoredInputs::Listed { features: Features::U32(features), .. } => {
+            StoredInputs::Listed(Lists { features: Features::U32(features), .. }) => {
                 features.iter().for_each(|&feature| counts[feature as usize] += 1);
             }
         }
@@ -107,7 +212,7 @@ fn stored<T: Copy>(
             Features::U32(numbers)
         }
     };
-    StoredInputs::Listed { start, features: listed, values: wrap(entries) }
+    StoredInputs::Listed(Lists { start, features: listed, values: wrap(entries) })
 }
 
 fn list<T: Copy>(

@@ -1,45 +1,31 @@
-//! The batch by feature: select.wgsl. Which samples have an input that is not zero, for every input of a share.
+//! The batch by feature: for every input, the samples in which it is not zero. What select.wgsl lists for a whole batch.
 
-use std::ops::{Deref, Range};
+use super::gather::BatchLists;
 
-use super::block::Block;
-use super::gather::BatchInputs;
-
-/// The entries of a batch's lists, feature by feature.
+/// What is not zero in some samples, feature by feature.
 #[derive(Debug, Default)]
 pub struct Columns {
     /// Where each feature's entries begin, and the end.
     start: Vec<u32>,
-    /// (sample, value), samples in rising order.
+    /// (sample of the batch, value), samples in rising order.
     entries: Vec<(u32, f32)>,
 }
 
 impl Columns {
-    /// The entries of feature `index` of the share.
+    /// The entries of an input.
     #[inline(always)]
-    pub fn of(&self, index: usize) -> &[(u32, f32)] {
-        &self.entries[self.start[index] as usize..self.start[index + 1] as usize]
+    pub fn of(&self, feature: usize) -> &[(u32, f32)] {
+        &self.entries[self.start[feature] as usize..self.start[feature + 1] as usize]
     }
 
-    /// Sorts the entries of the features `features` of all blocks (a counting sort, so that samples keep their order).
-    pub fn fill(&mut self, blocks: &[impl Deref<Target = Block>], features: Range<usize>) {
+    /// Sorts the entries of `samples` samples by feature: a counting sort, so that samples keep their order.
+    pub fn fill(&mut self, features: usize, lists: &BatchLists, samples: usize) {
         let Self { start, entries } = self;
         // Counts are kept two places on: after the sums, start[k + 1] is where feature k's entries begin.
         start.clear();
-        start.resize(features.len() + 2, 0);
+        start.resize(features + 2, 0);
         let counts = &mut start[2..];
-        for block in blocks {
-            let BatchInputs::Listed(lists) = &block.inputs else { continue };
-            if blocks.len() == 1 {
-                lists.features[..lists.start[block.samples]].iter().for_each(|&feature| counts[feature as usize] += 1);
-            } else {
-                for range in lists.start.windows(2).take(block.samples) {
-                    for &feature in within(&lists.features[range[0]..range[1]], &features).1 {
-                        counts[feature as usize - features.start] += 1;
-                    }
-                }
-            }
-        }
+        lists.features[..lists.start[samples]].iter().for_each(|&feature| counts[feature as usize] += 1);
         let mut sum = 0;
         for count in start.iter_mut() {
             sum += *count;
@@ -48,38 +34,14 @@ impl Columns {
         if entries.len() < sum as usize {
             entries.resize(sum as usize, (0, 0.0));
         }
-        let next = &mut start[1..];
-        let entries = &mut entries[..];
-        let mut sample = 0;
-        for block in blocks {
-            let BatchInputs::Listed(lists) = &block.inputs else { continue };
-            for range in lists.start.windows(2).take(block.samples) {
-                let (features_of, values) = (&lists.features[range[0]..range[1]], &lists.values[range[0]..range[1]]);
-                if blocks.len() == 1 {
-                    put(entries, next, sample, features_of, values, 0);
-                } else {
-                    let (first, inside) = within(features_of, &features);
-                    put(entries, next, sample, inside, &values[first..], features.start);
-                }
-                sample += 1;
+        let (places, entries) = (&mut start[1..], &mut entries[..]);
+        for sample in 0..samples {
+            let (features, values) = lists.of(sample);
+            for (&feature, &value) in features.iter().zip(values) {
+                let place = &mut places[feature as usize];
+                entries[*place as usize] = (sample as u32, value);
+                *place += 1;
             }
         }
     }
-}
-
-/// Appends a sample's entries to their features.
-#[inline(always)]
-fn put(entries: &mut [(u32, f32)], next: &mut [u32], sample: u32, features: &[u32], values: &[f32], first: usize) {
-    for (&feature, &value) in features.iter().zip(values) {
-        let index = &mut next[feature as usize - first];
-        entries[*index as usize] = (sample, value);
-        *index += 1;
-    }
-}
-
-/// Those of the features, which rise, that are in `range`, and how many come before.
-fn within<'a>(features: &'a [u32], range: &Range<usize>) -> (usize, &'a [u32]) {
-    let first = features.partition_point(|&feature| (feature as usize) < range.start);
-    let end = features.partition_point(|&feature| (feature as usize) < range.end);
-    (first, &features[first..end])
 }

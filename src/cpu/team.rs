@@ -7,16 +7,14 @@
 use std::hint::spin_loop;
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use super::block::Block;
 use super::gather::BatchInputs;
-use super::marked::{Mark, MarkedDeltas};
 use super::optimizer::Update;
 use super::parameters::{Parameters, Share};
 use super::reduce::{ReduceBiases, ReduceLists, ReducePanels};
 use super::samples::StoredSamples;
-use super::select::Columns;
 use super::simd::InstructionSet;
 use crate::spec::NetworkSpec;
 
@@ -28,15 +26,6 @@ pub struct Team {
     /// The first step of the chunk. Two numbers, so that neither changes before every member has read it.
     pub begin: AtomicU64,
     blocks: Vec<RwLock<Block>>,
-    scratch: Vec<Mutex<Scratch>>,
-}
-
-/// What a member needs in the second half of a step.
-#[derive(Default)]
-struct Scratch {
-    columns: Columns,
-    /// delta of the first layer, of all blocks.
-    deltas: MarkedDeltas,
 }
 
 /// What a step works on.
@@ -56,17 +45,11 @@ impl Team {
     /// A team of `members` for batches of `batch_size`.
     pub fn new(spec: &NetworkSpec, samples: &StoredSamples, members: usize, batch_size: usize) -> Self {
         let capacity = batch_size.div_ceil(members);
-        let is_listed = matches!(samples.inputs, super::samples::StoredInputs::Listed { .. });
-        let scratch = |_| {
-            let rows = if is_listed { batch_size } else { 0 };
-            Mutex::new(Scratch { columns: Columns::default(), deltas: MarkedDeltas::new(rows, spec.widths()[1]) })
-        };
         Self {
             barrier: Barrier::default(),
             task: AtomicU64::new(0),
             begin: AtomicU64::new(0),
             blocks: (0..members).map(|_| RwLock::new(Block::new(spec, samples, capacity))).collect(),
-            scratch: (0..members).map(scratch).collect(),
         }
     }
 
@@ -78,10 +61,6 @@ impl Team {
     /// The positions of a batch of `size` that a member takes.
     fn range(&self, member: usize, size: usize) -> Range<usize> {
         member * size / self.members()..(member + 1) * size / self.members()
-    }
-
-    fn scratch(&self, member: usize) -> MutexGuard<'_, Scratch> {
-        self.scratch[member].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,7 +114,8 @@ impl<'a> Worker<'a> {
             let shares = parameters.read();
             for (member, [now, next]) in self.members.clone().zip(&self.indices) {
                 let mut block = self.team.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
-                block.propagate(simd, samples, (now, next), &shares);
+                block.gather(simd, samples, now, next);
+                block.propagate(simd, &shares);
             }
         }
         self.wait();
@@ -147,7 +127,7 @@ impl<'a> Worker<'a> {
                 if is_kept {
                     share.keep();
                 }
-                reduce(simd, &blocks, &mut share, &mut self.team.scratch(member), update);
+                reduce(simd, &blocks, &mut share, update);
             }
         }
         self.wait();
@@ -164,22 +144,12 @@ impl Drop for Worker<'_> {
 }
 
 /// Reduces and updates a share of all layers.
-fn reduce<U: Update>(
-    simd: InstructionSet,
-    blocks: &[impl Deref<Target = Block>],
-    share: &mut Share,
-    scratch: &mut Scratch,
-    update: U,
-) {
+fn reduce<U: Update>(simd: InstructionSet, blocks: &[impl Deref<Target = Block>], share: &mut Share, update: U) {
     for layer in 0..share.values.weights.len() {
         if !share.split.rows[layer].is_empty() {
-            if let (0, BatchInputs::Listed(_)) = (layer, &blocks[0].inputs) {
-                let Scratch { columns, deltas } = scratch;
-                columns.fill(blocks, share.split.rows[0].clone());
-                simd.run(Mark { blocks, marked: deltas });
-                simd.run(ReduceLists { columns, deltas, weights: &mut share.values.weights[0], update });
-            } else {
-                simd.run(ReducePanels { layer, blocks, share, update });
+            match (layer, &blocks[0].inputs) {
+                (0, BatchInputs::Listed(_)) => simd.run(ReduceLists { blocks, share, update }),
+                _ => simd.run(ReducePanels { layer, blocks, share, update }),
             }
             if layer > 0 {
                 share.transpose(layer);

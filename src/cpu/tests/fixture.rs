@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use crate::cpu::block::Block;
-use crate::cpu::gather::{Gather, Lists};
+use crate::cpu::gather::BatchLists;
 use crate::cpu::panels::{panel_columns, Panels};
 use crate::cpu::parameters::{split, Parameters};
 use crate::cpu::samples::{StoredInputs, StoredSamples, Values};
@@ -116,8 +116,8 @@ pub fn panels(values: &[f32], samples: usize) -> Panels {
 }
 
 /// The lists of (features, samples), with entries of another batch after their end.
-pub fn lists(values: &[f32], samples: usize) -> Lists {
-    let mut lists = Lists::default();
+pub fn lists(values: &[f32], samples: usize) -> BatchLists {
+    let mut lists = BatchLists::default();
     lists.start.push(0);
     for sample in 0..samples {
         for (feature, &value) in values.iter().skip(sample).step_by(samples).enumerate() {
@@ -167,8 +167,7 @@ pub fn dense(samples: &Samples) -> StoredSamples {
 /// A block that holds the samples at `indices`, with room for more.
 pub fn gathered(simd: InstructionSet, spec: &NetworkSpec, samples: &StoredSamples, indices: &[u32]) -> Block {
     let mut block = Block::new(spec, samples, indices.len() + 3);
-    block.samples = indices.len();
-    simd.run(Gather { from: samples, indices, next: &[], inputs: &mut block.inputs, labels: &mut block.labels });
+    block.gather(simd, samples, indices, &[]);
     block
 }
 

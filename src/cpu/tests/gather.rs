@@ -1,5 +1,5 @@
 use super::fixture::{dense, for_each_case, on_every_machine, written, Case};
-use crate::cpu::gather::{BatchInputs, Gather, Lists};
+use crate::cpu::gather::{BatchInputs, BatchLists, Gather};
 use crate::cpu::panels::Panels;
 use crate::cpu::samples::{StoredInputs, StoredSamples};
 use crate::cpu::simd::{floats_mut, InstructionSet};
@@ -12,7 +12,7 @@ fn indices(case: &Case) -> Vec<u32> {
 }
 
 /// What a sample's list says, as all of its inputs: (features, samples).
-fn spread(lists: &Lists, features: usize, samples: usize) -> Vec<f32> {
+fn spread(lists: &BatchLists, features: usize, samples: usize) -> Vec<f32> {
     assert_eq!((lists.start.len(), lists.start[0]), (samples + 1, 0));
     let mut inputs = vec![0.0; features * samples];
     for sample in 0..samples {
@@ -34,7 +34,7 @@ fn gathered(simd: InstructionSet, from: &StoredSamples, indices: &[u32], next: &
     match &mut inputs {
         // Left over from a batch before.
         BatchInputs::Listed(lists) => {
-            *lists = Lists { start: vec![9; 7], features: vec![u32::MAX; 50], values: vec![f32::NAN; 50] };
+            *lists = BatchLists { start: vec![9; 7], features: vec![u32::MAX; 50], values: vec![f32::NAN; 50] };
         }
         BatchInputs::Dense(panels) => poison_columns(panels),
     }
@@ -63,7 +63,7 @@ fn equals_its_twin() {
     for_each_case(|case| {
         let (data, indices) = (case.data(2), indices(&case));
         let stored = StoredSamples::new(&data);
-        listed += usize::from(matches!(stored.inputs, StoredInputs::Listed { .. }));
+        listed += usize::from(matches!(stored.inputs, StoredInputs::Listed(_)));
         let expected = super::fixture::bits(&gather(&data, &indices));
         let labels: Vec<u32> = indices.iter().map(|&index| data.labels()[index as usize]).collect();
         for from in [&stored, &dense(&data)] {

@@ -4,12 +4,10 @@ use super::fixture::{
 use super::optimizer::bounded_update;
 use crate::cpu::block::Block;
 use crate::cpu::gather::BatchInputs;
-use crate::cpu::marked::{Mark, MarkedDeltas};
 use crate::cpu::optimizer::{Counts, Effective, Mean, Sums, Update};
 use crate::cpu::parameters::Share;
 use crate::cpu::reduce::{ReduceBiases, ReduceLists, ReducePanels};
 use crate::cpu::samples::{StoredInputs, StoredSamples};
-use crate::cpu::select::Columns;
 use crate::cpu::simd::{floats_mut, InstructionSet};
 use crate::dataset::{Inputs, Samples};
 use crate::reference::reduce::{reduce, Reduction};
@@ -28,11 +26,12 @@ impl Batch {
         let parameters = shared(model, 1, false);
         let propagate = |indices: &Vec<u32>| {
             let mut block = Block::new(model.spec(), stored, indices.len() + 2);
-            block.propagate(simd, stored, (indices, &[]), &parameters.read());
+            block.gather(simd, stored, indices, &[]);
+            block.propagate(simd, &parameters.read());
             block
         };
         let samples = stored.len();
-        let is_listed = matches!(stored.inputs, StoredInputs::Listed { .. });
+        let is_listed = matches!(stored.inputs, StoredInputs::Listed(_));
         Self { blocks: blocks(samples, members).iter().map(propagate).collect(), samples, is_listed }
     }
 
@@ -67,16 +66,7 @@ impl Batch {
         }
         for layer in 0..share.values.weights.len() {
             if let (0, BatchInputs::Listed(_)) = (layer, &blocks[0].inputs) {
-                let (mut columns, mut deltas) =
-                    (Columns::default(), MarkedDeltas::new(self.samples, share.values.weights[0].columns()));
-                columns.fill(&blocks, share.split.rows[0].clone());
-                simd.run(Mark { blocks: &blocks, marked: &mut deltas });
-                simd.run(ReduceLists {
-                    columns: &columns,
-                    deltas: &deltas,
-                    weights: &mut share.values.weights[0],
-                    update,
-                });
+                simd.run(ReduceLists { blocks: &blocks, share, update });
             } else {
                 simd.run(ReducePanels { layer, blocks: &blocks, share, update });
             }
@@ -167,7 +157,7 @@ fn counts_pass_a_byte() {
         // Every hidden node is active.
         model.bias_mut(0, 0).fill(10.0);
         let case = Case { inputs: 4, outputs: 33, samples, zeros: 7, is_u8: true };
-        assert!(matches!(StoredSamples::new(&data).inputs, StoredInputs::Listed { .. }));
+        assert!(matches!(StoredSamples::new(&data).inputs, StoredInputs::Listed(_)));
         check(&case, &model, &data, &inputs);
     }
 }
