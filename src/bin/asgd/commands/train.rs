@@ -338,11 +338,12 @@ impl Schedule {
 
 /// Refuses more replicas than memory can hold, before anything is allocated for them.
 fn check_memory(args: &TrainArgs, spec: &NetworkSpec, schedule: &Schedule) -> Result<()> {
-    // Four values for each parameter: the initial, those in training, the final, the counts.
+    // Four values for each parameter: the initial, those in training, the final, the counts. And at least one replica at a
+    // time has as many on the device.
     let parameters = 4 * 4 * spec.arena_stride() as u128;
     let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
     let of_evaluation = size_of::<Point>() + spec.hidden().iter().sum::<usize>() + 8 * spec.layers().len();
-    let bytes = (parameters + evaluations * of_evaluation as u128) * args.replicas as u128;
+    let bytes = (parameters + evaluations * of_evaluation as u128) * args.replicas as u128 + parameters;
     let what = format!("training {} replicas", args.replicas);
     Ok(memory::require(&what, bytes, "use fewer --replicas or a smaller network")?)
 }
