@@ -1,11 +1,14 @@
 //! The best matrix product in WGSL on this adapter: the practical limit of a step on wide networks. C = A B in f32,
 //! as plain as it gets, no masks, no ragged edges; several register tiles, and the fastest counts.
 //!
-//!     cargo bench --bench matmul [-- ROUNDS]
+//!     [ASGD_BENCH_DEVICE=NAME] cargo bench --bench matmul [-- ROUNDS]
+//!
+//! The adapter is a real GPU, or the one that ASGD_BENCH_DEVICE names.
 
 use std::time::Instant;
 
 use wgpu::util::DeviceExt;
+use wgpu::DeviceType;
 
 /// Rows, columns and depth of the product: about a layer 512-512 on a batch of 1,024, but no powers of two, whose rows
 /// would fall on the same places of the caches.
@@ -71,7 +74,13 @@ fn source(quads: u32, columns: u32, depth: u32, shared: bool) -> String {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(7usize);
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapter = pollster::block_on(instance.request_adapter(&Default::default()))?;
+    let wanted = std::env::var("ASGD_BENCH_DEVICE").unwrap_or_default().to_lowercase();
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    let found = adapters.into_iter().find(|adapter| match wanted.as_str() {
+        "" => matches!(adapter.get_info().device_type, DeviceType::DiscreteGpu | DeviceType::IntegratedGpu),
+        wanted => adapter.get_info().name.to_lowercase().contains(wanted),
+    });
+    let adapter = found.ok_or("no such GPU")?;
     let info = adapter.get_info();
     println!("adapter: {} {}", info.name, info.driver_info);
     let can_share = info.subgroup_min_size == 8 && info.subgroup_max_size == 8;

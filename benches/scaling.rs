@@ -1,10 +1,9 @@
-//! Microseconds of an aSGD step against the number of replicas, the batch size, the width and the depth, as
-//! scaling.csv and scaling.svg in the folder given.
+//! Microseconds of an aSGD step, per replica, against the number of replicas, the threads of the CPU engine, the batch
+//! size, the width and the depth, as scaling.csv and scaling.svg in the folder given (target/scaling).
 //!
-//!     cargo bench --bench scaling -- FOLDER [ROUNDS]
+//!     [ASGD_BENCH_DEVICE=NAME] cargo bench --bench scaling [-- FOLDER [ROUNDS]]
 
 use std::path::Path;
-use std::time::Instant;
 
 use asgd::dataset::{Inputs, Samples};
 use asgd::{Dataset, Device, NetworkSpec, Optimizer};
@@ -12,7 +11,7 @@ use plotters::prelude::*;
 
 mod workload;
 
-use workload::{images, Workload};
+use workload::{device, device_name, images, microseconds, spread, Workload};
 
 /// One line of a figure: what grows, its values, and the workload at each.
 struct Sweep {
@@ -22,30 +21,35 @@ struct Sweep {
     workload: fn(usize) -> (Vec<usize>, usize, usize),
 }
 
+/// The axis whose values are threads of the CPU engine.
+const THREADS: &str = "threads";
+
 /// (value, median, lowest and highest microseconds).
 type Point = (usize, f64, f64, f64);
 
-fn powers(low: usize, high: usize) -> Vec<usize> {
-    (0..).map(|exponent| low << (2 * exponent)).take_while(|&value| value <= high).collect()
+/// low, low x factor, low x factor^2 and so on, up to high.
+fn powers(factor: usize, low: usize, high: usize) -> Vec<usize> {
+    std::iter::successors(Some(low), |value| Some(value * factor)).take_while(|&value| value <= high).collect()
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let folder = Path::new(arguments.first().map_or("target/scaling", String::as_str));
-    let rounds = arguments.get(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(3);
+    let rounds = arguments.get(1).map_or(Ok(3), |rounds| rounds.parse())?;
     std::fs::create_dir_all(folder)?;
-    let device = Device::open(None)?;
-    let sweeps = [
+    let device = device()?;
+    println!("device: {}", device.describe());
+    let mut sweeps = vec![
         Sweep {
             axis: "replicas",
             fixed: "784-30-20-10, batch 64",
-            values: powers(1, 4096),
+            values: powers(4, 1, 4096),
             workload: |replicas| (vec![784, 30, 20, 10], 64, replicas),
         },
         Sweep {
             axis: "batch size",
             fixed: "784-30-20-10, one replica",
-            values: powers(1, 4096),
+            values: powers(4, 1, 4096),
             workload: |batch_size| (vec![784, 30, 20, 10], batch_size, 1),
         },
         Sweep {
@@ -61,73 +65,77 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             workload: |depth| ([vec![784], vec![30; depth - 1], vec![10]].concat(), 64, 1),
         },
     ];
-    let images = images()?;
-    let mut csv = String::from("axis,fixed,value,us_per_step_median,us_per_step_lowest,us_per_step_highest\n");
+    if !device.compiles_kernels() {
+        let all = asgd::cpu::available_threads();
+        let mut values = powers(2, 1, all - 1);
+        values.push(all);
+        let workload = |_| (vec![784, 30, 20, 10], 64, 16);
+        sweeps.insert(1, Sweep { axis: THREADS, fixed: "784-30-20-10, batch 64, 16 replicas", values, workload });
+    }
+    let images = some_images()?;
+    let mut csv = String::from("axis,fixed,value,us_per_replica_median,us_per_replica_lowest,us_per_replica_highest\n");
     let mut figures = Vec::new();
     for sweep in &sweeps {
         let mut points = Vec::new();
         for &value in &sweep.values {
             let (widths, batch_size, replicas) = (sweep.workload)(value);
-            let point = microseconds(&device, &images, &widths, batch_size, replicas, rounds)?;
-            println!("{:10} {value:5}  {:10.0} us ({:.0} to {:.0})", sweep.axis, point[1], point[0], point[2]);
-            csv += &format!(
-                "{},\"{}\",{value},{:.1},{:.1},{:.1}\n",
-                sweep.axis, sweep.fixed, point[1], point[0], point[2]
-            );
-            points.push((value, point[1], point[0], point[2]));
+            let device = match sweep.axis {
+                THREADS => Device::open_with_threads(device_name().as_deref(), Some(value))?,
+                _ => device.clone(),
+            };
+            if replicas > device.max_replicas(&images, &NetworkSpec::new(&widths)?, batch_size) {
+                println!("{:10} {value:5}  do not fit", sweep.axis);
+                break;
+            }
+            let [low, median, high] = time(&device, &images, widths, batch_size, replicas, rounds)?;
+            println!("{:10} {value:5}  {median:10.1} us ({low:.1} to {high:.1})", sweep.axis);
+            csv += &format!("{},\"{}\",{value},{median:.2},{low:.2},{high:.2}\n", sweep.axis, sweep.fixed);
+            points.push((value, median, low, high));
         }
         figures.push(points);
     }
     std::fs::write(folder.join("scaling.csv"), csv)?;
-    draw(&folder.join("scaling.svg"), &device.info().name, &sweeps, &figures)?;
+    let described = device.describe();
+    let without_reason = described.rsplit_once(": ").map_or(described.as_str(), |(device, _)| device);
+    draw(&folder.join("scaling.svg"), without_reason, &sweeps, &figures)?;
     println!("{}: scaling.csv, scaling.svg", folder.display());
     Ok(())
 }
 
-/// Lowest, median and highest time of a step of all replicas; those that do not fit at once go in chunks.
-fn microseconds(
-    device: &Device,
-    images: &Dataset,
-    widths: &[usize],
-    batch_size: usize,
-    replicas: usize,
-    rounds: usize,
-) -> asgd::Result<[f64; 3]> {
-    let most = device.max_replicas(images, &NetworkSpec::new(widths)?, batch_size);
-    // The same samples again would be as good; a smaller set keeps set-up short.
+/// The first 8,192 images: as good as all of them, and sooner set up.
+fn some_images() -> asgd::Result<Dataset> {
+    let images = images()?;
     let inputs = match images.train.inputs() {
         Inputs::U8(pixels) => Inputs::U8(pixels[..8192 * 784].to_vec()),
         Inputs::F32(values) => Inputs::F32(values[..8192 * 784].to_vec()),
     };
     let train = Samples::new(784, inputs, images.train.labels()[..8192].to_vec(), 10)?;
-    let data =
-        Dataset { name: "images".into(), classes: 10, class_names: Vec::new(), train: train.clone(), test: train };
-    let mut times = vec![0.0; rounds];
-    for chunk in 0..replicas.div_ceil(most) {
-        let in_chunk = most.min(replicas - chunk * most);
-        let widths: &'static [usize] = Vec::leak(widths.to_vec());
-        let workload = Workload { name: "", widths, batch_size, replicas: in_chunk };
-        let mut trainer = workload.trainer_on(device, Optimizer::ASGD, &data)?;
-        let mut timed = |steps: u64| -> asgd::Result<f64> {
-            let start = Instant::now();
-            trainer.train(steps)?;
-            Ok(start.elapsed().as_secs_f64() * 1e6 / steps as f64)
-        };
-        let steps = (0.3e6 / timed(2)?).clamp(2.0, 2000.0) as u64;
-        timed(steps)?;
-        for time in &mut times {
-            *time += timed(steps)?;
-        }
-    }
-    times.sort_by(f64::total_cmp);
-    Ok([times[0], times[rounds / 2], times[rounds - 1]])
+    Ok(Dataset { name: "images".into(), classes: 10, class_names: Vec::new(), train: train.clone(), test: train })
+}
+
+/// Lowest, median and highest time of a step, per replica.
+fn time(
+    device: &Device,
+    images: &Dataset,
+    widths: Vec<usize>,
+    batch_size: usize,
+    replicas: usize,
+    rounds: usize,
+) -> asgd::Result<[f64; 3]> {
+    let workload = Workload { name: "", widths: Vec::leak(widths), batch_size, replicas };
+    let mut trainer = workload.trainer_on(device, Optimizer::ASGD, images)?;
+    let steps = (0.3e6 / microseconds(&mut trainer, 5)?).clamp(2.0, 20_000.0) as u64;
+    microseconds(&mut trainer, steps)?;
+    let times = (0..rounds).map(|_| Ok(microseconds(&mut trainer, steps)? / replicas as f64));
+    Ok(spread(times.collect::<asgd::Result<_>>()?))
 }
 
 fn draw(path: &Path, device: &str, sweeps: &[Sweep], figures: &[Vec<Point>]) -> Result<(), Box<dyn std::error::Error>> {
-    let root = SVGBackend::new(path, (1000, 760)).into_drawing_area();
+    let root = SVGBackend::new(path, (1000, 380 * sweeps.len().div_ceil(2) as u32)).into_drawing_area();
     root.fill(&WHITE)?;
-    let root = root.titled(&format!("Time of one aSGD step: {device}"), ("sans-serif", 16))?;
-    for ((sweep, points), area) in sweeps.iter().zip(figures).zip(root.split_evenly((2, 2))) {
+    let root = root.titled(&format!("Time of one aSGD step, per replica: {device}"), ("sans-serif", 16))?;
+    let areas = root.split_evenly((sweeps.len().div_ceil(2), 2));
+    for ((sweep, points), area) in sweeps.iter().zip(figures).zip(areas) {
         let (first, last) = (points[0].0 as f64, points[points.len() - 1].0 as f64);
         let low = points.iter().map(|point| point.2).fold(f64::INFINITY, f64::min) * 0.7;
         let high = points.iter().map(|point| point.3).fold(0.0, f64::max) * 1.4;

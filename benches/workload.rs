@@ -1,6 +1,8 @@
-//! The networks that every benchmark measures, on MNIST.
+//! The networks that every benchmark measures, and the device that it measures them on.
 
 #![allow(dead_code, reason = "each benchmark uses its part of this file")]
+
+use std::time::Instant;
 
 use asgd::dataset::{Circles, Inputs, Samples};
 use asgd::engine::TrainingEngine;
@@ -16,23 +18,47 @@ pub struct Workload {
     pub replicas: usize,
 }
 
-/// The paper's MNIST network, alone (what a dispatch costs shows) and 16 times (what arithmetic costs shows), and
-/// a wide one (where the step is a matrix product).
-pub const WORKLOADS: [Workload; 3] = [
+/// The paper's MNIST network: alone (a step is over before threads have met), twice (a replica a core, on two cores) and
+/// 16 times; a wide one, where the step is a matrix product; and the paper's deep one for circles, 100 times, where
+/// nothing is large. benches/peers/workloads.py has the same.
+pub const WORKLOADS: [Workload; 5] = [
     Workload { name: "mnist-R1", widths: &[784, 30, 20, 10], batch_size: 64, replicas: 1 },
+    Workload { name: "mnist-R2", widths: &[784, 30, 20, 10], batch_size: 64, replicas: 2 },
     Workload { name: "mnist-R16", widths: &[784, 30, 20, 10], batch_size: 64, replicas: 16 },
     Workload { name: "wide-R1", widths: &[784, 512, 512, 10], batch_size: 256, replicas: 1 },
+    Workload { name: "circles-R100", widths: &[2, 10, 10, 10, 10, 10, 1], batch_size: 128, replicas: 100 },
 ];
 
-/// What only a real GPU can do in reasonable time: the paper's experiment 2 at full size, and layers of 4,096.
-const FOR_GPUS: [Workload; 2] = [
-    Workload { name: "experiment-2", widths: &[2, 10, 10, 10, 10, 10, 1], batch_size: 128, replicas: 40_000 },
-    Workload { name: "wide-4096", widths: &[784, 4096, 4096, 10], batch_size: 4096, replicas: 1 },
-];
+/// What only a real GPU can do in reasonable time.
+const WIDE_4096: Workload =
+    Workload { name: "wide-4096", widths: &[784, 4096, 4096, 10], batch_size: 4096, replicas: 1 };
 
-/// One of [`WORKLOADS`] or of [`FOR_GPUS`]; -RN at the end of a name stands for any number N of replicas.
+/// The device that $ASGD_BENCH_DEVICE names, as `--device` does; without it, the default one.
+pub fn device() -> asgd::Result<Device> {
+    Device::open(device_name().as_deref())
+}
+
+/// $ASGD_BENCH_DEVICE, unless it is empty.
+pub fn device_name() -> Option<String> {
+    std::env::var("ASGD_BENCH_DEVICE").ok().filter(|name| !name.is_empty())
+}
+
+/// Lowest, median, highest.
+pub fn spread(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [values[0], values[values.len() / 2], values[values.len() - 1]]
+}
+
+/// Microseconds of each of `steps` steps.
+pub fn microseconds(trainer: &mut Trainer, steps: u64) -> asgd::Result<f64> {
+    let start = Instant::now();
+    trainer.train(steps)?;
+    Ok(start.elapsed().as_secs_f64() * 1e6 / steps as f64)
+}
+
+/// One of [`WORKLOADS`] or [`WIDE_4096`]; -RN at the end of a name stands for any number N of replicas.
 pub fn named(name: &str) -> Option<Workload> {
-    let mut all = WORKLOADS.into_iter().chain(FOR_GPUS);
+    let mut all = WORKLOADS.into_iter().chain([WIDE_4096]);
     if let Some(workload) = all.clone().find(|workload| workload.name == name) {
         return Some(workload);
     }
@@ -76,7 +102,8 @@ impl Workload {
 
     fn data(&self) -> asgd::Result<Dataset> {
         if self.widths[0] == 2 {
-            Circles::default().dataset()
+            // 896 training samples: whole batches only, as the peers have them.
+            Circles { samples: 1280, ..Circles::default() }.dataset()
         } else {
             images()
         }
