@@ -16,13 +16,20 @@ test: ## Build and run all tests; those on the real MNIST too where ASGD_DATA_DI
 	@.ci/ensure-adapter target/debug/asgd
 	$(CARGO) test --locked -- $(if $(ASGD_DATA_DIR),--include-ignored)
 
-bench: ## Samples per second of steps and kernels, and aSGD beside SGD
-	$(CARGO) bench --locked
+bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and memory; ASGD_BENCH_DEVICE names a device
+	$(CARGO) build --release --locked
+	$(CARGO) bench --locked --bench ratio
+	$(CARGO) bench --locked --bench throughput
+	$(CARGO) bench --locked --bench scaling
+	python3 benches/startup.py
 
-bench-peers: ## A step beside JAX, PyTorch and burn, installed under target/peers; needs ASGD_DATA_DIR
+bench-peers: ## aSGD steps beside JAX, PyTorch and burn, installed under target/peers; needs ASGD_DATA_DIR
 	python3 benches/peers/bench.py
 
-bench-gpu: ## What only a real GPU can show: peers at R = 1 and 1,000, the experiments at full size, layers of 4,096
-	REPLICAS="1 1000" python3 benches/peers/bench.py
-	for workload in experiment-2 mnist-R1100 wide-4096; do $(CARGO) bench --bench ratio -- 5 $$workload || exit 1; done
-	ASGD_DATA_DIR=$(ASGD_DATA_DIR) target/peers/venv/bin/python benches/peers/pytorch.py matmul 1 20 1
+bench-gpu: ## What only a real GPU can show: peers up to R = 1,000, many replicas, layers of 4,096, kernels, matrix products
+	WORKLOADS="mnist-R1 mnist-R16 mnist-R1000 wide-R1 circles-R1000" python3 benches/peers/bench.py
+	for workload in mnist-R1100 circles-R40000 wide-4096; do \
+		ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench ratio -- 5 $$workload || exit 1; done
+	ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench throughput
+	ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench matmul
+	target/peers/venv/bin/python benches/peers/pytorch.py matmul

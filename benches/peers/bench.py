@@ -1,9 +1,10 @@
-"""asgd beside JAX, PyTorch and burn, in turn on the same machine: one aSGD step of 784-30-20-10, batch 64, on MNIST.
+"""asgd beside JAX, PyTorch and burn, in turn on the same machine: aSGD steps of several workloads.
 
-Run: make bench-peers [ROUNDS=5] [REPLICAS="1 16"]       (ASGD_DATA_DIR has mnist/; python3, cargo)
+Run: make bench-peers [ROUNDS=5] [WORKLOADS="mnist-R1 ..."] [DEVICE=NAME] [SECONDS_EACH=1]   (ASGD_DATA_DIR has mnist/)
 
-The peers are installed under target/peers: a virtual environment and a cargo project outside the workspace. One that
-cannot be installed or run is named as missing, with the reason. The table goes to benches/runs/<date>-<adapter>/.
+The peers are installed under target/peers: a virtual environment and a cargo project outside the workspace. Each is held
+against float64 first (check.py); one that cannot be installed or run, or computes something else, is named as missing.
+peers.md and peers.json go to benches/runs/<date>-<device>/.
 """
 
 import datetime
@@ -16,19 +17,26 @@ import statistics
 import subprocess
 import sys
 
-ROUNDS = int(os.environ.get("ROUNDS", "5"))
-REPLICAS = [int(r) for r in os.environ.get("REPLICAS", "1 16").split()]
+ROUNDS = int(os.environ.get("ROUNDS") or 5)
+WORKLOADS = (os.environ.get("WORKLOADS") or "mnist-R1 mnist-R2 mnist-R16 wide-R1 circles-R100").split()
+DEVICE = os.environ.get("DEVICE", "")
+SECONDS = os.environ.get("SECONDS_EACH") or "1"
+# A variant that takes this many times as long as its peer's best one in the first round is not run again.
+HOPELESS = 1.5
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PEERS = ROOT / "target" / "peers"
 PYTHON = PEERS / "venv" / "bin" / "python"
 BURN = PEERS / "burn" / "release" / "burn-peer"
-DATA = PEERS / "mnist.bin"
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 missing = {}
 
 
-def call(command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=ROOT, **options)
+def call(command, timeout=None, **variables):
+    environment = {**os.environ, **variables}
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, cwd=ROOT, env=environment, timeout=timeout
+    )
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise RuntimeError(lines[-1] if lines else f"exit status {done.returncode}")
@@ -39,116 +47,197 @@ def attempt(name, action):
     """What `action` gives, or None, and the reason is remembered."""
     try:
         return action()
-    except (RuntimeError, OSError, ValueError, StopIteration, subprocess.TimeoutExpired) as error:
+    except (RuntimeError, OSError, ValueError, subprocess.TimeoutExpired) as error:
         missing.setdefault(name, str(error)[:200])
         return None
 
 
-def set_up():
+def set_up(on_gpu):
     PEERS.mkdir(parents=True, exist_ok=True)
     if not PYTHON.exists():
         call([sys.executable, "-m", "venv", PEERS / "venv"])
-    cuda = subprocess.run(["sh", "-c", "command -v nvidia-smi"], capture_output=True).returncode == 0
     for package in (HERE / "requirements.txt").read_text().split():
-        wanted = "jax[cuda13]" if package == "jax" and cuda else package
+        wanted = "jax[cuda13]" if package == "jax" and on_gpu else package
         attempt(package, lambda: call([PYTHON, "-m", "pip", "install", "-q", wanted], timeout=1800))
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(PEERS / "burn")}
-    manifest = HERE / "burn" / "Cargo.toml"
-    attempt("burn", lambda: call(["cargo", "build", "--release", "--manifest-path", manifest], env=environment))
-    sys.path.insert(0, str(HERE))
-    script = f"import mnist_file; images, labels = mnist_file.load(); open({str(DATA)!r}, 'wb').write(images.tobytes() + labels.tobytes())"
-    attempt("burn", lambda: call([PYTHON, "-c", script], env={**os.environ, "PYTHONPATH": str(HERE)}))
+    command = ["cargo", "build", "--release", "--manifest-path", HERE / "burn" / "Cargo.toml"]
+    command += ["--features", "wgpu"] if on_gpu else []
+    variables = {"CARGO_TARGET_DIR": str(PEERS / "burn"), "RUSTFLAGS": "-C target-cpu=native"}
+    attempt("burn", lambda: call(command, **variables))
 
 
-def version(package):
-    return call([PYTHON, "-c", f"import importlib.metadata; print(importlib.metadata.version('{package}'))"]).strip()
+def build_ours():
+    """The executable of `cargo bench --bench ratio`."""
+    output = call(["cargo", "bench", "--locked", "--bench", "ratio", "--no-run", "--message-format", "json"])
+    messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["kind"] == ["bench"])
 
 
-def ours(replicas, optimizer):
-    """Microseconds of a step, and the adapter."""
-    output = call(["cargo", "bench", "--quiet", "--bench", "ratio", "--", "1", f"mnist-R{replicas}"])
-    adapter = next(line for line in output.splitlines() if line.startswith("adapter: "))[9:]
-    columns = re.findall(r"(\d+) \(", next(line for line in output.splitlines() if line.startswith("mnist")))
-    return float(columns[0 if optimizer == "asgd" else 1]), adapter
+def ours(executable, workload):
+    """One measurement: two half seconds of aSGD steps after as long a warm-up, the start of the process not counted."""
+    measured = json.loads(call([executable, "2", workload, "--json"], ASGD_BENCH_DEVICE=DEVICE))
+    return statistics.mean(measured["asgd_us"]), measured
 
 
-def peer(*command):
-    return lambda: float(call(command, timeout=900).strip().splitlines()[-1])
+def make(workload):
+    folder = PEERS / "data" / workload
+    script, last = HERE / "workloads.py", folder / "shape"
+    if not last.exists() or last.stat().st_mtime < script.stat().st_mtime:
+        call([PYTHON, script, workload, folder])
+    return folder
 
 
-def candidates(replicas):
-    """(name, installed as, what to run; the fastest counts, how often): a step of all replicas."""
-    steps = max(20, 1000 // replicas)
-    threads = sorted({1, os.cpu_count()})
-    pytorch = lambda form: [peer(PYTHON, HERE / "pytorch.py", form, replicas, steps, n) for n in threads]
-    flex = [peer(BURN, "flex", 1000, DATA)]
-    return [
-        ("JAX, jit + scan + vmap", "jax", [peer(PYTHON, HERE / "jax_scan.py", replicas, steps)], 1),
-        ("PyTorch, hand-batched", "torch", pytorch("batched"), 1),
-        *([("PyTorch, autograd, SGD", "torch", pytorch("autograd"), 1)] if replicas == 1 else []),
-        *([("PyTorch, vmap(grad), counted", "torch", pytorch("counted"), 1)] if replicas == 1 else []),
-        (f"burn, flex{'' if replicas == 1 else f', {replicas} times one replica'}", "burn", flex, replicas),
-        *([("burn, wgpu, same adapter", "burn", [peer(BURN, "wgpu", 60, DATA)], 1)] if replicas == 1 else []),
-    ]
+def variants(workload, on_gpu):
+    """(peer, variant, command without its last argument, environment, how often it must run for one step of all)."""
+    folder, alone = make(workload), make(re.sub(r"-R\d+$", "-R1", workload))
+    replicas = int(workload.rsplit("-R", 1)[1])
+    torch = lambda form, threads: [PYTHON, HERE / "pytorch.py", form, threads, folder]
+    burn = lambda backend, data: [BURN, backend, data]
+    jax = [PYTHON, HERE / "jax_scan.py", folder]
+    if on_gpu:
+        yield "JAX", "scan, vmap", jax, {}, 1
+        yield "PyTorch", "CUDA graph", torch("eager", 1), {}, 1
+        yield "PyTorch", "torch.compile", torch("compiled", 1), {}, 1
+        yield "burn wgpu", "batched", burn("wgpu", folder), {}, 1
+        if replicas > 1:
+            yield "burn wgpu", "replica by replica", burn("wgpu", alone), {}, replicas
+        return
+    # Where asgd runs on the CPU, so do they.
+    cpu = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    one = "--xla_cpu_multi_thread_eigen=false"
+    yield "JAX", "scan, vmap", jax, cpu, 1
+    if CORES > 1:
+        yield "JAX", "scan, vmap, 1 thread", jax, {**cpu, "XLA_FLAGS": one}, 1
+    if CORES > 1 and replicas % CORES == 0:
+        flags = f"{one} --xla_force_host_platform_device_count={CORES}"
+        yield "JAX", f"scan, vmap, {CORES} devices", jax, {**cpu, "XLA_FLAGS": flags}, 1
+    for threads in sorted({1, CORES}):
+        label = f"{threads} thread{'s' if threads > 1 else ''}"
+        yield "PyTorch", f"eager, {label}", torch("eager", threads), cpu, 1
+        yield "PyTorch", f"torch.compile, {label}", torch("compiled", threads), cpu, 1
+        rayon = {"RAYON_NUM_THREADS": str(threads)}
+        yield "burn flex", f"batched, {label}", burn("flex", folder), rayon, 1
+        if replicas > 1:
+            yield "burn flex", f"replica by replica, {label}", burn("flex", alone), rayon, replicas
+
+
+def check(command, environment):
+    """The distance from float64, as a share of the way gone."""
+    result = PEERS / "result.f32"
+    result.unlink(missing_ok=True)
+    call([*command, result], timeout=900, **environment)
+    return float(call([PYTHON, HERE / "check.py", command[-1], result]))
 
 
 def spread(values, digits):
     return f"{statistics.median(values):.{digits}f} | {min(values):.{digits}f} to {max(values):.{digits}f}"
 
 
-def measure(replicas):
-    """Rows of the table for R replicas."""
-    all_of_them = candidates(replicas)
-    mine, theirs, adapter = [], {name: [] for name, *_ in all_of_them}, ""
+def measure(executable, workload, on_gpu):
+    """Lines of the table, and all figures."""
+    candidates = {(peer, name): rest for peer, name, *rest in variants(workload, on_gpu)}
+    errors = {}
+    for (peer, name), (command, environment, _) in candidates.items():
+        error = attempt(f"{peer}, {name}, {workload}", lambda: check(command, environment))
+        if error is not None:
+            errors[peer, name] = error
+    pairs, mine, accuracy = {key: [] for key in errors}, [], None
     for round_ in range(ROUNDS):
-        for name, package, runs, times in all_of_them:
+        for key in errors:
+            best = min((us for (peer, _), ran in pairs.items() if peer == key[0] for _, us in ran[:1]), default=0)
+            if round_ and (not pairs[key] or pairs[key][0][1] > HOPELESS * best):
+                continue
             # Ours before each peer: only neighbours in time can be compared on a shared machine.
-            us, adapter = ours(replicas, "sgd" if "SGD" in name else "asgd")
-            results = [result for run in runs if (result := attempt(name, run)) is not None]
-            if results:
-                theirs[name].append((us, min(results) * times))
-            if "SGD" not in name:
-                mine.append(us)
-        print(f"R = {replicas}: round {round_ + 1} of {ROUNDS}", file=sys.stderr)
-    rows = [f"| asgd | {spread(mine, 0)} | |"]
-    for name, pairs in theirs.items():
-        if pairs:
-            ratios = [other / us for us, other in pairs]
-            rows.append(f"| {name} | {spread([p[1] for p in pairs], 0)} | {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |")
-        else:
-            rows.append(f"| {name} | missing: {missing.get(name, 'not installed')} | | |")
-    return rows, adapter, {"asgd_us": mine, "pairs_us": theirs}
+            us, measured = ours(executable, workload)
+            command, environment, times = candidates[key]
+            theirs = attempt(
+                f"{', '.join(key)}, {workload}",
+                lambda: float(call([*command, SECONDS], timeout=900, **environment).split()[-1]) * times,
+            )
+            mine.append(us)
+            accuracy = measured["accuracy"]
+            if theirs is not None:
+                pairs[key].append((us, theirs))
+        print(f"{workload}: round {round_ + 1} of {ROUNDS}", file=sys.stderr)
+    rows = [f"| asgd | | {spread(mine, 0)} | | |"] if mine else []
+    median_ratio = lambda key: statistics.median(theirs / us for us, theirs in pairs[key])
+    for peer in dict.fromkeys(peer for peer, _ in candidates):
+        ran = [key for key in pairs if key[0] == peer and len(pairs[key]) == max(1, max(map(len, pairs.values())))]
+        if not ran:
+            rows.append(f"| {peer} | missing | | | | |")
+            continue
+        best = min(ran, key=median_ratio)
+        ratios = [theirs / us for us, theirs in pairs[best]]
+        rows.append(
+            f"| {peer} | {best[1]} | {spread([theirs for _, theirs in pairs[best]], 0)} "
+            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {errors[best]:.0e} |"
+        )
+    raw = [
+        {"peer": peer, "variant": name, "error": errors[peer, name], "asgd_us_and_peer_us": ran}
+        for (peer, name), ran in pairs.items()
+    ]
+    return rows, {"accuracy_of_asgd": accuracy, "variants": raw}
+
+
+def processor():
+    information = pathlib.Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.*)", information.read_text()) if information.exists() else None
+    return found[1].strip() if found else platform.processor() or "CPU"
+
+
+def slug(text):
+    return re.sub(r"\W+", "-", re.sub(r"\(.*?\)", "", text)).strip("-").lower()
 
 
 def main():
     if "ASGD_DATA_DIR" not in os.environ:
         sys.exit("ASGD_DATA_DIR must name the folder that holds mnist/")
-    set_up()
-    call(["cargo", "bench", "--bench", "ratio", "--no-run"])
-    versions = [f"{package} {attempt(package, lambda: version(package)) or 'missing'}" for package in ("jax", "torch")]
-    lines, raw, adapter = [], {}, ""
-    for replicas in REPLICAS:
-        rows, adapter, raw[replicas] = measure(replicas)
-        lines += [f"## R = {replicas}", "", "| | us a step, median | spread | peer / asgd |", "|---|---|---|---|", *rows, ""]
-    short = re.search(r"(llvmpipe) Mesa ([\d.]+)", adapter)
-    name = "-".join(short.groups()) if short else re.sub(r"\W+", "-", adapter.split("(")[0].strip()).lower()
+    executable = build_ours()
+    device = ours(executable, "circles-R1")[1]
+    on_gpu = device["device_name"] != "cpu"
+    set_up(on_gpu)
+    versions = call([PYTHON, "-m", "pip", "list", "--format", "json"])
+    versions = {package["name"]: package["version"] for package in json.loads(versions)}
+    lines, raw = [], {}
+    for workload in WORKLOADS:
+        rows, raw[workload] = measure(executable, workload, on_gpu)
+        widths, batch = (make(workload) / "shape").read_text().splitlines()
+        batch, replicas, _ = batch.split()
+        lines += [
+            f"## {workload}: {widths.replace(' ', '-')}, batch {batch}, R = {replicas}",
+            "",
+            "| | variant | us a step, median | spread | peer / asgd | error of 3 steps |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    name = slug(device["device_name"]) if on_gpu else f"{slug(processor())}-{CORES}-cores"
     folder = ROOT / "benches" / "runs" / f"{datetime.date.today()}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.processor())
+    commit = call(["git", "describe", "--always", "--dirty"]).strip()
+    command = f'make bench-peers ROUNDS={ROUNDS} WORKLOADS="{" ".join(WORKLOADS)}"' 
+    command += (DEVICE and f' DEVICE="{DEVICE}"') + (f" SECONDS_EACH={SECONDS}" if SECONDS != "1" else "")
     head = [
-        "# One training step of 784-30-20-10, batch 64, on MNIST",
+        "# aSGD steps of asgd and of its peers",
         "",
-        f"Adapter: {adapter}. CPU: {cpu}, {os.cpu_count()} cores. {', '.join(versions)}, burn 0.21.",
-        f"`make bench-peers ROUNDS={ROUNDS} REPLICAS=\"{' '.join(map(str, REPLICAS))}\"`: every peer right after asgd, "
-        f"{ROUNDS} rounds; PyTorch at its best thread count of each round. A ratio above 1 means that asgd is faster.",
+        f"`{command}` on {datetime.date.today()}, asgd at {commit}.",
+        "",
+        f"asgd on {device['device'].rsplit(': ', 1)[0]}. CPU: {processor()}, {CORES} cores. "
+        f"JAX {versions.get('jax', 'missing')}, PyTorch {versions.get('torch', 'missing')}, burn 0.21, "
+        f"Python {sys.version.split()[0]}.",
+        "",
+        f"Every peer right after asgd, {ROUNDS} round{'s' * (ROUNDS != 1)} of {SECONDS} s each, medians of the ratios pair by pair; of each "
+        "peer's variants the best. Above 1, asgd is faster. Peers gather the same shuffled batches and move by the same "
+        "rule; the error is their distance from numpy's float64 after 3 steps, as a share of the way gone. All their batches "
+        "are whole; the last of an epoch of asgd's is not, which is 0.3 % less work at batch 256, 0.05 % at 64, and none for "
+        "circles.",
         "",
     ]
     if missing:
-        lines += ["Missing: " + "; ".join(f"{name} ({reason})" for name, reason in missing.items()), ""]
+        lines += ["Missing:", "", *(f"* {name}: {reason}" for name, reason in missing.items()), ""]
     (folder / "peers.md").write_text("\n".join(head + lines))
-    (folder / "peers.json").write_text(json.dumps(raw, indent=1))
+    (folder / "peers.json").write_text(json.dumps({"command": command, "commit": commit, **raw}, indent=1))
     print("\n".join(head + lines))
-    print(f"{folder / 'peers.md'}", file=sys.stderr)
+    print(folder / "peers.md", file=sys.stderr)
 
 
 main()

@@ -1,66 +1,68 @@
-"""Microseconds of one aSGD step of R replicas in JAX: 784-30-20-10, batch 64, on MNIST.
+"""aSGD steps in JAX: one jitted lax.scan over the steps, vmap over replicas, data on the device, batches gathered in the scan.
 
-One jitted lax.scan over the steps, vmap over the replicas, data on the device, batches gathered by a permutation.
-Run: python3 benches/peers/jax_scan.py REPLICAS STEPS      (JAX; ASGD_DATA_DIR)
+Run: python3 jax_scan.py FOLDER SECONDS|RESULT      (see workloads.py)
+
+Where JAX has several devices (XLA_FLAGS=--xla_force_host_platform_device_count=N on a CPU), replicas are spread over them.
 """
 
 import sys
-import time
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-import mnist_file
+from workloads import CHECKED, EPSILON, LEARNING_RATE, load, microseconds
 
-REPLICAS, STEPS = int(sys.argv[1]), int(sys.argv[2])
-WIDTHS, BATCH, LEARNING_RATE, EPSILON = [784, 30, 20, 10], 64, 0.005, 1e-8
-pixels, digits = mnist_file.load()
-IMAGES = jnp.asarray(pixels, jnp.float32) / 255
-TARGETS = jax.nn.one_hot(jnp.asarray(digits, jnp.int32), 10)
-
-
-def initial(key):
-    keys = jax.random.split(key, len(WIDTHS) - 1)
-    shapes = zip(keys, WIDTHS, WIDTHS[1:])
-    return [(jax.random.normal(k, (o, i)) * (2 / i) ** 0.5, jnp.zeros(o)) for k, i, o in shapes]
+work = load(sys.argv[1])
 
 
 def move(theta, total, count):
-    return theta - jnp.where(count > 0, LEARNING_RATE * total / (count + EPSILON), 0)
+    # Where the count is 0, so is the sum.
+    return theta - LEARNING_RATE * total / (count + EPSILON)
 
 
-def step(parameters, places):
-    activations = [IMAGES[places]]
+def step(parameters, batch):
+    image, target = batch
+    activations = [image]
     for layer, (weight, bias) in enumerate(parameters):
         z = activations[-1] @ weight.T + bias
         activations.append(jax.nn.relu(z) if layer + 1 < len(parameters) else z)
-    delta = jax.nn.softmax(activations[-1]) - TARGETS[places]
+    logits = activations[-1]
+    delta = (jax.nn.sigmoid(logits) if work.widths[-1] == 1 else jax.nn.softmax(logits)) - target
     moved = []
     for layer in reversed(range(len(parameters))):
         weight, bias = parameters[layer]
         below = activations[layer]
         counted, active = (delta != 0).astype(jnp.float32), (below != 0).astype(jnp.float32)
         moved.append((move(weight, delta.T @ below, counted.T @ active), move(bias, delta.sum(0), counted.sum(0))))
-        delta = (delta @ weight) * active
-    return moved[::-1], None
+        delta = (delta @ weight) * active if layer else None
+    return moved[::-1]
 
 
-def train(parameters, places):
-    return jax.lax.scan(step, parameters, places)[0]
+def train(parameters, order, inputs, targets):
+    scanned = lambda parameters, index: (step(parameters, (inputs[index], targets[index])), None)
+    return jax.lax.scan(scanned, parameters, order)[0]
 
 
-def order(key):
-    epochs = -(-STEPS * BATCH // len(IMAGES))
-    epoch = lambda k: jax.random.permutation(k, len(IMAGES))[: len(IMAGES) // BATCH * BATCH]
-    return jnp.concatenate([epoch(k) for k in jax.random.split(key, epochs)])[: STEPS * BATCH].reshape(STEPS, BATCH)
+everywhere = of_replicas = jax.devices()[0]
+if work.replicas > 1 and work.replicas % len(jax.devices()) == 0:
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), "r")
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    of_replicas = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("r"))
+data = jax.device_put((work.inputs, work.targets()), everywhere)
+parameters, order = work.layers(work.initial), work.order
+if work.replicas == 1:
+    parameters, order = jax.tree.map(lambda array: array[0], (parameters, order))
+parameters, order = jax.device_put((parameters, order), of_replicas)
+run = jax.jit(train if work.replicas == 1 else jax.vmap(train, in_axes=(0, 0, None, None)))
 
+if sys.argv[2].replace(".", "").isdigit():
 
-keys = jax.random.split(jax.random.key(0), REPLICAS)
-if REPLICAS == 1:
-    run, parameters, places = jax.jit(train), initial(keys[0]), order(keys[0])
+    def one_pass():
+        global parameters
+        parameters = jax.block_until_ready(run(parameters, order, *data))
+
+    print(f"{microseconds(one_pass, work.steps, float(sys.argv[2])):.1f}")
 else:
-    run, parameters, places = jax.jit(jax.vmap(train)), jax.vmap(initial)(keys), jax.vmap(order)(keys)
-parameters = jax.block_until_ready(run(parameters, places))
-start = time.perf_counter()
-jax.block_until_ready(run(parameters, places))
-print(f"{(time.perf_counter() - start) / STEPS * 1e6:.1f}")
+    result = run(parameters, order[..., :CHECKED, :], *data)
+    work.flat(result).tofile(sys.argv[2])

@@ -1,106 +1,201 @@
-//! Microseconds of one hand-batched aSGD step in burn, no autograd: 784-30-20-10, batch 64, on MNIST.
+//! aSGD steps in burn, by hand and without autograd; tensors have a leading replica axis.
 //!
-//!     burn-peer flex|wgpu STEPS
+//!     burn-peer flex|wgpu FOLDER SECONDS|RESULT      (see workloads.py)
 
+use std::path::Path;
 use std::time::Instant;
 
-use burn::tensor::activation::{relu, softmax};
+use burn::tensor::activation::{relu, sigmoid, softmax};
 use burn::tensor::backend::Backend;
-use burn::tensor::{Distribution, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
-const WIDTHS: [usize; 4] = [784, 30, 20, 10];
-const BATCH: usize = 64;
 const LEARNING_RATE: f64 = 0.005;
 const EPSILON: f64 = 1e-8;
+/// Steps before the parameters are written.
+const CHECKED: usize = 3;
 
-/// Images scaled to [0, 1] and one-hot labels, in the file that bench.py wrote.
-fn data(path: &str) -> (Vec<f32>, Vec<f32>) {
-    let bytes = std::fs::read(path).expect("the data that bench.py writes");
-    // Half of the set: burn's wgpu backend keeps it in one binding, of at most 128 MiB on llvmpipe.
-    let (images, labels) = bytes.split_at(bytes.len() / 785 * 784);
-    let samples = labels.len() / 2;
-    let (images, labels) = (&images[..samples * 784], &labels[..samples]);
-    let mut targets = vec![0.0; samples * 10];
-    for (sample, &label) in labels.iter().enumerate() {
-        targets[sample * 10 + usize::from(label)] = 1.0;
-    }
-    (images.iter().map(|&pixel| f32::from(pixel) / 255.0).collect(), targets)
+/// What workloads.py wrote.
+struct Workload {
+    widths: Vec<usize>,
+    batch_size: usize,
+    replicas: usize,
+    steps: usize,
+    inputs: Vec<f32>,
+    labels: Vec<i32>,
+    order: Vec<i32>,
+    initial: Vec<f32>,
 }
 
-fn nonzero<B: Backend>(values: &Tensor<B, 2>) -> Tensor<B, 2> {
+impl Workload {
+    fn load(folder: &Path) -> Self {
+        let bytes = |name: &str| std::fs::read(folder.join(name)).expect("a file that workloads.py writes");
+        let words = |name: &str| -> Vec<[u8; 4]> {
+            bytes(name).chunks_exact(4).map(|word| word.try_into().expect("four bytes")).collect()
+        };
+        let floats = |name: &str| words(name).into_iter().map(f32::from_le_bytes).collect();
+        let integers = |name: &str| words(name).into_iter().map(i32::from_le_bytes).collect();
+        let shape = String::from_utf8(bytes("shape")).expect("text");
+        let mut lines = shape
+            .lines()
+            .map(|line| line.split(' ').map(|number| number.parse().expect("a number")).collect::<Vec<usize>>());
+        let mut line = || lines.next().expect("two lines");
+        let (widths, rest) = (line(), line());
+        let [batch_size, replicas, steps] = rest[..] else { panic!("batch size, replicas, steps") };
+        Self {
+            widths,
+            batch_size,
+            replicas,
+            steps,
+            inputs: floats("inputs.f32"),
+            labels: integers("labels.i32"),
+            order: integers("order.i32"),
+            initial: floats("initial.f32"),
+        }
+    }
+
+    /// One-hot, or the label where the output is one sigmoid unit.
+    fn targets(&self) -> Vec<f32> {
+        let units = self.widths[self.widths.len() - 1];
+        if units == 1 {
+            return self.labels.iter().map(|&label| label as f32).collect();
+        }
+        let mut targets = vec![0.0; self.labels.len() * units];
+        for (sample, &label) in self.labels.iter().enumerate() {
+            targets[sample * units + label as usize] = 1.0;
+        }
+        targets
+    }
+
+    /// Sample indices of one step, of all replicas.
+    fn indices(&self, step: usize) -> Vec<i32> {
+        let of_replica = |replica: usize| (replica * self.steps + step) * self.batch_size;
+        (0..self.replicas)
+            .flat_map(|replica| &self.order[of_replica(replica)..of_replica(replica) + self.batch_size])
+            .copied()
+            .collect()
+    }
+}
+
+fn nonzero<B: Backend>(values: &Tensor<B, 3>) -> Tensor<B, 3> {
     values.clone().not_equal_elem(0.0).float()
 }
 
 struct Network<B: Backend> {
-    weights: Vec<Tensor<B, 2>>,
-    biases: Vec<Tensor<B, 2>>,
+    /// (replicas, inputs, outputs) of every layer.
+    weights: Vec<Tensor<B, 3>>,
+    /// (replicas, 1, outputs).
+    biases: Vec<Tensor<B, 3>>,
 }
 
 impl<B: Backend> Network<B> {
-    fn step(&mut self, input: Tensor<B, 2>, target: Tensor<B, 2>) {
+    fn new(work: &Workload, device: &B::Device) -> Self {
+        let mut network = Self { weights: Vec::new(), biases: Vec::new() };
+        let parameters = work.initial.len() / work.replicas;
+        let mut first = 0;
+        for pair in work.widths.windows(2) {
+            let mut tensor = |rows: usize, columns: usize| {
+                let range = first..first + rows * columns;
+                first = range.end;
+                let values = work.initial.chunks(parameters).flat_map(|replica| replica[range.clone()].to_vec());
+                Tensor::from_data(TensorData::new(values.collect(), [work.replicas, rows, columns]), device)
+            };
+            network.weights.push(tensor(pair[1], pair[0]).swap_dims(1, 2));
+            network.biases.push(tensor(1, pair[1]));
+        }
+        network
+    }
+
+    fn step(&mut self, input: Tensor<B, 3>, target: Tensor<B, 3>) {
         let layers = self.weights.len();
         let mut activations = vec![input];
         for layer in 0..layers {
             let z = activations[layer].clone().matmul(self.weights[layer].clone()) + self.biases[layer].clone();
             activations.push(if layer + 1 < layers { relu(z) } else { z });
         }
-        let mut delta = softmax(activations[layers].clone(), 1) - target;
+        let logits = activations.pop().expect("the last layer's");
+        let outputs = if logits.dims()[2] == 1 { sigmoid(logits) } else { softmax(logits, 2) };
+        let mut delta = outputs - target;
         for layer in (0..layers).rev() {
-            let (below, active) = (activations[layer].clone(), nonzero(&activations[layer]));
-            let counted = nonzero(&delta);
-            let next = (layer > 0)
-                .then(|| delta.clone().matmul(self.weights[layer].clone().transpose()) * active.clone());
+            let below = activations.pop().expect("one a layer");
+            let (active, counted) = (nonzero(&below), nonzero(&delta));
+            let next =
+                (layer > 0).then(|| delta.clone().matmul(self.weights[layer].clone().transpose()) * active.clone());
             let sums = below.transpose().matmul(delta.clone());
             let counts = active.transpose().matmul(counted.clone());
             self.weights[layer] = self.weights[layer].clone() - sums * LEARNING_RATE / (counts + EPSILON);
-            let (sums, counts) = (delta.clone().sum_dim(0), counted.sum_dim(0));
+            let (sums, counts) = (delta.clone().sum_dim(1), counted.sum_dim(1));
             self.biases[layer] = self.biases[layer].clone() - sums * LEARNING_RATE / (counts + EPSILON);
             if let Some(next) = next {
                 delta = next;
             }
         }
     }
+
+    /// Waits for what was queued; parameters as in initial.f32.
+    fn parameters(&self) -> Vec<f32> {
+        let values = |tensor: Tensor<B, 3>| {
+            let [replicas, rows, columns] = tensor.dims();
+            let values = tensor.into_data().to_vec::<f32>().expect("floats");
+            (replicas, rows * columns, values)
+        };
+        let tensors: Vec<_> = self
+            .weights
+            .iter()
+            .zip(&self.biases)
+            .flat_map(|(weight, bias)| [values(weight.clone().swap_dims(1, 2)), values(bias.clone())])
+            .collect();
+        let of_replica = |replica: usize| {
+            tensors.iter().flat_map(move |(_, size, values)| values[replica * size..(replica + 1) * size].to_vec())
+        };
+        (0..tensors[0].0).flat_map(of_replica).collect()
+    }
 }
 
-fn run<B: Backend>(device: B::Device, steps: usize, path: &str) {
-    let (images, targets) = data(path);
-    let samples = targets.len() / 10;
-    let images = Tensor::<B, 2>::from_data(TensorData::new(images, [samples, 784]), &device);
-    let targets = Tensor::<B, 2>::from_data(TensorData::new(targets, [samples, 10]), &device);
-    let mut network = Network {
-        weights: WIDTHS
-            .windows(2)
-            .map(|pair| {
-                let deviation = (2.0 / pair[0] as f64).sqrt();
-                Tensor::random([pair[0], pair[1]], Distribution::Normal(0.0, deviation), &device)
-            })
-            .collect(),
-        biases: WIDTHS[1..].iter().map(|&width| Tensor::zeros([1, width], &device)).collect(),
+fn run<B: Backend>(device: B::Device, folder: &Path, how: &str) {
+    let work = Workload::load(folder);
+    let (samples, features, units) = (work.labels.len(), work.widths[0], work.widths[work.widths.len() - 1]);
+    let inputs = Tensor::<B, 2>::from_data(TensorData::new(work.inputs.clone(), [samples, features]), &device);
+    let targets = Tensor::<B, 2>::from_data(TensorData::new(work.targets(), [samples, units]), &device);
+    let indices = |step| {
+        let indices = work.indices(step);
+        let length = [indices.len()];
+        Tensor::<B, 1, Int>::from_data(TensorData::new(indices, length), &device)
     };
+    let order: Vec<_> = (0..work.steps).map(indices).collect();
+    let mut network = Network::new(&work, &device);
     let mut train = |steps: usize| {
-        for step in 0..steps {
-            let first = step * BATCH % (samples - BATCH);
-            let rows = first..first + BATCH;
-            network.step(images.clone().slice([rows.clone(), 0..784]), targets.clone().slice([rows, 0..10]));
+        for indices in &order[..steps] {
+            let batch = |values: &Tensor<B, 2>, columns: usize| {
+                let rows = values.clone().select(0, indices.clone());
+                rows.reshape([work.replicas, work.batch_size, columns])
+            };
+            network.step(batch(&inputs, features), batch(&targets, units));
         }
-        // What was queued must have been done.
-        network.biases[2].clone().into_data();
+        network.parameters()
     };
-    train(steps / 4 + 10);
-    let start = Instant::now();
-    train(steps);
-    println!("{:.1}", start.elapsed().as_secs_f64() * 1e6 / steps as f64);
+    let Ok(seconds) = how.parse::<f64>() else {
+        let bytes: Vec<u8> = train(CHECKED).into_iter().flat_map(f32::to_le_bytes).collect();
+        return std::fs::write(how, bytes).expect("the result can be written");
+    };
+    train(work.steps);
+    let (mut passes, start) = (0, Instant::now());
+    while start.elapsed().as_secs_f64() < seconds {
+        train(work.steps);
+        passes += 1;
+    }
+    println!("{:.1}", start.elapsed().as_secs_f64() * 1e6 / (passes * work.steps) as f64);
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, backend, steps, path] = &arguments[..] else {
-        eprintln!("usage: burn-peer flex|wgpu STEPS DATA");
+    let [_, backend, folder, how] = &arguments[..] else {
+        eprintln!("usage: burn-peer flex|wgpu FOLDER SECONDS|RESULT");
         std::process::exit(2);
     };
-    let steps = steps.parse().expect("a number of steps");
+    let folder = Path::new(folder);
     match backend.as_str() {
-        "flex" => run::<burn::backend::Flex>(Default::default(), steps, path),
-        _ => run::<burn::backend::Wgpu>(Default::default(), steps, path),
+        #[cfg(feature = "wgpu")]
+        "wgpu" => run::<burn::backend::Wgpu>(Default::default(), folder, how),
+        _ => run::<burn::backend::Flex>(Default::default(), folder, how),
     }
 }
