@@ -145,6 +145,22 @@ fn dead_layers_count_nothing() {
     assert!(batch.expected(&case.values()).iter().all(|layer| layer.weight_counts.iter().all(|&count| count == 0)));
 }
 
+/// Nodes that nothing above listens to have deltas of 0 and activations that are not: what counts is the activation.
+#[test]
+fn nodes_without_a_listener_count() {
+    let case = Case { inputs: 9, outputs: 33, samples: 40, zeros: 8, is_u8: true };
+    let mut model = model(&[9, 33, 12, 3]);
+    for layer in [1, 2] {
+        let inputs = model.spec().widths()[layer];
+        model.weight_mut(layer, 0).iter_mut().skip(3).step_by(inputs).for_each(|weight| *weight = 0.0);
+        model.bias_mut(layer - 1, 0)[3] = 10.0;
+    }
+    check(&case, &model, &case.data(3), &case.values());
+    let batch = Batch::new(InstructionSet::Baseline, &model, &StoredSamples::new(&case.data(3)), 1);
+    let expected = batch.expected(&case.values());
+    assert!(expected[0].bias_counts[3] == 0 && expected[2].weight_counts[3] == 40);
+}
+
 /// Counters are bytes: one input that is never 0 beside three that always are, through every multiple of 255.
 #[test]
 fn counts_pass_a_byte() {
