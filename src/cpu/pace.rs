@@ -80,7 +80,7 @@ mod tests {
             };
             pace.done(round, Duration::from_millis(milliseconds * round.steps));
             steps += round.steps;
-            if steps < 1000 || steps > 2500 {
+            if !(1000..=2500).contains(&steps) {
                 crews[round.crew + usize::from(steps > 2500) - 1] += round.steps;
             }
             assert!(round.steps <= 100);
