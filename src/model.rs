@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytemuck::Pod;
 
+use crate::dataset::DataRecord;
 use crate::spec::NetworkSpec;
 
 /// One number for every parameter of every replica.
@@ -15,6 +16,9 @@ pub struct PerParameter<T> {
     /// What the output classes are called, in the order of their labels; empty where nobody has named them. A file keeps
     /// them in its metadata.
     pub class_names: Vec<String>,
+    /// How the data that it was trained on was read, scaled and split. A file keeps it in its metadata, and the numbers of
+    /// a scale as tensors.
+    pub data: DataRecord,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +45,7 @@ impl<T: Pod> PerParameter<T> {
                 bias: vec![T::zeroed(); replicas * outputs],
             })
             .collect();
-        Self { spec: spec.clone(), replicas, layers, class_names: Vec::new() }
+        Self { spec: spec.clone(), replicas, layers, class_names: Vec::new(), data: DataRecord::default() }
     }
 
     /// The shape of each network.
@@ -81,7 +85,13 @@ impl<T: Pod> PerParameter<T> {
             .layers
             .iter()
             .map(|layer| LayerValues { weight: layer.weight.repeat(replicas), bias: layer.bias.repeat(replicas) });
-        Self { spec: self.spec.clone(), replicas, layers: layers.collect(), class_names: self.class_names.clone() }
+        Self {
+            spec: self.spec.clone(),
+            replicas,
+            layers: layers.collect(),
+            class_names: self.class_names.clone(),
+            data: self.data.clone(),
+        }
     }
 
     /// Some of the replicas.
@@ -96,6 +106,7 @@ impl<T: Pod> PerParameter<T> {
             replicas: range.len(),
             layers: layers.collect(),
             class_names: self.class_names.clone(),
+            data: self.data.clone(),
         }
     }
 
@@ -154,7 +165,7 @@ impl<T: Pod> PerParameter<T> {
     /// The inverse of [`Self::layers`]; lengths must be those of `spec` and `replicas`.
     pub(crate) fn from_layers(spec: NetworkSpec, replicas: usize, layers: Vec<(Vec<T>, Vec<T>)>) -> Self {
         let layers = layers.into_iter().map(|(weight, bias)| LayerValues { weight, bias }).collect();
-        Self { spec, replicas, layers, class_names: Vec::new() }
+        Self { spec, replicas, layers, class_names: Vec::new(), data: DataRecord::default() }
     }
 }
 

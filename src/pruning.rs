@@ -64,6 +64,7 @@ pub fn without(model: &Model, replica: usize, cut: &Nodes) -> Result<Model> {
     let widths: Vec<usize> = kept.iter().map(Vec::len).collect();
     let mut pruned = Model::zeros(&NetworkSpec::new(&widths)?, 1);
     pruned.class_names = model.class_names.clone();
+    pruned.data = model.data.clone();
     for (layer, (inputs, _)) in spec.layers().enumerate() {
         let (below, above) = (&kept[layer], &kept[layer + 1]);
         let weights = model.weight(layer, replica);

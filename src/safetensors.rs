@@ -8,6 +8,8 @@ use bytemuck::Pod;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
+use crate::dataset::table::Schema;
+use crate::dataset::{DataRecord, Points, Scale, Scaling, SplitRecord};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
 use crate::model::PerParameter;
@@ -29,7 +31,9 @@ impl Element for u32 {
 
 impl<T: Element> PerParameter<T> {
     /// Writes `layers.N.weight` (out, in) and `layers.N.bias` (out), with a leading replica axis if R > 1. The metadata
-    /// holds `activation`, `loss` and, where the classes have names, `class_names`.
+    /// holds `activation`, `loss` and, where the classes have names, `class_names`; and what is known of the data: `table`,
+    /// `points` and `split` as JSON, and `scale`, whose numbers are the tensors `scale.shift` and `scale.divisor` (inputs), f64: an
+    /// input x goes in as (x - shift) / divisor.
     ///
     /// # Errors
     /// [`Error::Io`]; the file is whole or not there.
@@ -45,22 +49,29 @@ impl<T: Element> PerParameter<T> {
         for (index, ((inputs, outputs), (weight, bias))) in self.spec().layers().zip(self.layers()).enumerate() {
             for (name, shape, values) in [("weight", &[outputs, inputs][..], weight), ("bias", &[outputs][..], bias)] {
                 let bytes: &[u8] = bytemuck::cast_slice(values);
-                tensors.insert(format!("layers.{index}.{name}"), ([replica_axis, shape].concat(), bytes));
+                tensors.insert(format!("layers.{index}.{name}"), (T::DTYPE, [replica_axis, shape].concat(), bytes));
+            }
+        }
+        let scaling = self.data.scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None);
+        if let Some(scaling) = scaling {
+            for (name, values) in [(SCALE_SHIFT, scaling.shift()), (SCALE_DIVISOR, scaling.divisor())] {
+                let bytes: &[u8] = bytemuck::cast_slice(values);
+                tensors.insert(name.to_string(), (Dtype::F64, vec![values.len()], bytes));
             }
         }
         let mut header = BTreeMap::from([("__metadata__".to_string(), json!(self.metadata()))]);
         let mut end = 0;
-        for (name, (shape, bytes)) in &tensors {
+        for (name, (dtype, shape, bytes)) in &tensors {
             let begin = end;
             end += bytes.len();
-            header.insert(name.clone(), json!({ "dtype": T::DTYPE, "shape": shape, "data_offsets": [begin, end] }));
+            header.insert(name.clone(), json!({ "dtype": dtype, "shape": shape, "data_offsets": [begin, end] }));
         }
         let mut header = json!(header).to_string();
         // The format aligns the data to 8 bytes, with spaces.
         header += &" ".repeat(header.len().next_multiple_of(8) - header.len());
         let mut file = (header.len() as u64).to_le_bytes().to_vec();
         file.extend_from_slice(header.as_bytes());
-        for (_, bytes) in tensors.values() {
+        for (_, _, bytes) in tensors.values() {
             file.extend_from_slice(bytes);
         }
         file
@@ -74,6 +85,14 @@ impl<T: Element> PerParameter<T> {
         if !self.class_names.is_empty() {
             metadata.insert(CLASS_NAMES, json!(self.class_names).to_string());
         }
+        let DataRecord { table, points, scaling, split } = &self.data;
+        let json = [
+            (TABLE, table.as_ref().map(|table| json!(table))),
+            (POINTS, points.as_ref().map(|points| json!(points))),
+            (SPLIT, split.as_ref().map(|split| json!(split))),
+        ];
+        metadata.extend(json.into_iter().filter_map(|(key, value)| Some((key, value?.to_string()))));
+        metadata.extend(scaling.as_ref().map(|scaling| (SCALE, scaling.scale().to_string())));
         metadata
     }
 
@@ -105,9 +124,12 @@ impl<T: Element> PerParameter<T> {
                 return Err(refuse(format!("two layers have the number {number}")));
             }
         }
-        if found.is_empty() || file.len() != 2 * found.len() {
+        let scale_tensors = [SCALE_SHIFT, SCALE_DIVISOR].iter().filter(|name| file.tensor(name).is_ok()).count();
+        if found.is_empty() || file.len() != 2 * found.len() + scale_tensors {
             return Err(refuse(
-                "expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others".into(),
+                "expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others than scale.shift \
+                 and scale.divisor"
+                    .into(),
             ));
         }
 
@@ -154,7 +176,9 @@ impl<T: Element> PerParameter<T> {
         let spec = spec(&widths, &metadata).map_err(refuse)?;
         let class_names = metadata.get(CLASS_NAMES).and_then(|names| serde_json::from_str::<Vec<String>>(names).ok());
         let classes = spec.classes();
+        let data = record(&file, &metadata, widths[0]).map_err(refuse)?;
         let mut values = Self::from_layers(spec, replicas, layers);
+        values.data = data;
         values.class_names = class_names.filter(|names| names.len() == classes).unwrap_or_default();
         Ok(values)
     }
@@ -164,11 +188,60 @@ impl<T: Element> PerParameter<T> {
 const ACTIVATION: &str = "activation";
 const LOSS: &str = "loss";
 const CLASS_NAMES: &str = "class_names";
+const TABLE: &str = "table";
+const POINTS: &str = "points";
+const SPLIT: &str = "split";
+const SCALE: &str = "scale";
+
+/// Tensors of a scale.
+const SCALE_SHIFT: &str = "scale.shift";
+const SCALE_DIVISOR: &str = "scale.divisor";
 
 /// A file's metadata; PyTorch's files have none.
 fn metadata(bytes: &[u8]) -> HashMap<String, String> {
     let metadata = SafeTensors::read_metadata(bytes).ok().and_then(|(_, metadata)| metadata.metadata().clone());
     metadata.unwrap_or_default()
+}
+
+/// What a file knows of its data.
+fn record(file: &SafeTensors<'_>, metadata: &HashMap<String, String>, inputs: usize) -> Result<DataRecord, String> {
+    let table: Option<Schema> = parsed(metadata, TABLE)?;
+    if table.as_ref().is_some_and(|table| !table.is_sound(inputs)) {
+        return Err(damaged(TABLE));
+    }
+    let points: Option<Points> = parsed(metadata, POINTS)?;
+    let split: Option<SplitRecord> = parsed(metadata, SPLIT)?;
+    let numbers = |name: &str| -> Result<Vec<f64>, String> {
+        let view = match file.tensor(name) {
+            Ok(view) => view,
+            Err(_) => return Ok(Vec::new()),
+        };
+        if view.dtype() != Dtype::F64 || view.shape() != [inputs] {
+            return Err(format!("tensor {name} is {:?} {:?}; expected F64 [{inputs}]", view.dtype(), view.shape()));
+        }
+        Ok(bytemuck::pod_collect_to_vec(view.data()))
+    };
+    let (shift, divisor) = (numbers(SCALE_SHIFT)?, numbers(SCALE_DIVISOR)?);
+    let scaling = match choice::<Scale>(metadata, SCALE)? {
+        None if shift.is_empty() && divisor.is_empty() => None,
+        scale => {
+            // A file whose metadata somebody's tool dropped still has its numbers.
+            let scale = scale.unwrap_or(Scale::Standard);
+            let problem =
+                || format!("its scale is damaged: {scale} with {} and {} numbers", shift.len(), divisor.len());
+            Some(Scaling::from_parts(scale, shift.clone(), divisor.clone()).ok_or_else(problem)?)
+        }
+    };
+    Ok(DataRecord { table, points, scaling, split })
+}
+
+/// What one of the metadata's keys says in JSON.
+fn parsed<T: serde::de::DeserializeOwned>(metadata: &HashMap<String, String>, key: &str) -> Result<Option<T>, String> {
+    metadata.get(key).map(|text| serde_json::from_str(text).map_err(|_| damaged(key))).transpose()
+}
+
+fn damaged(key: &str) -> String {
+    format!("its metadata's {key} is damaged; train again")
 }
 
 /// The network of these widths that the metadata describes; what it does not say is the default.

@@ -1,12 +1,14 @@
 //! Concentric circles, as scikit-learn's make_circles.
 
+use serde::{Deserialize, Serialize};
+
 use super::points::{check_points, from_points};
 use super::samples::Dataset;
 use crate::error::Result;
 use crate::random::Random;
 
 /// Two rings of evenly spaced points around the origin; class 0 has radius 1, class 1 radius `factor`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Circles {
     /// Points in all, half of them on each ring, split 7:3 into training and test set.
     pub samples: usize,

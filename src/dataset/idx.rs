@@ -1,187 +1,292 @@
-//! IDX files, the format of MNIST: a magic number, the sizes of the axes (big endian), one byte a value.
+//! IDX files, the format of MNIST: a magic number with the type of the values, the sizes of the axes (big endian), the
+//! values.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use mnist::MnistBuilder;
 
-use super::samples::{Dataset, Inputs, Samples};
+use super::arrays::{self, ArrayOptions, ArraySet, Values};
+use super::kind;
+use super::samples::Dataset;
 use crate::error::{Error, Result};
+use crate::memory;
 
-const IMAGES_MAGIC: u32 = 0x0803;
-const LABELS_MAGIC: u32 = 0x0801;
-
-/// What a file of one kind is called and how it begins.
-struct Kind {
-    magic: u32,
-    /// Axes after the first, which counts the samples.
-    axes: usize,
-    content: &'static str,
+/// What a file holds.
+#[derive(Clone, Copy, PartialEq)]
+enum Content {
+    Images,
+    Labels,
 }
 
-const IMAGES: Kind = Kind { magic: IMAGES_MAGIC, axes: 2, content: "images" };
-const LABELS: Kind = Kind { magic: LABELS_MAGIC, axes: 0, content: "labels" };
+impl Content {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Labels => "labels",
+        }
+    }
 
-/// A file whose header and length are sound, unpacked.
+    /// What files with so many axes hold.
+    fn of(axes: usize) -> Self {
+        match axes {
+            1 => Self::Labels,
+            _ => Self::Images,
+        }
+    }
+}
+
+/// A file whose header is sound, and whose length is as far as it can be known.
 struct IdxFile {
-    /// As the user knows it.
     source: PathBuf,
-    /// Unpacked: the source itself, or a copy in the temporary folder.
-    plain: PathBuf,
-    count: usize,
-    /// Values of a sample.
-    features: usize,
-    header_bytes: usize,
+    content: Content,
+    is_packed: bool,
+    /// Type of the values, as the magic number has it.
+    number: u8,
+    /// The first counts the samples.
+    sizes: Vec<usize>,
+    /// Bytes of the values.
+    bytes: u128,
+    /// Bytes of the header, and of a file that is not packed.
+    header_bytes: u128,
+    length: Option<u128>,
+    /// What follows the header.
+    rest: Box<dyn Read>,
 }
 
-/// Reads train and test images and labels; labels must be below `classes`.
-pub(super) fn read_folder(folder: &Path, classes: usize) -> Result<Dataset> {
-    let unpacked = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), "write", error))?;
-    let open = |stem: &str, kind: &Kind| open(&find(folder, stem, kind)?, kind, unpacked.path());
-    let files = [
-        open("train-images", &IMAGES)?,
-        open("train-labels", &LABELS)?,
-        open("t10k-images", &IMAGES)?,
-        open("t10k-labels", &LABELS)?,
-    ];
-    let [train_images, train_labels, test_images, test_labels] = &files;
-    for (images, labels) in [(train_images, train_labels), (test_images, test_labels)] {
-        if images.count != labels.count {
+impl IdxFile {
+    fn features(&self) -> usize {
+        self.sizes[1..].iter().product()
+    }
+}
+
+/// Reads train and test images and labels.
+pub(super) fn read_folder(folder: &Path, options: ArrayOptions<'_>) -> Result<(Dataset, Vec<String>)> {
+    let open = |stem: &str, content| open(&find(folder, stem, content)?, content);
+    let pair = |split: &str| -> Result<(IdxFile, IdxFile)> {
+        let images = open(&format!("{split}-images"), Content::Images)?;
+        let labels = open(&format!("{split}-labels"), Content::Labels)?;
+        if images.sizes[0] != labels.sizes[0] {
             let problem = format!(
                 "{} labels for the {} images of {}; the two files do not belong together",
-                labels.count,
-                images.count,
+                labels.sizes[0],
+                images.sizes[0],
                 images.source.display()
             );
             return Err(Error::data(&labels.source, problem));
         }
-    }
-    if train_images.features != test_images.features {
+        Ok((images, labels))
+    };
+    let (train, test) = (pair("train")?, pair("t10k")?);
+    if train.0.features() != test.0.features() {
         let problem = format!(
             "images of {} pixels, but those of {} have {}",
-            test_images.features,
-            train_images.source.display(),
-            train_images.features
+            test.0.features(),
+            train.0.source.display(),
+            train.0.features()
         );
-        return Err(Error::data(&test_images.source, problem));
+        return Err(Error::data(&test.0.source, problem));
     }
-
-    let [train_images_bytes, train_labels_bytes, test_images_bytes, test_labels_bytes] = payloads(&files)?;
-    let samples = |images: &IdxFile, pixels: Vec<u8>, labels: &IdxFile, values: Vec<u8>| {
-        if let Some(index) = values.iter().position(|&label| usize::from(label) >= classes) {
-            let problem = format!("label {} at index {index}; labels must be 0 to {}", values[index], classes - 1);
-            return Err(Error::data(&labels.source, problem));
-        }
-        Samples::new(images.features, Inputs::U8(pixels), values.into_iter().map(u32::from).collect(), classes)
+    let mut notes = Vec::new();
+    let sets = match of_mnist_crate(&train, &test) {
+        Some(sets) => sets,
+        None => [set(train, &mut notes)?, set(test, &mut notes)?],
     };
-    Ok(Dataset {
-        name: folder.file_name().map_or_else(|| "idx".into(), |name| name.to_string_lossy().into_owned()),
-        classes,
-        class_names: Vec::new(),
-        train: samples(train_images, train_images_bytes, train_labels, train_labels_bytes)?,
-        test: samples(test_images, test_images_bytes, test_labels, test_labels_bytes)?,
-    })
+    let name = folder.file_name().map_or_else(|| "idx".into(), |name| name.to_string_lossy().into_owned());
+    let (dataset, more) = arrays::dataset(folder, name, sets, options)?;
+    notes.extend(more);
+    Ok((dataset, notes))
+}
+
+/// The values of both files of a set, read here.
+fn set((images, labels): (IdxFile, IdxFile), notes: &mut Vec<String>) -> Result<ArraySet> {
+    let (names, features) = ([file_name(&images.source), file_name(&labels.source)], images.features());
+    let (inputs, labels) = (values(images, notes)?, values(labels, notes)?);
+    let labels = match labels {
+        Values::Bytes(values) => values.into_iter().map(f64::from).collect(),
+        Values::Numbers(values) => values,
+    };
+    Ok(ArraySet { names, inputs, labels, features })
+}
+
+/// What the mnist crate reads: plain files of MNIST's own size. It panics on files that are not sound, so none of them gets
+/// there.
+fn of_mnist_crate(train: &(IdxFile, IdxFile), test: &(IdxFile, IdxFile)) -> Option<[ArraySet; 2]> {
+    let is_mnist = |file: &IdxFile, sizes: &[usize]| {
+        let length = file.bytes + file.header_bytes;
+        file.number == 8 && file.sizes == sizes && !file.is_packed && file.length == Some(length)
+    };
+    let pair =
+        |(images, labels): &(IdxFile, IdxFile), count| is_mnist(images, &[count, 28, 28]) && is_mnist(labels, &[count]);
+    if !pair(train, 60_000) || !pair(test, 10_000) {
+        return None;
+    }
+    let set = MnistBuilder::new()
+        .base_path("")
+        .training_images_filename(train.0.source.to_str()?)
+        .training_labels_filename(train.1.source.to_str()?)
+        .test_images_filename(test.0.source.to_str()?)
+        .test_labels_filename(test.1.source.to_str()?)
+        .training_set_length(60_000)
+        .validation_set_length(0)
+        .test_set_length(10_000)
+        .finalize();
+    let array_set = |(images, labels): &(IdxFile, IdxFile), pixels, values: Vec<u8>| ArraySet {
+        names: [file_name(&images.source), file_name(&labels.source)],
+        inputs: Values::Bytes(pixels),
+        labels: values.into_iter().map(f64::from).collect(),
+        features: 784,
+    };
+    Some([array_set(train, set.trn_img, set.trn_lbl), array_set(test, set.tst_img, set.tst_lbl)])
+}
+
+/// Images alone, to be classified: an IDX file, or the test images of a folder. Gives their features as well.
+pub(super) fn read_inputs(path: &Path) -> Result<(usize, Values)> {
+    let path = if path.is_dir() { find(path, "t10k-images", Content::Images)? } else { path.to_path_buf() };
+    let file = open(&path, Content::Images)?;
+    Ok((file.features(), values(file, &mut Vec::new())?))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// The file that begins with `stem`, plain or .gz, under the names that are in use.
-fn find(folder: &Path, stem: &str, kind: &Kind) -> Result<PathBuf> {
-    let suffix = format!("idx{}-ubyte", kind.axes + 1);
-    for name in [format!("{stem}-{suffix}"), format!("{stem}.{suffix}")] {
-        for ending in ["", ".gz"] {
-            let path = folder.join(format!("{name}{ending}"));
-            if path.is_file() {
-                return Ok(path);
+fn find(folder: &Path, stem: &str, content: Content) -> Result<PathBuf> {
+    let axes: &[usize] = match content {
+        Content::Images => &[3, 2, 4],
+        Content::Labels => &[1],
+    };
+    for axes in axes {
+        for name in [format!("{stem}-idx{axes}-ubyte"), format!("{stem}.idx{axes}-ubyte")] {
+            for ending in ["", ".gz"] {
+                let path = folder.join(format!("{name}{ending}"));
+                if path.is_file() {
+                    return Ok(path);
+                }
             }
         }
     }
-    Err(Error::data(folder, format!("holds no {stem}-{suffix} or {stem}-{suffix}.gz")))
+    Err(Error::data(folder, format!("holds no {stem}-idx{0}-ubyte or {stem}-idx{0}-ubyte.gz", axes[0])))
 }
 
-/// Unpacks a .gz into the temporary folder, and checks header and length. The mnist crate panics on files
-/// that are not sound, so none of them gets past here.
-fn open(source: &Path, kind: &Kind, temporary: &Path) -> Result<IdxFile> {
-    let refuse = |problem: String| Error::data(source, problem);
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => refuse("cut off; fetch it again".into()),
+fn unreadable(source: &Path, error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::data(source, "cut off; fetch it again"),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-            refuse(format!("damaged ({error}); fetch it again"))
+            Error::data(source, format!("damaged ({error}); fetch it again"))
         }
         _ => Error::io(source, "read", error),
-    };
-    let file = File::open(source).map_err(unreadable)?;
-    let packed = source.extension().is_some_and(|extension| extension == "gz");
-    let plain = if packed {
-        let plain = temporary.join(source.file_stem().unwrap_or_default());
-        let mut output = File::create(&plain).map(BufWriter::new).map_err(|error| Error::io(&plain, "write", error))?;
-        io::copy(&mut MultiGzDecoder::new(BufReader::new(file)), &mut output).map_err(unreadable)?;
-        output.flush().map_err(|error| Error::io(&plain, "write", error))?;
-        plain
-    } else {
-        source.to_path_buf()
-    };
+    }
+}
 
-    let mut file = File::open(&plain).map_err(unreadable)?;
-    let header_bytes = 4 * (2 + kind.axes);
-    let mut header = vec![0; header_bytes];
-    file.read_exact(&mut header).map_err(unreadable)?;
-    let words: Vec<u32> =
-        header.chunks_exact(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]])).collect();
-    if words[0] != kind.magic {
-        let found = match words[0] {
-            IMAGES_MAGIC => "it holds images".to_string(),
-            LABELS_MAGIC => "it holds labels".to_string(),
-            magic => format!("its magic number is {magic:#06x}, not {:#06x}", kind.magic),
+/// Unpacks what is packed, whatever its name, and checks header and length.
+fn open(source: &Path, content: Content) -> Result<IdxFile> {
+    let refuse = |problem: String| Error::data(source, problem);
+    let unreadable = |error: io::Error| unreadable(source, &error);
+    let mut start = [0; 2];
+    let mut file = File::open(source).map_err(unreadable)?;
+    let is_packed = file.read_exact(&mut start).is_ok() && kind::is_gzip(&start);
+    let file = BufReader::new(File::open(source).map_err(unreadable)?);
+    let mut file: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+
+    let mut word = || -> Result<[u8; 4]> {
+        let mut word = [0; 4];
+        file.read_exact(&mut word).map_err(unreadable)?;
+        Ok(word)
+    };
+    let [zero, also_zero, number, axes] = word()?;
+    let size = match number {
+        8 | 9 => 1,
+        11 => 2,
+        12 | 13 => 4,
+        14 => 8,
+        _ => 0,
+    };
+    let is_idx = zero == 0 && also_zero == 0 && size > 0 && axes > 0;
+    if !is_idx || Content::of(axes.into()) != content {
+        let found = if is_idx {
+            format!("it holds {}", Content::of(axes.into()).name())
+        } else {
+            format!("its magic number is {:#06x}", u32::from_be_bytes([zero, also_zero, number, axes]))
         };
-        return Err(refuse(format!("not an IDX file of {}: {found}", kind.content)));
+        return Err(refuse(format!("not an IDX file of {}: {found}", content.name())));
     }
-    let count = words[1] as usize;
-    let features = words[2..].iter().map(|&size| size as usize).product::<usize>();
-    let expected = (count as u64).saturating_mul(features as u64).saturating_add(header_bytes as u64);
-    let length = file.metadata().map_err(unreadable)?.len();
-    if length != expected || count == 0 || features == 0 {
-        let problem =
-            format!("{length} bytes, but its header announces {expected}; it is cut off or damaged, fetch it again");
-        return Err(refuse(problem));
+    let sizes = (0..axes).map(|_| word().map(|word| u32::from_be_bytes(word) as usize)).collect::<Result<Vec<_>>>()?;
+    if sizes[0] == 0 {
+        return Err(refuse(format!("is empty: it holds no {}", content.name())));
     }
-    Ok(IdxFile { source: source.to_path_buf(), plain, count, features, header_bytes })
-}
-
-/// The values of the four files. The mnist crate knows sets of MNIST's own size; others are read here.
-fn payloads(files: &[IdxFile; 4]) -> Result<[Vec<u8>; 4]> {
-    let has_mnist_size = files[0].count == 60_000 && files[2].count == 10_000 && {
-        // 28 x 28, which the crate insists on: 784 pixels might also be 16 x 49.
-        let sides = |file: &IdxFile| -> Result<Vec<u8>> { read(file, 8, 8) };
-        let expected = [28u32.to_be_bytes(), 28u32.to_be_bytes()].concat();
-        sides(&files[0])? == expected && sides(&files[2])? == expected
+    let count = sizes.iter().try_fold(1u128, |count, &size| count.checked_mul(size as u128)).unwrap_or(u128::MAX);
+    let (bytes, header_bytes) = (count.saturating_mul(size), 4 + 4 * u128::from(axes));
+    let length = match is_packed {
+        true => None,
+        false => Some(u128::from(std::fs::metadata(source).map_err(unreadable)?.len())),
     };
-    let paths = files.each_ref().map(|file| file.plain.to_str());
-    if let (true, [Some(train_images), Some(train_labels), Some(test_images), Some(test_labels)]) =
-        (has_mnist_size, paths)
-    {
-        let set = MnistBuilder::new()
-            .base_path("")
-            .training_images_filename(train_images)
-            .training_labels_filename(train_labels)
-            .test_images_filename(test_images)
-            .test_labels_filename(test_labels)
-            .training_set_length(60_000)
-            .validation_set_length(0)
-            .test_set_length(10_000)
-            .finalize();
-        return Ok([set.trn_img, set.trn_lbl, set.tst_img, set.tst_lbl]);
+    let file = IdxFile {
+        source: source.to_path_buf(),
+        content,
+        is_packed,
+        number,
+        sizes,
+        bytes,
+        header_bytes,
+        length,
+        rest: file,
+    };
+    match length {
+        Some(length) if length < bytes.saturating_add(header_bytes) || bytes == 0 => Err(cut_off(&file, length)),
+        _ => Ok(file),
     }
-    let payload = |file: &IdxFile| read(file, file.header_bytes, file.count * file.features);
-    Ok([payload(&files[0])?, payload(&files[1])?, payload(&files[2])?, payload(&files[3])?])
 }
 
-/// `count` bytes from `start`.
-fn read(file: &IdxFile, start: usize, count: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(start + count);
-    File::open(&file.plain)
-        .and_then(|source| source.take((start + count) as u64).read_to_end(&mut bytes))
-        .map_err(|error| Error::io(&file.source, "read", error))?;
-    bytes.drain(..start);
-    Ok(bytes)
+fn cut_off(file: &IdxFile, length: u128) -> Error {
+    let announced = file.bytes.saturating_add(file.header_bytes);
+    let problem =
+        format!("{length} bytes, but its header announces {announced}; it is cut off or damaged, fetch it again");
+    Error::data(&file.source, problem)
+}
+
+/// The values of a file. Bytes after them are left out, saying so.
+fn values(mut file: IdxFile, notes: &mut Vec<String>) -> Result<Values> {
+    let what = format!("the {} of {}", file.content.name(), file.source.display());
+    memory::require(&what, file.bytes.saturating_mul(3), "use fewer of them")?;
+    let mut data = Vec::new();
+    let wanted = u64::try_from(file.bytes).unwrap_or(u64::MAX);
+    let read = (&mut file.rest).take(wanted).read_to_end(&mut data);
+    read.map_err(|error| unreadable(&file.source, &error))?;
+    if (data.len() as u128) < file.bytes || file.bytes == 0 {
+        return Err(cut_off(&file, data.len() as u128 + file.header_bytes));
+    }
+    // To the end: a checksum of what is packed is behind it.
+    let padding = match io::copy(&mut file.rest, &mut io::sink()) {
+        Ok(padding) => padding,
+        // Zeros behind a packed file, as tapes leave them.
+        Err(error) if file.is_packed && error.to_string().contains("gzip header") => 0,
+        Err(error) => return Err(unreadable(&file.source, &error)),
+    };
+    if padding > 0 {
+        notes.push(format!("{}: {padding} bytes after the end are left out", file_name(&file.source)));
+    }
+    Ok(decode(file.number, data))
+}
+
+/// Values of the type that the magic number says, big endian.
+fn decode(number: u8, data: Vec<u8>) -> Values {
+    macro_rules! numbers {
+        ($number:ty) => {
+            data.chunks_exact(size_of::<$number>())
+                .map(|bytes| f64::from(<$number>::from_be_bytes(bytes.try_into().unwrap_or_default())))
+                .collect()
+        };
+    }
+    match number {
+        8 => Values::Bytes(data),
+        9 => Values::Numbers(data.iter().map(|&byte| f64::from(byte as i8)).collect()),
+        11 => Values::Numbers(numbers!(i16)),
+        12 => Values::Numbers(numbers!(i32)),
+        13 => Values::Numbers(numbers!(f32)),
+        _ => Values::Numbers(numbers!(f64)),
+    }
 }

@@ -1,44 +1,61 @@
 //! Labelled samples for training and testing: a reader or a generator a file.
 
+mod arrays;
 mod circles;
-mod csv;
 mod idx;
+mod kind;
+mod npy;
 mod npz;
 mod points;
+mod prepared;
+mod record;
 mod samples;
+mod scaling;
 mod spirals;
+mod split;
+pub mod table;
 
 use std::path::Path;
 
+use self::arrays::ArrayOptions;
 pub use self::circles::Circles;
-pub use self::csv::{CsvOptions, CsvReader, LabelColumn};
+pub use self::kind::{is_idx, what_is};
+pub use self::points::Points;
+pub use self::prepared::{images_to_classify, Prepared, Standing, TableSplit};
+pub use self::record::DataRecord;
 pub use self::samples::{Dataset, Inputs, Samples};
+pub use self::scaling::{Scale, Scaling};
 pub use self::spirals::Spirals;
+pub use self::split::{split_rows, HeldOut, Seen, Sketch, SplitRecord};
 use crate::error::Result;
 
 impl Dataset {
-    /// A folder of four IDX files, plain or .gz, as MNIST is published: train-images-idx3-ubyte,
-    /// train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte. Labels are 0..classes.
+    /// A folder of four IDX files of any type, plain or packed with gzip, as MNIST is published: train-images-idx3-ubyte,
+    /// train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte. Labels are 0..classes, or there are
+    /// that many different ones.
     ///
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) naming the file that is missing or wrong.
     pub fn from_idx_folder(folder: &Path, classes: usize) -> Result<Self> {
-        idx::read_folder(folder, classes)
+        let options = ArrayOptions { classes: Some(classes), ..ArrayOptions::default() };
+        Ok(idx::read_folder(folder, options)?.0)
     }
 
-    /// A CSV file: a sample a row, numbers but for the label, which may be any text; see [`CsvOptions`].
+    /// A table of text, split and not scaled; see [`Prepared::table`], which says how it was read, and scales.
     ///
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) naming the line that is wrong.
-    pub fn from_csv(path: &Path, options: &CsvOptions) -> Result<Self> {
-        csv::read_dataset(path, options)
+    pub fn from_table(path: &Path, options: &table::TableOptions, split: &TableSplit) -> Result<Self> {
+        Ok(Prepared::table(path, options, split, Some(Scale::None), None)?.dataset)
     }
 
-    /// A NumPy .npz file with x_train, y_train, x_test and y_test, as Keras publishes MNIST. Labels are 0..classes.
+    /// A NumPy .npz file with x_train, y_train, x_test and y_test, as Keras publishes MNIST: numbers of any type and order.
+    /// Labels are 0..classes, or there are that many different ones.
     ///
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) naming the array that is missing or wrong.
     pub fn from_npz(path: &Path, classes: usize) -> Result<Self> {
-        npz::read(path, classes)
+        let options = ArrayOptions { classes: Some(classes), ..ArrayOptions::default() };
+        Ok(npz::read(path, options)?.0)
     }
 }

@@ -1,8 +1,35 @@
 //! What made-up sets of points share.
 
+use serde::{Deserialize, Serialize};
+
+use super::circles::Circles;
 use super::samples::{Dataset, Inputs, Samples};
+use super::spirals::Spirals;
 use crate::error::{Error, Result};
 use crate::random::Random;
+
+/// A made-up set of points with its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Points {
+    /// Concentric circles.
+    Circles(Circles),
+    /// Two-arm spirals.
+    Spirals(Spirals),
+}
+
+impl Points {
+    /// Makes the data set.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a setting that makes none.
+    pub fn dataset(&self) -> Result<Dataset> {
+        match self {
+            Self::Circles(circles) => circles.dataset(),
+            Self::Spirals(spirals) => spirals.dataset(),
+        }
+    }
+}
 
 /// Splits two-dimensional points 7:3 into training and test set, after a shuffle.
 pub fn from_points(name: &str, mut points: Vec<([f32; 2], u32)>, random: &mut Random) -> Result<Dataset> {

@@ -1,5 +1,7 @@
 //! Two-arm spirals, as in the N-Arm Spiral Dataset that the paper used.
 
+use serde::{Deserialize, Serialize};
+
 use super::points::{check_points, from_points};
 use super::samples::Dataset;
 use crate::error::Result;
@@ -7,7 +9,7 @@ use crate::random::Random;
 
 /// Points at angle and radius p = sqrt(u) 2 pi, x = cos(p) p + noise u', y = sin(p) p + noise u''; the second
 /// arm is the first rotated by 180 degrees. u, u' and u'' are uniform in [0, 1).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spirals {
     /// Points in all, half of them on each arm, split 7:3 into training and test set.
     pub samples: usize,

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use asgd::dataset::{Circles, CsvOptions, LabelColumn, Spirals};
-use asgd::{Dataset, Error};
+use asgd::dataset::table::{self, ColumnName, Header, TableOptions};
+use asgd::dataset::{what_is, Circles, DataRecord, HeldOut, Points, Prepared, Scale, Spirals, Standing, TableSplit};
+use asgd::{Dataset, Error, Model};
 use clap::Args;
 
-use crate::values::{at_least_two, not_negative};
+use crate::values::{at_least_two, delimiter, not_negative};
 
 /// What turns the name of a data set into samples.
 #[derive(Debug, Args)]
@@ -17,74 +18,211 @@ pub struct DataArgs {
     /// [default: $ASGD_DATA_DIR, else the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// .csv: the column of the labels, by its title or its number from 1. [default: the last]
-    #[arg(long, value_name = "COLUMN")]
-    pub label: Option<String>,
-    /// .csv: a file of test samples. [default: some rows of the first file]
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// Tables: a file of test samples. [default: some rows of the first file]
     #[arg(long, value_name = "FILE")]
     pub test: Option<PathBuf>,
-    /// .csv: share of the rows that are set aside for testing.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.3)]
-    pub test_fraction: f64,
-    /// IDX and .npz: number of classes. [default: those of the model, else 10]
+    /// Tables: share of the rows that are set aside for testing. [default: 0.3]
+    #[arg(long, value_name = "SHARE")]
+    pub test_fraction: Option<f64>,
+    /// Number of classes; a table's must be as many. [default: those of the labels, of IDX files 10]
     #[arg(long, value_name = "N", value_parser = at_least_two)]
     pub classes: Option<usize>,
-    /// circles, spirals: points, split 7:3 into training and test set.
-    #[arg(long, value_name = "POINTS", default_value_t = 1000)]
-    pub samples: usize,
-    /// circles: radius of the inner ring; the outer one's is 1.
-    #[arg(long, default_value_t = 0.5, value_parser = not_negative::<f64>)]
-    pub factor: f64,
+    /// Tables: labels are classes though they look like the numbers of a regression.
+    #[arg(long)]
+    pub force_classes: bool,
+    /// circles, spirals: points, split 7:3 into training and test set. [default: 1000]
+    #[arg(long, value_name = "POINTS")]
+    pub samples: Option<usize>,
+    /// circles: radius of the inner ring; the outer one's is 1. [default: 0.5]
+    #[arg(long, value_parser = not_negative::<f64>)]
+    pub factor: Option<f64>,
     /// circles: standard deviation of the noise; spirals: its width. [default: 0.1 for circles, 0.5 for spirals]
     #[arg(long, value_parser = not_negative::<f64>)]
     pub noise: Option<f64>,
-    /// circles, spirals, .csv: seed of the points and of the split.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    pub data_seed: u64,
+    /// circles, spirals, tables: seed of the points and of the split. [default: 0]
+    #[arg(long, value_name = "SEED")]
+    pub data_seed: Option<u64>,
+}
+
+/// How a table is read, where it does not say so itself.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+pub struct TableArgs {
+    /// Tables: whether the first row is a header: yes, no or auto.
+    #[arg(long, value_name = "HEADER", default_value = "auto")]
+    pub header: Header,
+    /// Tables: the column of the labels, by its number from 1 or its title. [default: the last]
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<ColumnName>,
+    /// Tables: columns to leave out, by their numbers from 1 or their titles, separated by commas.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub drop: Vec<ColumnName>,
+    /// Tables: what separates the values: comma, semicolon, tab, bar, space or a character. [default: as the lines tell]
+    #[arg(long, value_name = "DELIMITER", value_parser = delimiter)]
+    pub delimiter: Option<u8>,
+    /// Tables: keep a first column without title that counts the rows.
+    #[arg(long)]
+    pub keep_index: bool,
+    /// Tables: leave out rows with a missing value.
+    #[arg(long)]
+    pub drop_missing: bool,
+}
+
+impl TableArgs {
+    pub fn options(&self) -> TableOptions {
+        TableOptions {
+            header: self.header,
+            label: self.label.clone(),
+            drop: self.drop.clone(),
+            delimiter: self.delimiter,
+            keep_index: self.keep_index,
+            drop_missing: self.drop_missing,
+            ..TableOptions::default()
+        }
+    }
 }
 
 /// Sets that are looked for by name.
 const KNOWN: [&str; 3] = ["mnist", "fashion-mnist", "kmnist"];
 
-/// Whether the name is that of a made-up set of points.
-pub fn is_points(dataset: &str) -> bool {
-    matches!(dataset, "circles" | "spirals")
-}
-
 /// Whether the samples are rows of measurements rather than images.
 pub fn is_small(dataset: &str) -> bool {
-    is_points(dataset) || has_extension(dataset, "csv")
+    matches!(dataset, "circles" | "spirals") || table::is_table(Path::new(dataset))
 }
 
 /// What the run folder is called after.
 pub fn short_name(dataset: &str) -> String {
-    Path::new(dataset).file_stem().map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned())
+    match table::short_name(Path::new(dataset)) {
+        name if name.is_empty() => "run".into(),
+        name => name,
+    }
 }
 
 fn has_extension(dataset: &str, wanted: &str) -> bool {
     Path::new(dataset).extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }
 
-/// The data set of this name. `known_classes` are those of the network that it is for, if there is one already.
-pub fn open_dataset(name: &str, args: &DataArgs, known_classes: Option<usize>) -> Result<Dataset> {
-    let DataArgs { samples, factor, data_seed: seed, .. } = *args;
-    let classes = args.classes.or(known_classes).unwrap_or(10);
+/// The data set of this name, for training; from `start` if there is a network already.
+pub fn open_for_training(name: &str, args: &DataArgs, scale: Option<Scale>, start: Option<&Model>) -> Result<Prepared> {
+    let record = start.map(|start| &start.data);
+    let prepared = if table::is_table(Path::new(name)) {
+        let options = TableOptions { classes: args.classes, force_classes: args.force_classes, ..args.table.options() };
+        Prepared::table(Path::new(name), &options, &split(args), scale, record)?
+    } else {
+        open_other(name, args, scale, start)?
+    };
+    let class_names = start.map_or(&[][..], |start| &start.class_names);
+    Ok(Prepared { dataset: prepared.dataset.relabelled(class_names)?, ..prepared })
+}
+
+/// The data set of this name, for a trained network: read and scaled as the network's own was. Also says what a table is
+/// to it.
+pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Prepared, Option<Standing>)> {
+    let (record, path) = (&model.data, Path::new(name));
+    let (prepared, standing) = match &record.table {
+        Some(schema) if table::is_table(path) => {
+            refuse_another_split(args, record)?;
+            let (prepared, standing) = Prepared::table_as(path, &args.table.options(), record, schema)?;
+            (prepared, Some(standing))
+        }
+        // A file of PyTorch says nothing of its data: the table says what it can.
+        None if table::is_table(path) => {
+            let options = TableOptions { force_classes: true, ..args.table.options() };
+            (Prepared::table(path, &options, &split(args), None, Some(record))?, None)
+        }
+        _ => (open_other(name, args, None, Some(model))?, None),
+    };
+    Ok((Prepared { dataset: prepared.dataset.relabelled(&model.class_names)?, ..prepared }, standing))
+}
+
+fn split(args: &DataArgs) -> TableSplit {
+    let default = TableSplit::default();
+    TableSplit {
+        test: args.test.clone(),
+        fraction: args.test_fraction.unwrap_or(default.fraction),
+        seed: args.data_seed.unwrap_or(default.seed),
+    }
+}
+
+/// Another split than the model's would score rows that it was trained on.
+fn refuse_another_split(args: &DataArgs, record: &DataRecord) -> Result<()> {
+    let held_out = record.split.as_ref().map(|split| &split.held_out);
+    let Some(HeldOut::Share { fraction, seed }) = held_out else { return Ok(()) };
+    let refuse = |setting: &'static str, given: String, kept: String| {
+        let problem = format!("{given}, but the model was trained with {kept} and remembers it: leave the option out");
+        Err(Error::Setting { setting, problem }.into())
+    };
+    match (args.data_seed, args.test_fraction) {
+        (Some(given), _) if given != *seed => refuse("--data-seed", given.to_string(), seed.to_string()),
+        (_, Some(given)) if given != *fraction => refuse("--test-fraction", given.to_string(), fraction.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// The made-up points of this name: as `known` has them, but for what the options say.
+fn points(name: &str, args: &DataArgs, known: Option<&Points>) -> Option<Points> {
     match name {
-        "circles" => Ok(Circles { samples, factor, noise: args.noise.unwrap_or(0.1), seed }.dataset()?),
-        "spirals" => Ok(Spirals { samples, noise: args.noise.unwrap_or(0.5), seed }.dataset()?),
-        name if KNOWN.contains(&name) => open_known(name, args.data_dir.as_deref(), args.classes.unwrap_or(10)),
-        file if has_extension(file, "csv") => {
-            let label = args.label.clone().map_or(LabelColumn::Last, LabelColumn::Named);
-            let options = CsvOptions { label, test: args.test.clone(), test_fraction: args.test_fraction, seed };
-            Ok(Dataset::from_csv(Path::new(file), &options)?)
+        "circles" => {
+            let mut circles = match known {
+                Some(Points::Circles(circles)) => circles.clone(),
+                _ => Circles::default(),
+            };
+            circles.samples = args.samples.unwrap_or(circles.samples);
+            circles.factor = args.factor.unwrap_or(circles.factor);
+            circles.noise = args.noise.unwrap_or(circles.noise);
+            circles.seed = args.data_seed.unwrap_or(circles.seed);
+            Some(Points::Circles(circles))
         }
-        file if has_extension(file, "npz") => Ok(Dataset::from_npz(Path::new(file), classes)?),
-        folder if Path::new(folder).is_dir() => Ok(Dataset::from_idx_folder(Path::new(folder), classes)?),
-        other => {
-            let problem = "no such folder; expected circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX \
-                           files, a .csv or an .npz file";
-            Err(Error::Data { path: other.into(), problem: problem.into() }.into())
+        "spirals" => {
+            let mut spirals = match known {
+                Some(Points::Spirals(spirals)) => spirals.clone(),
+                _ => Spirals::default(),
+            };
+            spirals.samples = args.samples.unwrap_or(spirals.samples);
+            spirals.noise = args.noise.unwrap_or(spirals.noise);
+            spirals.seed = args.data_seed.unwrap_or(spirals.seed);
+            Some(Points::Spirals(spirals))
         }
+        _ => None,
+    }
+}
+
+/// Points and images. Their classes are those of `model`, if there is one.
+fn open_other(name: &str, args: &DataArgs, scale: Option<Scale>, model: Option<&Model>) -> Result<Prepared> {
+    let record = model.map(|model| &model.data);
+    if let Some(points) = points(name, args, record.and_then(|record| record.points.as_ref())) {
+        return Ok(Prepared::points(&points, scale, record)?);
+    }
+    let path = Path::new(name);
+    let of_model = model.map(|model| model.spec().classes());
+    let class_names = model.map_or(&[][..], |model| &model.class_names);
+    // Sets of images have ten, unless somebody knows better; the labels of an .npz tell.
+    let images = |path: &Path, otherwise| {
+        Prepared::images(path, args.classes.or(of_model).or(otherwise), class_names, scale, record)
+    };
+    match name {
+        name if KNOWN.contains(&name) => {
+            let prepared = images(&find_in(&data_root(args.data_dir.as_deref())?, name)?, Some(10))?;
+            Ok(Prepared { dataset: Dataset { name: name.into(), ..prepared.dataset }, ..prepared })
+        }
+        file if has_extension(file, "npz") => Ok(images(path, None)?),
+        _ if path.is_dir() => Ok(images(path, Some(10))?),
+        _ => Err(Error::Data { path: path.into(), problem: what_else(path) }.into()),
+    }
+}
+
+/// What something is that is no data set.
+fn what_else(path: &Path) -> String {
+    let expected =
+        "expected circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, \
+                    .txt, .data, plain or .gz) or an .npz file";
+    match what_is(path) {
+        Ok(Some(what)) => format!("is {what}"),
+        Ok(None) => format!("is a file of unknown kind; {expected}"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => format!("no such file or folder; {expected}"),
+        Err(error) => format!("cannot be read: {error}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! ONNX: the part of its protocol buffers (onnx.proto3, IR version 8, operators version 13) that a fully connected
 //! network needs.
 
+use asgd::dataset::{Scale, Scaling};
 use asgd::{Activation, Loss, Model};
 use prost::Message;
 
@@ -124,14 +125,19 @@ struct DimensionProto {
 
 /// TensorProto.DataType.FLOAT.
 const FLOAT: i32 = 1;
+/// TensorProto.DataType.DOUBLE.
+const DOUBLE: i32 = 11;
 /// AttributeProto.AttributeType.INT.
 const INT: i32 = 2;
 
-/// The first network of a model as a file: `input` (batch, inputs), `logits` and `probabilities` (batch, outputs).
+/// The first network of a model as a file: `input` (batch, inputs), not scaled yet, `logits` and `probabilities` (batch, outputs).
 pub fn encode(model: &Model) -> Vec<u8> {
     let spec = model.spec();
     let mut graph = GraphProto { name: "asgd".into(), ..Default::default() };
     let mut value = "input".to_string();
+    if let Some(scaling) = model.data.scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None) {
+        value = scale(&mut graph, scaling, value);
+    }
     let last = spec.layers().len() - 1;
     for (layer, (inputs, outputs)) in spec.layers().enumerate() {
         let names = [format!("layers.{layer}.weight"), format!("layers.{layer}.bias")];
@@ -169,6 +175,23 @@ pub fn encode(model: &Model) -> Vec<u8> {
         metadata_props: names.into_iter().collect(),
     };
     file.encode_to_vec()
+}
+
+/// Nodes that scale the input: computed in f64 and rounded once, as everywhere.
+fn scale(graph: &mut GraphProto, scaling: &Scaling, value: String) -> String {
+    let cast = |to: i32| vec![AttributeProto { name: "to".into(), i: to.into(), kind: INT }];
+    let names = ["scale.shift", "scale.divisor"].map(String::from);
+    for (name, values) in names.iter().zip([scaling.shift(), scaling.divisor()]) {
+        let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let dims = vec![values.len() as i64];
+        graph.initializer.push(TensorProto { dims, data_type: DOUBLE, name: name.clone(), raw_data });
+    }
+    let [shift, divisor] = names;
+    graph.node.push(node("Cast", vec![value], "input.f64", cast(DOUBLE)));
+    graph.node.push(node("Sub", vec!["input.f64".into(), shift], "input.shifted", Vec::new()));
+    graph.node.push(node("Div", vec!["input.shifted".into(), divisor], "input.divided", Vec::new()));
+    graph.node.push(node("Cast", vec!["input.divided".into()], "input.scaled", cast(FLOAT)));
+    "input.scaled".into()
 }
 
 fn node(operator: &str, input: Vec<String>, output: &str, attribute: Vec<AttributeProto>) -> NodeProto {

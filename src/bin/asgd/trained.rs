@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use asgd::dataset::{Samples, Standing};
 use asgd::{Dataset, Device, Error, Loss, Model};
 use clap::Args;
 
-use crate::data_source::{open_dataset, DataArgs};
+use crate::console::Reporter;
+use crate::data_source::{open_for_model, DataArgs};
 use crate::device_args::DeviceArgs;
 
 /// A trained network and samples for it.
@@ -15,7 +17,8 @@ pub struct ModelAndData {
     /// A model.safetensors.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a .csv or an .npz file.
+    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz)
+    /// or an .npz file.
     #[arg(value_name = "DATA")]
     pub dataset: String,
     #[command(flatten)]
@@ -24,13 +27,42 @@ pub struct ModelAndData {
     pub data: DataArgs,
 }
 
+/// A trained network with samples for it.
+pub struct Opened {
+    pub model: Model,
+    pub dataset: Dataset,
+    pub device: Device,
+    /// What a table is to the model.
+    pub standing: Option<Standing>,
+}
+
+impl Opened {
+    /// All samples, each once.
+    pub fn all(&self) -> Samples {
+        match self.standing {
+            None | Some(Standing::SetAside) => self.dataset.all(),
+            // Both sets are the whole file.
+            Some(_) => self.dataset.test.clone(),
+        }
+    }
+}
+
+/// Says on stderr what was decided about data, a line each.
+pub fn say_notes(notes: &[String]) {
+    let report = Reporter { quiet: false };
+    for note in notes {
+        report.line(&format!("data     {note}"));
+    }
+}
+
 /// Opens model, data and device, in this order: a mistake is found before anything slow.
-pub fn open(args: &ModelAndData) -> Result<(Model, Dataset, Device)> {
+pub fn open(args: &ModelAndData) -> Result<Opened> {
     let model = Model::load(&args.model)?;
-    let spec = model.spec();
-    let dataset = open_dataset(&args.dataset, &args.data, Some(spec.classes()))?.relabelled(&model.class_names)?;
-    dataset.check_fits(spec).with_context(|| args.model.display().to_string())?;
-    Ok((model, dataset, args.device.open()?))
+    let (prepared, standing) = open_for_model(&args.dataset, &args.data, &model)?;
+    prepared.dataset.check_fits(model.spec()).with_context(|| args.model.display().to_string())?;
+    let device = args.device.open()?;
+    say_notes(&prepared.notes);
+    Ok(Opened { model, dataset: prepared.dataset, device, standing })
 }
 
 /// One network of a model.

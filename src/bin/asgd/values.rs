@@ -21,6 +21,21 @@ pub fn hidden(text: &str) -> Result<Hidden, String> {
     text.split(',').map(width).collect::<Result<_, _>>().map(Hidden)
 }
 
+/// What separates the values of a table, by its name or as it is.
+pub fn delimiter(text: &str) -> Result<u8, String> {
+    match text {
+        "comma" => Ok(b','),
+        "semicolon" => Ok(b';'),
+        "tab" | "\\t" => Ok(b'\t'),
+        "bar" | "pipe" => Ok(b'|'),
+        "space" => Ok(b' '),
+        _ => match text.as_bytes() {
+            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\n\r.+-".contains(byte) => Ok(*byte),
+            _ => Err("expected comma, semicolon, tab, bar, space or one such character".into()),
+        },
+    }
+}
+
 /// A number of seconds, fractions included.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().map_err(|_| "expected a number of seconds")?;

@@ -1,18 +1,19 @@
 //! `asgd evaluate`
 
 use anyhow::Result;
-use asgd::Predictor;
+use asgd::dataset::{Samples, Seen, Standing};
+use asgd::{Error, Predictor};
 use clap::Args;
 use serde_json::json;
 
 use crate::console::print_line;
 use crate::statistics::Summary;
 use crate::table::{Cell, Table};
-use crate::trained::{class_name, classify, open, ModelAndData};
+use crate::trained::{class_name, classify, open, ModelAndData, Opened};
 
 /// Which samples of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Samples {
+pub enum Split {
     Train,
     Test,
     All,
@@ -24,9 +25,10 @@ Examples:
   asgd evaluate runs/mnist-1/model.safetensors mnist
   asgd evaluate runs/iris-1/model.safetensors iris.csv --split all --json")]
 pub struct EvaluateArgs {
-    /// Which samples.
-    #[arg(long, value_enum, default_value = "test")]
-    pub split: Samples,
+    /// Which samples. [default: those that the model was not trained on, as far as it knows: the test set, the rows of a
+    /// table that were set aside, or all rows of another table]
+    #[arg(long, value_enum)]
+    pub split: Option<Split>,
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -35,12 +37,10 @@ pub struct EvaluateArgs {
 }
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let (model, dataset, device) = open(&args.input)?;
-    let (samples, which) = match args.split {
-        Samples::Train => (dataset.train.clone(), "training set"),
-        Samples::Test => (dataset.test.clone(), "test set"),
-        Samples::All => (dataset.all(), "training and test set"),
-    };
+    let opened = open(&args.input)?;
+    let (samples, which) = choose(&opened, args.split)?;
+    let trained_on = trained_on(&opened, args.split, &samples);
+    let Opened { model, dataset, device, .. } = opened;
     let mut predictor = Predictor::new(&device, &model, &samples)?;
     let evaluations = predictor.evaluate()?;
     let units = model.spec().outputs();
@@ -62,7 +62,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
             .map(|class| json!({ "class": name(class), "precision": precision(class), "recall": recall(class) }))
             .collect();
         let document = json!({
-            "samples": samples.len(), "replicas": model.replicas(),
+            "samples": samples.len(), "trained_on": trained_on.count, "which": which, "replicas": model.replicas(),
             "loss": loss.mean, "loss_std": loss.deviation,
             "accuracy": accuracy.mean, "accuracy_std": accuracy.deviation,
             "classes": per_class, "confusion": confusion,
@@ -75,6 +75,14 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     };
     let replicas = if model.replicas() > 1 { format!(", {} replicas", model.replicas()) } else { String::new() };
     print_line(&format!("{}, {which}: {} samples{replicas}", dataset.name, samples.len()))?;
+    if trained_on.count > 0 {
+        let about = if trained_on.is_exact { "" } else { "about " };
+        let count =
+            if trained_on.count == samples.len() { "all".into() } else { format!("{about}{}", trained_on.count) };
+        print_line(&format!(
+            "the model was trained on {count} of these samples: what follows is no measure of how it does on new ones"
+        ))?;
+    }
     print_line(&format!("accuracy {}, loss {}\n", shown(accuracy), shown(loss)))?;
     let mut table = Table::new("classes", "", &["class", "precision", "recall", "samples"]);
     for (class, counts) in confusion.iter().enumerate() {
@@ -91,4 +99,42 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         table.rows.push([Cell::Text(name(class))].into_iter().chain(cells).collect());
     }
     print_line(&format!("\n{}", table.text()))
+}
+
+/// The samples to score, and what they are.
+fn choose(opened: &Opened, split: Option<Split>) -> Result<(Samples, String)> {
+    let Opened { dataset, standing, .. } = opened;
+    let refuse = |what: &str| {
+        let problem = format!("{what}; leave the option out, or say --split all");
+        Err(Error::Setting { setting: "--split", problem }.into())
+    };
+    match (standing, split) {
+        (None | Some(Standing::SetAside), Some(Split::Train)) => Ok((dataset.train.clone(), "training set".into())),
+        (None | Some(Standing::SetAside), Some(Split::All)) => Ok((dataset.all(), "training and test set".into())),
+        (None, _) => Ok((dataset.test.clone(), "test set".into())),
+        (Some(Standing::SetAside), _) => {
+            let all = dataset.train.len() + dataset.test.len();
+            Ok((dataset.test.clone(), format!("test set, as it was set aside in training from {all} rows")))
+        }
+        (Some(Standing::TrainedOn), Some(Split::Test)) => {
+            refuse("test, but the model was trained on all rows of this file")
+        }
+        (Some(Standing::TrainedOn), _) => Ok((dataset.train.clone(), "training set".into())),
+        (Some(_), Some(Split::Train)) => refuse("train, but the model was not trained on this file"),
+        (Some(Standing::TestFile), _) => Ok((dataset.test.clone(), "the test set of the training".into())),
+        (Some(Standing::Other(_)), _) => Ok((dataset.test.clone(), "all rows".into())),
+    }
+}
+
+/// How many of the samples to score the model was trained on.
+fn trained_on(opened: &Opened, split: Option<Split>, samples: &Samples) -> Seen {
+    let exactly = |count| Seen { count, is_exact: true };
+    match (opened.standing, split) {
+        (Some(Standing::Other(seen)), _) => seen,
+        (Some(Standing::TrainedOn), _) | (Some(Standing::SetAside), Some(Split::Train)) => exactly(samples.len()),
+        (Some(Standing::SetAside), Some(Split::All)) => exactly(opened.dataset.train.len()),
+        (Some(Standing::SetAside | Standing::TestFile), _) => exactly(0),
+        // Images and points: the set's own division, which the model's must be.
+        (None, _) => exactly(0),
+    }
 }

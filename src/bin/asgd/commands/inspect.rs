@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use asgd::dataset::{Scale, Scaling};
 use asgd::{Activity, Evaluation, Model, NetworkSpec, Order, Predictor, ReplicaSettings, TrainSettings, Trainer};
 use clap::Args;
 use serde_json::{json, Value};
@@ -12,7 +13,7 @@ use crate::figures::{boxes, BoxPanel, BLUE};
 use crate::run::metrics::by_layer;
 use crate::statistics::{quartiles, Summary};
 use crate::table::{Cell, Table};
-use crate::trained::{open, ModelAndData};
+use crate::trained::{open, ModelAndData, Opened};
 use crate::values::at_least_one;
 
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ pub struct InspectArgs {
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
-    let (model, dataset, device) = open(&args.input)?;
+    let Opened { model, dataset, device, .. } = open(&args.input)?;
     let spec = model.spec().clone();
     let mut predictor = Predictor::new(&device, &model, &dataset.train)?;
     let evaluations = predictor.evaluate()?;
@@ -95,6 +96,13 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         dataset.name,
         dataset.train.len()
     ))?;
+    if let Some(table) = &model.data.table {
+        print_line(&format!("trained on a table: {}", table.describe()))?;
+    }
+    if let Some(scaling) = model.data.scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None) {
+        print_line(&format!("\nScale of the inputs: {}, (x - shift) / divisor", scaling.scale()))?;
+        print_line(&scale_table(&model, scaling).text())?;
+    }
     print_line(&format!("\nHidden nodes{}", if model.replicas() > 1 { ", mean of the replicas" } else { "" }))?;
     print_line(&nodes_table(&spec, &evaluations).text())?;
     print_line(&format!("\nAdaptive batch sizes of {batches} mini-batches of {batch_size}"))?;
@@ -108,6 +116,27 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         print_line(&format!("\n{}", path.display()))?;
     }
     Ok(())
+}
+
+/// Features that are shown one by one.
+const FEATURES_SHOWN: usize = 40;
+
+fn scale_table(model: &Model, scaling: &Scaling) -> Table {
+    let names = model.data.table.as_ref().map(asgd::dataset::table::Schema::feature_names);
+    let mut table = Table::new("scale", "", &["feature", "shift", "divisor"]);
+    for (feature, (shift, divisor)) in scaling.shift().iter().zip(scaling.divisor()).enumerate() {
+        if feature == FEATURES_SHOWN {
+            table.rows.push(vec![
+                format!("... and {} more", scaling.shift().len() - feature).into(),
+                "".into(),
+                "".into(),
+            ]);
+            break;
+        }
+        let name = names.as_ref().map_or_else(|| (feature + 1).to_string(), |names| names[feature].clone());
+        table.rows.push(vec![name.into(), Cell::Number(*shift, 6), Cell::Number(*divisor, 6)]);
+    }
+    table
 }
 
 /// Dummies of each hidden layer, a mean over the replicas.
@@ -186,6 +215,10 @@ fn document(model: &Model, evaluations: &[Evaluation], counts: &[Vec<f64>]) -> V
     json!({
         "widths": spec.widths(),
         "replicas": model.replicas(),
+        "table": model.data.table,
+        "scale": model.data.scaling.as_ref().map(|scaling| {
+            json!({ "kind": scaling.scale(), "shift": scaling.shift(), "divisor": scaling.divisor() })
+        }),
         "true_dummies": dummies(spec, evaluations, Activity::Never),
         "pseudo_dummies": dummies(spec, evaluations, Activity::Always),
         "adaptive_batch_size_quartiles": counts.iter().map(|counts| quartiles(counts)).collect::<Vec<_>>(),

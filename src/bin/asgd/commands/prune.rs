@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::console::print_line;
 use crate::table::{Cell, Table};
-use crate::trained::{choose, open, ModelAndData};
+use crate::trained::{choose, open, ModelAndData, Opened};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,10 +31,11 @@ pub struct PruneArgs {
 }
 
 pub fn run(args: &PruneArgs) -> Result<()> {
-    let (model, dataset, device) = open(&args.input)?;
+    let opened = open(&args.input)?;
+    let samples = opened.all();
+    let Opened { model, dataset, device, .. } = opened;
     let model = choose(&model, &args.input.model, args.replica)?;
     let spec = model.spec();
-    let samples = dataset.all();
     let mut predictor = Predictor::new(&device, &model, &samples)?;
     let mut nodes = &predictor.evaluate()?[0].nodes[..];
     let mut on_data = pruning::Nodes::new();
@@ -66,6 +67,8 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     pruned.save(&args.output)?;
 
     let (old, new) = (spec.parameter_count(), pruned.spec().parameter_count());
+    // A layer of nothing but true dummies passes nothing on: what is left says the same of every sample.
+    let dead_layer = on_data.iter().position(|layer| layer.iter().all(|&never| never));
     let cut = |layer: usize| spec.widths()[layer + 1] - pruned.spec().widths()[layer + 1];
     let certain_in = |layer: usize| {
         on_data[layer].iter().zip(&certain[layer]).filter(|(on_data, certain)| **on_data && **certain).count()
@@ -75,7 +78,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
             "output": args.output, "widths": pruned.spec().widths(), "parameters_before": old, "parameters": new,
             "cut": (0..on_data.len()).map(cut).collect::<Vec<_>>(),
             "certain": (0..on_data.len()).map(certain_in).collect::<Vec<_>>(),
-            "samples": samples.len(), "logits_equal": before.len(),
+            "samples": samples.len(), "logits_equal": before.len(), "dead_layer": dead_layer.map(|layer| layer + 1),
         });
         return print_line(&document.to_string());
     }
@@ -92,6 +95,15 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         "nothing is certain: inputs lie outside [0, 1]"
     };
     print_line(&format!("{reason}; on this data: none of the {} samples of {} does", samples.len(), dataset.name))?;
+    if let Some(layer) = dead_layer {
+        print_line(&format!(
+            "hidden layer {} has no living node: the network says the same of every sample, so that there is nothing to \
+             keep; train it again with a lower --lr, --scale standard or another --seed",
+            layer + 1
+        ))?;
+        print_line(&format!("{old} parameters before, {new} now"))?;
+        return print_line(&args.output.display().to_string());
+    }
     let saved = 100.0 * (old - new) as f64 / old as f64;
     print_line(&format!("{old} parameters before, {new} now: {saved:.1} % saved"))?;
     print_line(&format!("all {} logits of the {} samples are the same, bit for bit", before.len(), samples.len()))?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context, Result};
+use asgd::dataset::{Prepared, Scale};
 use asgd::{
     memory, Dataset, Device, Error, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings,
 };
@@ -13,11 +14,12 @@ use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 
 use crate::console::{print_line, Reporter};
-use crate::data_source::{is_small, open_dataset, short_name, DataArgs};
+use crate::data_source::{is_small, open_for_training, short_name, DataArgs};
 use crate::device_args::DeviceArgs;
 use crate::run::chunks::{Observer, SaveEvery, Trained, Training};
 use crate::run::curve::learning_curve;
 use crate::run::folder::{self, Folder, Opening};
+use crate::run::health::Health;
 use crate::run::metrics::{Point, Trajectories};
 use crate::run::{interrupt, metrics};
 use crate::statistics::Summary;
@@ -32,7 +34,8 @@ Examples:
   asgd train mnist --init start.safetensors --order sequential --steps 5
   asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut")]
 pub struct TrainArgs {
-    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a .csv or an .npz file.
+    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz)
+    /// or an .npz file.
     #[arg(default_value = "circles")]
     pub dataset: String,
 
@@ -49,9 +52,13 @@ pub struct TrainArgs {
     /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading.
     #[arg(long, default_value = "1e-8", value_parser = not_negative::<f32>)]
     pub epsilon: f32,
-    /// Samples of a mini-batch.
-    #[arg(long, value_name = "SAMPLES", default_value_t = 64, value_parser = at_least_one::<usize>)]
-    pub batch_size: usize,
+    /// Samples of a mini-batch. [default: 64, or all of a smaller training set]
+    #[arg(long, value_name = "SAMPLES", value_parser = at_least_one::<usize>)]
+    pub batch_size: Option<usize>,
+    /// What is done to the inputs; stays with the model: none, standard, maxabs or pixels (divided by 255).
+    /// [default: that of the --init file, else what suits a table, and none for images and points]
+    #[arg(long, value_name = "SCALE")]
+    pub scale: Option<Scale>,
     /// Passes over the training set. [default: 10 for images, 200 for points]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>, conflicts_with = "steps")]
     pub epochs: Option<u64>,
@@ -80,7 +87,8 @@ pub struct TrainArgs {
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "lr", "epsilon", "batch_size",
         "epochs", "steps", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
-        "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed"])]
+        "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
+        "keep_index", "drop_missing", "force_classes", "scale"])]
     pub resume: Option<PathBuf>,
     /// Resume on another device or driver than the run was started on; the last bits may then differ.
     #[arg(long, requires = "resume")]
@@ -152,17 +160,18 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
         Init::File(path) => Some(Model::load(path)?),
         _ => None,
     };
-    let class_names = from_file.as_ref().map_or(&[][..], |model| &model.class_names);
+    let Prepared { dataset, record, notes } =
+        open_for_training(&args.dataset, &args.data, args.scale, from_file.as_ref())?;
     let from_file = from_file.as_ref().map(Model::spec);
-    let dataset =
-        open_dataset(&args.dataset, &args.data, from_file.map(NetworkSpec::classes))?.relabelled(class_names)?;
     let spec = network(args, &dataset, from_file)?;
-    let schedule = Schedule::new(args, &dataset)?;
+    let batch_size = batch_size(args, &dataset)?;
+    let schedule = Schedule::new(args, &dataset, batch_size)?;
     check_memory(args, &spec, &schedule)?;
     let replicas = replica_settings(args)?;
     let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
     let mut initial = args.init.model(&spec, &seeds)?;
     initial.class_names = dataset.class_names.clone();
+    initial.data = record;
     let device = args.device.open()?;
 
     let report = Reporter { quiet: args.quiet };
@@ -175,6 +184,12 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
         dataset.features(),
         dataset.classes
     ));
+    if let Some(table) = &initial.data.table {
+        report.line(&format!("data     {}: {}", args.dataset, table.describe()));
+    }
+    for note in &notes {
+        report.line(&format!("data     {note}"));
+    }
     report.line(&format!(
         "network  {}, {} parameters, {} replica{}, {}, lr {}",
         spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
@@ -185,13 +200,13 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
         replicas[0].learning_rate
     ));
 
-    let settings = identity(args, &device, &dataset, &initial, &replicas, &schedule)?;
+    let settings = identity(args, &device, &dataset, &initial, &replicas, &schedule, batch_size)?;
     let folder = Folder::open(path, &settings, opening)?;
     let training = Training {
         name: "replicas",
         dataset: &dataset,
         initial,
-        settings: TrainSettings { batch_size: args.batch_size, order: args.order, replicas },
+        settings: TrainSettings { batch_size, order: args.order, replicas },
         steps: schedule.steps,
         evaluate_every: schedule.evaluate_every,
         save: match args.checkpoint_every {
@@ -212,14 +227,35 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
         }
     };
     let seconds = start.elapsed().as_secs_f64();
-    let result = result(args, &spec, &trained.trajectories, &schedule, seconds);
-    write_results(&folder, &training, &trained, &schedule, &title(args, &dataset, &spec))?;
+    let mut result = result(args, &spec, &trained.trajectories, &schedule, seconds);
+    let health = Health::of(&device, &dataset, &trained.model, &trained.trajectories)?;
+    let warnings = health.lines(&trained.model);
+    result["dead_replicas"] = json!(health.dead.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
+    result["constant_replicas"] = json!(health.constant.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
+    result["warnings"] = json!(warnings);
+    write_results(&folder, &training, &trained, &schedule, &title(args, &dataset, &spec, batch_size))?;
     let mut document = settings;
     document["finished_unix_seconds"] =
         json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
     document["result"] = result.clone();
     folder.write("run.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
+    for warning in &warnings {
+        report.line(&format!("warning  {warning}"));
+    }
     say_result(args, &folder, result, seconds)
+}
+
+/// The one that was asked for, which must fit; else 64, or all of a smaller training set.
+fn batch_size(args: &TrainArgs, dataset: &Dataset) -> Result<usize> {
+    let samples = dataset.train.len();
+    match args.batch_size {
+        Some(size) if size > samples => {
+            let problem = format!("{size} samples, but the training set of {} has {samples}", dataset.name);
+            Err(Error::Setting { setting: "--batch-size", problem }.into())
+        }
+        Some(size) => Ok(size),
+        None => Ok(samples.min(64)),
+    }
 }
 
 /// The files of a finished run but run.json, which says that all are there.
@@ -313,14 +349,8 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn new(args: &TrainArgs, dataset: &Dataset) -> Result<Self> {
-        let samples = dataset.train.len();
-        if args.batch_size > samples {
-            let problem =
-                format!("{} samples, but the training set of {} has {samples}", args.batch_size, dataset.name);
-            return Err(Error::Setting { setting: "--batch-size", problem }.into());
-        }
-        let steps_per_epoch = samples.div_ceil(args.batch_size) as u64;
+    fn new(args: &TrainArgs, dataset: &Dataset, batch_size: usize) -> Result<Self> {
+        let steps_per_epoch = dataset.train.len().div_ceil(batch_size) as u64;
         let epochs = args.epochs.unwrap_or(if is_small(&args.dataset) { 200 } else { 10 });
         let too_many = || Error::Setting { setting: "--epochs", problem: "more steps than can be counted".into() };
         let steps = match args.steps {
@@ -419,9 +449,9 @@ fn result(
     result
 }
 
-fn title(args: &TrainArgs, dataset: &Dataset, spec: &NetworkSpec) -> String {
+fn title(args: &TrainArgs, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> String {
     let widths = spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    format!("{} {widths}, {}, batch size {}", dataset.name, args.optimizer, args.batch_size)
+    format!("{} {widths}, {}, batch size {batch_size}", dataset.name, args.optimizer)
 }
 
 /// What decides the results, bit for bit; and the arguments, for --resume.
@@ -432,6 +462,7 @@ fn identity(
     initial: &Model,
     replicas: &[ReplicaSettings],
     schedule: &Schedule,
+    batch_size: usize,
 ) -> Result<Value> {
     let initial_sha256: String = Sha256::digest(initial.to_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(json!({
@@ -442,7 +473,7 @@ fn identity(
             "optimizer": args.optimizer.to_string(),
             "learning_rate": replicas[0].learning_rate,
             "epsilon": args.epsilon,
-            "batch_size": args.batch_size,
+            "batch_size": batch_size,
             "steps": schedule.steps,
             "steps_per_epoch": schedule.steps_per_epoch,
             "evaluate_every_steps": schedule.evaluate_every,
@@ -459,6 +490,9 @@ fn identity(
             "features": dataset.features(),
             "classes": dataset.classes,
             "sha256": dataset.sha256(),
+            "table": initial.data.table,
+            "scale": initial.data.scaling.as_ref().map(|scaling| scaling.scale()),
+            "split": initial.data.split.as_ref().map(|split| &split.held_out),
         },
         "device": device.info(),
         "machine": device.describe(),

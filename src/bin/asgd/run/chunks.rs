@@ -143,6 +143,7 @@ impl Training<'_> {
         progress.finish_and_clear();
         let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
         model.class_names = self.initial.class_names.clone();
+        model.data = self.initial.data.clone();
         Ok(Trained { trajectories, model, counts, pace })
     }
 

@@ -1,8 +1,9 @@
-//! Runs: replicas trained in chunks, their folder, their checkpoints and their metrics.
+//! Runs: replicas trained in chunks, their folder, their checkpoints, their metrics, and what is wrong with the result.
 
 pub mod checkpoint;
 pub mod chunks;
 pub mod curve;
 pub mod folder;
+pub mod health;
 pub mod interrupt;
 pub mod metrics;

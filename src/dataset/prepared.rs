@@ -1,0 +1,322 @@
+//! A data set ready for training or scoring: read, split and scaled, with the record of it.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::arrays::ArrayOptions;
+use super::points::Points;
+use super::record::DataRecord;
+use super::samples::{Dataset, Inputs, Samples};
+use super::scaling::{Scale, Scaling};
+use super::split::{short_hash, split_rows, HeldOut, Seen, Sketch, SplitRecord};
+use super::table::{Schema, Table, TableOptions};
+use super::{idx, npz};
+use crate::error::{Error, Result};
+
+/// A data set with how it came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// Training and test set, scaled.
+    pub dataset: Dataset,
+    /// What a model keeps of it.
+    pub record: DataRecord,
+    /// What was decided and should be said, a line each.
+    pub notes: Vec<String>,
+}
+
+/// Where the test samples of a table come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableSplit {
+    /// A file of them; without it rows of the first file are set aside.
+    pub test: Option<PathBuf>,
+    /// Share of the rows set aside: above 0 and below 1.
+    pub fraction: f64,
+    /// Chooses the rows.
+    pub seed: u64,
+}
+
+impl Default for TableSplit {
+    fn default() -> Self {
+        Self { test: None, fraction: 0.3, seed: 0 }
+    }
+}
+
+/// What a table is to a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The file that it was trained on; its test rows were set aside then.
+    SetAside,
+    /// The file that it was trained on, all of it.
+    TrainedOn,
+    /// The file that it was tested on.
+    TestFile,
+    /// Another file, of whose rows some may be known.
+    Other(Seen),
+}
+
+impl Prepared {
+    /// A table for training. A model that the training starts from, in `start`, says how it is read and scaled, unless the
+    /// options say how to read it.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) or [`Error::Setting`](crate::Error::Setting) saying what is wrong and how to mend it.
+    pub fn table(
+        path: &Path,
+        options: &TableOptions,
+        split: &TableSplit,
+        scale: Option<Scale>,
+        start: Option<&DataRecord>,
+    ) -> Result<Self> {
+        if !(split.fraction > 0.0 && split.fraction < 1.0) {
+            split_rows(2, split.fraction, 0)?;
+        }
+        let start_schema = start.and_then(|start| start.table.as_ref());
+        let table = match start_schema.filter(|_| *options == TableOptions::default()) {
+            Some(schema) => Table::read_as(path, schema, options)?,
+            None => Table::read(path, options)?,
+        };
+        let (schema, mut notes) = (table.schema.clone(), table.notes.clone());
+        let (train_rows, test_rows, other, held_out) = match &split.test {
+            None => {
+                let (train, test) = split_rows(table.len(), split.fraction, split.seed)?;
+                (train, test, None, HeldOut::Share { fraction: split.fraction, seed: split.seed })
+            }
+            Some(path) => {
+                let by = TableOptions { label: None, ..options.clone() };
+                let other = Table::read_as(path, &schema, &by)?;
+                notes.extend(other.notes.iter().map(|note| format!("{}: {note}", path.display())));
+                let sha256 = other.sha256();
+                ((0..table.len()).collect(), (0..other.len()).collect(), Some(other), HeldOut::File { sha256 })
+            }
+        };
+        if let Some(class) =
+            (0..schema.classes.len()).find(|&class| !train_rows.iter().any(|&row| table.label(row) as usize == class))
+        {
+            notes.push(format!(
+                "no training row is of class '{}': all of its rows are set aside",
+                schema.classes[class]
+            ));
+        }
+        let scaling = match (start.and_then(|start| start.scaling.as_ref()), scale) {
+            (Some(of_start), None) => {
+                notes.push(format!("scale {}, as the model that the training starts from", of_start.scale()));
+                of_start.clone()
+            }
+            (None, None) if start.is_some() => {
+                notes.push("inputs as they are, because the model's file says nothing of a scale".into());
+                Scaling::none()
+            }
+            (_, scale) => fit(&table, &train_rows, scale, &mut notes)?,
+        };
+        let train = table.samples(&train_rows, &scaling)?;
+        let test = other.as_ref().unwrap_or(&table).samples(&test_rows, &scaling)?;
+        let trained = Sketch::new(train_rows.iter().map(|&row| table.row_hash(row)));
+        let split = SplitRecord { sha256: table.sha256(), held_out, trained };
+        Ok(Self {
+            dataset: Dataset {
+                name: table.name.clone(),
+                classes: schema.classes.len(),
+                class_names: schema.classes.clone(),
+                train,
+                test,
+            },
+            record: DataRecord { table: Some(schema), points: None, scaling: Some(scaling), split: Some(split) },
+            notes,
+        })
+    }
+
+    /// A table for a model that was trained on one, read and scaled as `record` says. Both sets are the whole table, unless
+    /// it is the file that the model was trained on with some rows set aside.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) if it is not such a table.
+    pub fn table_as(
+        path: &Path,
+        options: &TableOptions,
+        record: &DataRecord,
+        schema: &Schema,
+    ) -> Result<(Self, Standing)> {
+        let table = Table::read_as(path, schema, options)?;
+        let sha256 = table.sha256();
+        let all: Vec<usize> = (0..table.len()).collect();
+        let (train, test, standing) = match &record.split {
+            Some(split) if split.sha256 == sha256 => match split.held_out {
+                HeldOut::Share { fraction, seed } => {
+                    let (train, test) = split_rows(table.len(), fraction, seed)?;
+                    (train, test, Standing::SetAside)
+                }
+                _ => (all.clone(), all, Standing::TrainedOn),
+            },
+            Some(SplitRecord { held_out: HeldOut::File { sha256: test }, .. }) if *test == sha256 => {
+                (all.clone(), all, Standing::TestFile)
+            }
+            Some(split) => {
+                let seen = split.trained.count(all.iter().map(|&row| table.row_hash(row)));
+                (all.clone(), all, Standing::Other(seen))
+            }
+            None => (all.clone(), all, Standing::Other(Seen { count: 0, is_exact: true })),
+        };
+        let scaling = record.scaling_or_none();
+        let dataset = Dataset {
+            name: table.name.clone(),
+            classes: schema.classes.len(),
+            class_names: schema.classes.clone(),
+            train: table.samples(&train, &scaling)?,
+            test: table.samples(&test, &scaling)?,
+        };
+        Ok((Self { dataset, record: record.clone(), notes: table.notes }, standing))
+    }
+
+    /// Made-up points, which need no scale; they get one if `scale` says so.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) if they cannot be made or scaled so.
+    pub fn points(points: &Points, scale: Option<Scale>, start: Option<&DataRecord>) -> Result<Self> {
+        let scale = scale.or_else(|| start.is_none_or(|start| start.scaling.is_none()).then_some(Scale::None));
+        let mut prepared = Self::whole(points.dataset()?, Vec::new(), scale, start)?;
+        prepared.record.points = Some(points.clone());
+        Ok(prepared)
+    }
+
+    /// An .npz file in the layout of Keras' MNIST, or a folder of IDX files. `classes` and `class_names` are those of a
+    /// model, if there is one; without either, the labels tell the classes. Bytes, and numbers that look like them, are
+    /// divided by 255; other numbers beyond [-1, 1] are standardised unless `scale` or `start` say otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) naming the array that is missing or wrong.
+    pub fn images(
+        path: &Path,
+        classes: Option<usize>,
+        class_names: &[String],
+        scale: Option<Scale>,
+        start: Option<&DataRecord>,
+    ) -> Result<Self> {
+        let known = start.and_then(|start| start.scaling.as_ref()).map(Scaling::scale);
+        let keeps_numbers = match (scale, known) {
+            (Some(scale), _) => scale != Scale::Pixels,
+            (None, known) => known.is_some_and(|scale| scale != Scale::None),
+        };
+        let options = ArrayOptions { classes, class_names, keeps_numbers };
+        let (dataset, notes) = if path.is_dir() { idx::read_folder(path, options)? } else { npz::read(path, options)? };
+        Self::whole(dataset, notes, scale, start)
+    }
+
+    /// A data set with a test set of its own.
+    fn whole(
+        dataset: Dataset,
+        mut notes: Vec<String>,
+        scale: Option<Scale>,
+        start: Option<&DataRecord>,
+    ) -> Result<Self> {
+        let trained = Sketch::new((0..dataset.train.len()).map(|index| sample_hash(&dataset.train, index)));
+        let split = SplitRecord { sha256: dataset.sha256(), held_out: HeldOut::Own, trained };
+        let train = &dataset.train;
+        let is_small = |samples: &Samples| match samples.inputs() {
+            Inputs::U8(_) => true,
+            Inputs::F32(values) => values.iter().all(|x| (-1.0..=1.0).contains(x)),
+        };
+        let are_bytes = matches!(train.inputs(), Inputs::U8(_));
+        let chosen = match (start, scale) {
+            (Some(start), None) => start.scaling.as_ref().map_or(Scale::None, Scaling::scale),
+            (_, Some(Scale::Pixels)) if are_bytes => Scale::None,
+            (_, Some(scale)) => scale,
+            (None, None) if is_small(train) && is_small(&dataset.test) => Scale::None,
+            (None, None) => Scale::Standard,
+        };
+        let scaling = match (start.and_then(|start| start.scaling.as_ref()), scale) {
+            (Some(of_start), None) => of_start.clone(),
+            _ if chosen == Scale::None => Scaling::none(),
+            _ => {
+                let values: Vec<f64> = (0..train.len()).flat_map(|index| train.sample(index)).map(f64::from).collect();
+                Scaling::fit(chosen, train.features(), values.chunks_exact(train.features()))?
+            }
+        };
+        match scaling.scale() {
+            Scale::None => {}
+            Scale::Standard if start.is_none() && scale.is_none() => notes.push(
+                "inputs standardised: (x - mean) / standard deviation of the training set (--scale none leaves inputs as they are)"
+                    .into(),
+            ),
+            scale => notes.push(format!("scale {scale}")),
+        }
+        let dataset =
+            Dataset { train: scaling.samples(dataset.train)?, test: scaling.samples(dataset.test)?, ..dataset };
+        Ok(Self {
+            dataset,
+            record: DataRecord { scaling: Some(scaling), split: Some(split), ..DataRecord::default() },
+            notes,
+        })
+    }
+}
+
+/// Inputs alone, to be classified by a network of images: an .npz file, an IDX file or a folder of IDX files, scaled as
+/// `record` says. Labels are 0.
+///
+/// # Errors
+/// [`Error::Data`](crate::Error::Data) if there are none, or they have other features than `inputs`.
+pub fn images_to_classify(path: &Path, inputs: usize, record: &DataRecord) -> Result<Samples> {
+    let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
+    let (features, values) = if is_npz { npz::read_inputs(path)? } else { idx::read_inputs(path)? };
+    let refuse = |problem: String| Error::data(path, problem);
+    if features != inputs {
+        return Err(refuse(format!("has {features} features, but the network has {inputs} inputs")));
+    }
+    let scaling = record.scaling_or_none();
+    let as_pixels = scaling.scale() == Scale::None && values.are_pixels(features);
+    let count = values.len() / features;
+    if count == 0 {
+        return Err(refuse("is empty: it holds no sample".into()));
+    }
+    let samples = Samples::new(features, values.into_inputs(as_pixels), vec![0; count], 1);
+    scaling.samples(samples.map_err(|error| refuse(error.to_string()))?)
+}
+
+/// Fits the scale that was asked for, or the one that suits the rows, and says which.
+fn fit(table: &Table, train: &[usize], scale: Option<Scale>, notes: &mut Vec<String>) -> Result<Scaling> {
+    let features = table.schema.features.len();
+    let (chosen, reason) = match scale {
+        Some(scale) => (scale, ""),
+        None => Scale::for_rows(features, (0..table.len()).map(|row| table.row(row))),
+    };
+    let scaling = Scaling::fit(chosen, features, train.iter().map(|&row| table.row(row)))?;
+    let other = if scale.is_some() { "" } else { " (--scale none leaves inputs as they are)" };
+    let because = if reason.is_empty() { String::new() } else { format!("; {reason}") };
+    let binary =
+        scaling.shift().iter().zip(scaling.divisor()).filter(|(shift, divisor)| **shift == 0.0 && **divisor == 1.0);
+    notes.push(match chosen {
+        Scale::None => format!("inputs as they are{because}"),
+        Scale::Pixels => format!("inputs divided by 255{because}{other}"),
+        Scale::MaxAbs => "inputs divided by the largest |x| of each feature in the training rows".into(),
+        Scale::Standard => {
+            let left = match binary.count() {
+                0 => String::new(),
+                count => format!("; {count} of nothing but 0 and 1 left as they are"),
+            };
+            format!("inputs standardised: (x - mean) / standard deviation of the training rows{left}{other}")
+        }
+    });
+    if chosen == Scale::None && reason.is_empty() {
+        notes.extend(wide(table));
+    }
+    Ok(scaling)
+}
+
+/// Says which feature is far from the others in size, where nothing is scaled.
+fn wide(table: &Table) -> Option<String> {
+    let largest = |feature: usize| (0..table.len()).map(|row| table.row(row)[feature].abs()).fold(0.0, f64::max);
+    let features = 0..table.schema.features.len();
+    let (feature, largest) = features.map(|feature| (feature, largest(feature))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let name = table.schema.feature_names().swap_remove(feature);
+    (largest > 100.0)
+        .then(|| format!("'{name}' reaches {largest}; such inputs often kill every hidden node: try --scale standard"))
+}
+
+fn sample_hash(samples: &Samples, index: usize) -> u64 {
+    let mut hash = Sha256::new();
+    for value in samples.sample(index) {
+        hash.update((value + 0.0).to_bits().to_le_bytes());
+    }
+    hash.update(samples.labels()[index].to_le_bytes());
+    short_hash(&hash.finalize())
+}

@@ -1,0 +1,265 @@
+//! Tables of text: a sample a row; numbers, and one column of labels, which may be any text.
+//!
+//! [`Table::read`] finds out what a file says (header, label column, classes), [`Table::read_as`] reads another file as a
+//! model's was read, and [`TableReader`] does so row by row. Nothing is guessed in silence: what was decided is in the
+//! [`Schema`] and in the notes.
+
+mod cells;
+mod classes;
+mod columns;
+mod infer;
+mod profile;
+mod reader;
+mod schema;
+mod text;
+
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use self::classes::Classes;
+pub use self::columns::{list, ColumnName};
+pub use self::reader::{Row, TableReader};
+pub use self::schema::{Dropped, Mapping, Reason, Schema};
+use self::text::Records;
+use super::samples::{Inputs, Samples};
+use super::scaling::Scaling;
+use crate::error::{Error, Result};
+
+/// Whether the first row is a header.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Header {
+    /// If it looks like one.
+    #[default]
+    Auto,
+    /// It is.
+    Yes,
+    /// It is a sample.
+    No,
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "yes" => Ok(Self::Yes),
+            "no" => Ok(Self::No),
+            _ => Err("expected yes, no or auto".into()),
+        }
+    }
+}
+
+/// How a table is read, where it does not say so itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TableOptions {
+    /// Whether the first row is a header.
+    pub header: Header,
+    /// The column of the labels; without it the last one that holds anything.
+    pub label: Option<ColumnName>,
+    /// Columns to leave out.
+    pub drop: Vec<ColumnName>,
+    /// What separates the values; without it the first lines tell it.
+    pub delimiter: Option<u8>,
+    /// Whether an untitled first column that counts the rows is a feature.
+    pub keep_index: bool,
+    /// Whether rows with a missing value are left out rather than refused.
+    pub drop_missing: bool,
+    /// How many classes there are, if the user knows it.
+    pub classes: Option<usize>,
+    /// Whether labels are classes even where they look like the numbers of a regression.
+    pub force_classes: bool,
+}
+
+/// All rows of a table, as numbers that are not scaled yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The file's name without its ending.
+    pub name: String,
+    /// How it was read.
+    pub schema: Schema,
+    /// What was decided on the way and should be said, a line each.
+    pub notes: Vec<String>,
+    path: PathBuf,
+    /// (rows, features)
+    features: Vec<f64>,
+    /// (rows)
+    labels: Vec<u32>,
+}
+
+/// The endings of files that are tables, besides the same with .gz.
+const ENDINGS: [&str; 5] = ["csv", "tsv", "txt", "data", "tab"];
+
+/// Whether a file's name says that it is a table: .csv, .tsv, .txt, .data or .tab, plain or with .gz.
+pub fn is_table(path: &Path) -> bool {
+    let is_one = |path: &Path| {
+        ENDINGS.iter().any(|ending| path.extension().is_some_and(|name| name.eq_ignore_ascii_case(ending)))
+    };
+    is_one(path)
+        || (path.extension().is_some_and(|name| name.eq_ignore_ascii_case("gz")) && is_one(&path.with_extension("")))
+}
+
+/// A file's name without its endings.
+pub fn short_name(path: &Path) -> String {
+    let is_packed = path.extension().is_some_and(|name| name.eq_ignore_ascii_case("gz"));
+    let inner = if is_packed { path.with_extension("") } else { path.to_path_buf() };
+    inner.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+impl Table {
+    /// Reads a file and finds out what it says.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the line or the column that is wrong, and the option that mends it.
+    pub fn read(path: &Path, options: &TableOptions) -> Result<Self> {
+        let refuse = |problem: String| Error::data(path, problem);
+        let (shown, mut source) = text::open(path)?;
+        let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
+        loop {
+            match source.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(text::unreadable(&shown, &error)),
+            }
+        }
+        if std::str::from_utf8(&bytes)
+            .is_ok_and(|text| text.trim_matches(['\u{feff}', ' ', '\n', '\r', '\t']).is_empty())
+        {
+            return Err(refuse("is empty".into()));
+        }
+        let bytes: Arc<[u8]> = bytes.into();
+        let open =
+            || Records::new(&shown, Box::new(Cursor::new(Arc::clone(&bytes))) as Box<dyn Read>, options.delimiter);
+        let (_, delimiter) = open()?;
+        let inferred = infer::infer(&shown, &open, options)?;
+        let (mut schema, mut notes) = (inferred.schema, inferred.notes);
+        schema.delimiter = char::from(delimiter);
+        let (records, _) = open()?;
+        let mut reader = TableReader::of_training(&shown, records, &schema, options, inferred.is_header_short)?;
+        let mut classes = Classes::default();
+        let (mut features, mut labels) = (Vec::new(), Vec::new());
+        while let Some(row) = reader.next_row()? {
+            features.extend_from_slice(&row.features);
+            labels.push(classes.add(row.label.as_deref().unwrap_or_default()));
+        }
+        notes.extend(reader.last_notes());
+        if labels.is_empty() {
+            return Err(refuse("holds no sample".into()));
+        }
+        let (names, places) = classes.sorted();
+        classes::check(&names, labels.len(), &schema.named(schema.label), options).map_err(refuse)?;
+        let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        if let Some(class) = (1..lower.len()).find(|&class| lower[..class].contains(&lower[class])) {
+            notes.push(format!("some classes differ only in upper and lower case, as '{}' does", names[class]));
+        }
+        schema.classes = names;
+        let labels = labels.into_iter().map(|class| places[class as usize]).collect();
+        Ok(Self { name: short_name(path), schema, notes, path: path.to_path_buf(), features, labels })
+    }
+
+    /// Reads a file by a model's schema: the same titles in the model's order, or columns by their position.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the first difference, or the line that is wrong.
+    pub fn read_as(path: &Path, schema: &Schema, options: &TableOptions) -> Result<Self> {
+        let mut reader = TableReader::open(path, schema, options, true)?;
+        let mut notes = reader.notes().to_vec();
+        let classes = Classes::known(&schema.classes);
+        let (mut features, mut labels) = (Vec::new(), Vec::new());
+        while let Some(row) = reader.next_row()? {
+            features.extend_from_slice(&row.features);
+            let label = row.label.unwrap_or_default();
+            labels.push(classes.get(&label).ok_or_else(|| {
+                let problem = format!(
+                    "line {}: class {} is none of the model's: {}",
+                    row.line,
+                    cells::shown(&label),
+                    list(&schema.classes)
+                );
+                Error::data(path, problem)
+            })?);
+        }
+        notes.extend(reader.last_notes());
+        if labels.is_empty() {
+            return Err(Error::data(path, "holds no sample"));
+        }
+        Ok(Self { name: short_name(path), schema: schema.clone(), notes, path: path.to_path_buf(), features, labels })
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Never: a table holds at least one row.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Features of one row, not scaled.
+    pub fn row(&self, index: usize) -> &[f64] {
+        let width = self.schema.features.len();
+        &self.features[index * width..][..width]
+    }
+
+    /// The label of one row: an index into the schema's classes.
+    pub fn label(&self, index: usize) -> u32 {
+        self.labels[index]
+    }
+
+    /// Some rows as samples, scaled: computed in f64 and rounded once to f32.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if a scaled value is no finite f32.
+    pub fn samples(&self, rows: &[usize], scaling: &Scaling) -> Result<Samples> {
+        let mut inputs = Vec::with_capacity(rows.len() * self.schema.features.len());
+        for &row in rows {
+            scaling.apply(self.row(row), &mut inputs);
+        }
+        if let Some(index) = inputs.iter().position(|value| !value.is_finite()) {
+            let (row, feature) = (rows[index / self.schema.features.len()], index % self.schema.features.len());
+            let problem = format!(
+                "{} holds {}, which is too large",
+                self.schema.named(self.schema.features[feature]),
+                self.row(row)[feature]
+            );
+            return Err(Error::data(&self.path, problem));
+        }
+        let labels = rows.iter().map(|&row| self.labels[row]).collect();
+        Samples::new(self.schema.features.len(), Inputs::F32(inputs), labels, self.schema.classes.len())
+            .map_err(|error| Error::data(&self.path, error.to_string()))
+    }
+
+    /// What tells a row from others: 48 bits of its features and class.
+    pub fn row_hash(&self, index: usize) -> u64 {
+        let mut hash = Sha256::new();
+        self.hash_row(index, &mut hash);
+        super::split::short_hash(&hash.finalize())
+    }
+
+    /// SHA-256 of all rows in their order, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for index in 0..self.len() {
+            self.hash_row(index, &mut hash);
+        }
+        super::split::hexadecimal(&hash.finalize())
+    }
+
+    fn hash_row(&self, index: usize, hash: &mut Sha256) {
+        for value in self.row(index) {
+            // -0 and 0 are equal.
+            hash.update((value + 0.0).to_bits().to_le_bytes());
+        }
+        hash.update(self.schema.classes[self.labels[index] as usize].as_bytes());
+        hash.update([0]);
+    }
+}
+
+#[cfg(test)]
+mod tests;
