@@ -209,6 +209,8 @@ fn open(source: &Path, content: Content) -> Result<IdxFile> {
     if !is_idx || Content::of(axes.into()) != content {
         let found = if is_idx {
             format!("it holds {}", Content::of(axes.into()).name())
+        } else if source.extension().is_some_and(|extension| extension == "gz") && !is_packed {
+            "it is not packed either, but damaged; fetch it again".into()
         } else {
             format!("its magic number is {:#06x}", u32::from_be_bytes([zero, also_zero, number, axes]))
         };

@@ -89,7 +89,12 @@ const KNOWN: [&str; 3] = ["mnist", "fashion-mnist", "kmnist"];
 
 /// Whether the samples are rows of measurements rather than images.
 pub fn is_small(dataset: &str) -> bool {
-    matches!(dataset, "circles" | "spirals") || table::is_table(Path::new(dataset))
+    matches!(dataset, "circles" | "spirals") || is_table(dataset)
+}
+
+/// Whether it is a file of rows.
+pub fn is_table(dataset: &str) -> bool {
+    table::is_table(Path::new(dataset))
 }
 
 /// What the run folder is called after.
@@ -107,7 +112,7 @@ fn has_extension(dataset: &str, wanted: &str) -> bool {
 /// The data set of this name, for training; from `start` if there is a network already.
 pub fn open_for_training(name: &str, args: &DataArgs, scale: Option<Scale>, start: Option<&Model>) -> Result<Prepared> {
     let record = start.map(|start| &start.data);
-    let prepared = if table::is_table(Path::new(name)) {
+    let prepared = if is_table(name) {
         let options = TableOptions { classes: args.classes, force_classes: args.force_classes, ..args.table.options() };
         Prepared::table(Path::new(name), &options, &split(args), scale, record)?
     } else {
@@ -122,13 +127,13 @@ pub fn open_for_training(name: &str, args: &DataArgs, scale: Option<Scale>, star
 pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Prepared, Option<Standing>)> {
     let (record, path) = (&model.data, Path::new(name));
     let (prepared, standing) = match &record.table {
-        Some(schema) if table::is_table(path) => {
+        Some(schema) if is_table(name) => {
             refuse_another_split(args, record)?;
             let (prepared, standing) = Prepared::table_as(path, &args.table.options(), record, schema)?;
             (prepared, Some(standing))
         }
         // A file of PyTorch says nothing of its data: the table says what it can.
-        None if table::is_table(path) => {
+        None if is_table(name) => {
             let options = TableOptions { force_classes: true, ..args.table.options() };
             (Prepared::table(path, &options, &split(args), None, Some(record))?, None)
         }

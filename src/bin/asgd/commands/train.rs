@@ -14,7 +14,7 @@ use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 
 use crate::console::{print_line, Reporter};
-use crate::data_source::{is_small, open_for_training, short_name, DataArgs};
+use crate::data_source::{is_small, is_table, open_for_training, short_name, DataArgs};
 use crate::device_args::DeviceArgs;
 use crate::run::chunks::{Observer, SaveEvery, Trained, Training};
 use crate::run::curve::learning_curve;
@@ -59,7 +59,8 @@ pub struct TrainArgs {
     /// [default: that of the --init file, else what suits a table, and none for images and points]
     #[arg(long, value_name = "SCALE")]
     pub scale: Option<Scale>,
-    /// Passes over the training set. [default: 10 for images, 200 for points]
+    /// Passes over the training set. [default: 10 for images, 200 for points and tables, of small tables as many as make
+    /// 2,000 steps]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>, conflicts_with = "steps")]
     pub epochs: Option<u64>,
     /// Steps, instead of epochs.
@@ -351,7 +352,7 @@ struct Schedule {
 impl Schedule {
     fn new(args: &TrainArgs, dataset: &Dataset, batch_size: usize) -> Result<Self> {
         let steps_per_epoch = dataset.train.len().div_ceil(batch_size) as u64;
-        let epochs = args.epochs.unwrap_or(if is_small(&args.dataset) { 200 } else { 10 });
+        let epochs = args.epochs.unwrap_or_else(|| default_epochs(&args.dataset, steps_per_epoch));
         let too_many = || Error::Setting { setting: "--epochs", problem: "more steps than can be counted".into() };
         let steps = match args.steps {
             Some(steps) => steps,
@@ -363,6 +364,16 @@ impl Schedule {
         }
         let every = args.eval_every.unwrap_or_else(|| (steps / steps_per_epoch / 50).max(1));
         Ok(Self { steps, steps_per_epoch, evaluate_every: every.saturating_mul(steps_per_epoch) })
+    }
+}
+
+/// Images have many samples, of which a few passes make a network; tables and points few.
+fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
+    const STEPS_OF_A_TABLE: u64 = 2000;
+    match (is_small(dataset), is_table(dataset)) {
+        (true, true) => STEPS_OF_A_TABLE.div_ceil(steps_per_epoch).max(200),
+        (true, false) => 200,
+        (false, _) => 10,
     }
 }
 
