@@ -10,6 +10,7 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 tensors = load_file(sys.argv[1])
+scale = {name: tensors.pop(name) for name in list(tensors) if name.startswith("scale.")}
 if tensors["layers.0.bias"].ndim == 2:
     replica = int(sys.argv[3])
     tensors = {name: values[replica] for name, values in tensors.items()}
@@ -18,8 +19,12 @@ layers = len(tensors) // 2
 inputs = tensors["layers.0.weight"].shape[1]
 rng = numpy.random.default_rng(1)
 x = rng.random((1000, inputs)).astype(numpy.float32) * (rng.random((1000, inputs)) < 0.3)
+if scale:
+    x = (x * 4 * scale["scale.divisor"] + scale["scale.shift"]).astype(numpy.float32)
 
 a = x.astype(numpy.float64)
+if scale:
+    a = ((a - scale["scale.shift"]) / scale["scale.divisor"]).astype(numpy.float32).astype(numpy.float64)
 for layer in range(layers):
     z = a @ tensors[f"layers.{layer}.weight"].T.astype(numpy.float64) + tensors[f"layers.{layer}.bias"]
     a = numpy.maximum(z, 0)
@@ -30,8 +35,8 @@ else:
     probabilities = e / e.sum(axis=1, keepdims=True)
 
 logits, ours = session.run(["logits", "probabilities"], {"input": x})
-scale = numpy.maximum(1, numpy.abs(z).max())
-logit_error = numpy.abs(logits - z).max() / scale
+largest = numpy.maximum(1, numpy.abs(z).max())
+logit_error = numpy.abs(logits - z).max() / largest
 probability_error = numpy.abs(ours - probabilities).max()
-print(f"largest error: logits {logit_error:.1e} (of {scale:.3g}), probabilities {probability_error:.1e}")
+print(f"largest error: logits {logit_error:.1e} (of {largest:.3g}), probabilities {probability_error:.1e}")
 sys.exit(not (logit_error < 1e-5 and probability_error < 1e-5))

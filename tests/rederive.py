@@ -30,6 +30,9 @@ def idx(stem, axes):
 labels = torch.tensor(idx("train-labels", 1), dtype=torch.int64)
 inputs = torch.tensor(idx("train-images", 3)).reshape(len(labels), -1).double() / 255
 first = load_file(start)
+if "scale.shift" in first:  # as the model's other inputs, in float64 and rounded once to float32
+    inputs = (((inputs.float().double() - first["scale.shift"]) / first["scale.divisor"]).float()).double()
+first = {name: values for name, values in first.items() if not name.startswith("scale.")}
 numbers = sorted({int(name.split(".")[-2]) for name in first})
 prefix = next(iter(first)).rsplit(".", 2)[0]
 layers = [[first[f"{prefix}.{n}.{kind}"].double() for kind in ("weight", "bias")] for n in numbers]

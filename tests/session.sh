@@ -25,7 +25,7 @@ awk 'BEGIN {
     }
 }' > flowers.csv
 
-expect "test accuracy" asgd train flowers.csv --label species --batch-size 16 --epochs 300 --seed 3 --out flowers
+expect "test accuracy" asgd train flowers.csv --batch-size 16 --hidden 30,20 --lr 0.05 --epochs 300 --seed 3 --out flowers
 for file in model.safetensors counts.safetensors metrics.csv learning_curve.svg run.json settings.json; do
     test -s "flowers/$file" || { echo "flowers/$file is missing"; exit 1; }
 done
@@ -48,7 +48,7 @@ expect "bit for bit" asgd prune flowers/model.safetensors flowers.csv -o small.s
 expect "test accuracy" asgd train flowers.csv --init small.safetensors --batch-size 16 --epochs 20 --out further
 
 # 5. Using the result.
-expect "versicolor" asgd evaluate small.safetensors flowers.csv
+expect "set aside in training from 150 rows: 45 samples" asgd evaluate small.safetensors flowers.csv
 cut -d, -f1-4 flowers.csv > measured.csv
 expect "class,probability" asgd predict small.safetensors measured.csv
 asgd predict small.safetensors - < measured.csv > classes.csv

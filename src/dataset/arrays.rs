@@ -164,11 +164,11 @@ fn classes(
         return Ok((options.class_names.len(), options.class_names.to_vec()));
     }
     let count = options.classes.unwrap_or(all.len());
+    if options.classes.is_none() && all.len() < 2 {
+        return Err(Error::data(path, format!("all labels are {}", all[0])));
+    }
     let are_indices = |count: usize| all.iter().all(|&label| label >= 0 && (label as u64) < count as u64);
     if are_indices(count) {
-        if options.classes.is_none() && count < 2 {
-            return Err(Error::data(path, format!("all labels are {}", all[0])));
-        }
         return Ok((count, Vec::new()));
     }
     if all.len() == count && count > 1 {
@@ -178,7 +178,7 @@ fn classes(
     // Which label does not fit, and where.
     for set in [train, test] {
         let is_wrong = |label: &f64| *label < 0.0 || *label >= count as f64;
-        if let Some(index) = set.labels.iter().position(|label| is_wrong(label)) {
+        if let Some(index) = set.labels.iter().position(is_wrong) {
             let label = set.labels[index];
             let negative = if label < 0.0 { " (negative)" } else { "" };
             let problem = format!(

@@ -42,9 +42,11 @@ impl Default for TableSplit {
     }
 }
 
-/// What a table is to a model.
+/// What a data set is to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
+    /// The data set that it was trained on, which has a test set of its own.
+    Own,
     /// The file that it was trained on; its test rows were set aside then.
     SetAside,
     /// The file that it was trained on, all of it.
@@ -56,6 +58,12 @@ pub enum Standing {
 }
 
 impl Prepared {
+    /// What this data set with a test set of its own is to a model: the one that it was trained on, or not known.
+    pub fn standing(&self, model: &DataRecord) -> Option<Standing> {
+        let [model, data] = [model, &self.record].map(|record| record.split.as_ref());
+        (model?.sha256 == data?.sha256).then_some(Standing::Own)
+    }
+
     /// A table for training. A model that the training starts from, in `start`, says how it is read and scaled, unless the
     /// options say how to read it.
     ///
@@ -76,6 +84,9 @@ impl Prepared {
             Some(schema) => Table::read_as(path, schema, options)?,
             None => Table::read(path, options)?,
         };
+        if let Some(other) = start_schema {
+            refuse_other_features(path, &table.schema, other)?;
+        }
         let (schema, mut notes) = (table.schema.clone(), table.notes.clone());
         let (train_rows, test_rows, other, held_out) = match &split.test {
             None => {
@@ -86,6 +97,14 @@ impl Prepared {
                 let by = TableOptions { label: None, ..options.clone() };
                 let other = Table::read_as(path, &schema, &by)?;
                 notes.extend(other.notes.iter().map(|note| format!("{}: {note}", path.display())));
+                let trained = Sketch::new((0..table.len()).map(|row| table.row_hash(row)));
+                let seen = trained.count((0..other.len()).map(|row| other.row_hash(row))).count;
+                if seen > 0 {
+                    let (path, rows) = (path.display(), other.len());
+                    notes.push(format!(
+                        "{path}: {seen} of its {rows} rows are training rows as well: they measure nothing"
+                    ));
+                }
                 let sha256 = other.sha256();
                 ((0..table.len()).collect(), (0..other.len()).collect(), Some(other), HeldOut::File { sha256 })
             }
@@ -97,6 +116,16 @@ impl Prepared {
                 "no training row is of class '{}': all of its rows are set aside",
                 schema.classes[class]
             ));
+        }
+        if let Some(earlier) = start.and_then(|start| start.split.as_ref()) {
+            let source = other.as_ref().unwrap_or(&table);
+            let seen = earlier.trained.count(test_rows.iter().map(|&row| source.row_hash(row))).count;
+            if seen > 0 {
+                notes.push(format!(
+                    "the model that the training starts from was trained on {seen} of the {} test rows: they measure nothing",
+                    test_rows.len()
+                ));
+            }
         }
         let scaling = match (start.and_then(|start| start.scaling.as_ref()), scale) {
             (Some(of_start), None) => {
@@ -270,6 +299,22 @@ pub fn images_to_classify(path: &Path, inputs: usize, record: &DataRecord) -> Re
     }
     let samples = Samples::new(features, values.into_inputs(as_pixels), vec![0; count], 1);
     scaling.samples(samples.map_err(|error| refuse(error.to_string()))?)
+}
+
+/// A training goes on with the features that its network knows, in their order.
+fn refuse_other_features(path: &Path, schema: &Schema, start: &Schema) -> Result<()> {
+    let [ours, theirs] = [schema, start].map(Schema::feature_names);
+    let differing = (0..ours.len().max(theirs.len())).find(|&feature| ours.get(feature) != theirs.get(feature));
+    let Some(feature) = differing.filter(|_| schema.titles.is_some() && start.titles.is_some()) else { return Ok(()) };
+    let name = |names: &[String]| names.get(feature).map_or_else(|| "nothing".to_string(), |name| format!("'{name}'"));
+    let problem = format!(
+        "feature {} is {}, but {} in the model that the training starts from; leave the options of the table out to read it \
+         as the model's was",
+        feature + 1,
+        name(&ours),
+        name(&theirs)
+    );
+    Err(Error::data(path, problem))
 }
 
 /// Fits the scale that was asked for, or the one that suits the rows, and says which.

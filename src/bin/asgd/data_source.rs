@@ -71,6 +71,23 @@ pub struct TableArgs {
 }
 
 impl TableArgs {
+    /// Refuses options of tables for what is none.
+    pub fn refuse_for(&self, name: &str) -> Result<()> {
+        let Self { header, label, drop, delimiter, keep_index, drop_missing } = self;
+        let given = [
+            ("--header", *header != Header::Auto),
+            ("--label", label.is_some()),
+            ("--drop", !drop.is_empty()),
+            ("--delimiter", delimiter.is_some()),
+            ("--keep-index", *keep_index),
+            ("--drop-missing", *drop_missing),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((setting, _)) => Err(Error::Setting { setting, problem: format!("{name} is no table") }.into()),
+            None => Ok(()),
+        }
+    }
+
     pub fn options(&self) -> TableOptions {
         TableOptions {
             header: self.header,
@@ -114,18 +131,27 @@ pub fn open_for_training(name: &str, args: &DataArgs, scale: Option<Scale>, star
     let record = start.map(|start| &start.data);
     let prepared = if is_table(name) {
         let options = TableOptions { classes: args.classes, force_classes: args.force_classes, ..args.table.options() };
-        Prepared::table(Path::new(name), &options, &split(args), scale, record)?
+        Prepared::table(Path::new(name), &options, &split(args, record), scale, record)?
     } else {
         open_other(name, args, scale, start)?
     };
     let class_names = start.map_or(&[][..], |start| &start.class_names);
-    Ok(Prepared { dataset: prepared.dataset.relabelled(class_names)?, ..prepared })
+    let dataset = prepared.dataset.relabelled(class_names)?;
+    let mut record = prepared.record;
+    if let Some(table) = &mut record.table {
+        table.classes.clone_from(&dataset.class_names);
+    }
+    Ok(Prepared { dataset, record, notes: prepared.notes })
 }
 
 /// The data set of this name, for a trained network: read and scaled as the network's own was. Also says what a table is
 /// to it.
 pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Prepared, Option<Standing>)> {
     let (record, path) = (&model.data, Path::new(name));
+    if let (Some(test), Some(_)) = (&args.test, &record.table) {
+        let problem = format!("the model is trained already; name {} itself instead of {name}", test.display());
+        return Err(Error::Setting { setting: "--test", problem }.into());
+    }
     let (prepared, standing) = match &record.table {
         Some(schema) if is_table(name) => {
             refuse_another_split(args, record)?;
@@ -135,15 +161,23 @@ pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Pre
         // A file of PyTorch says nothing of its data: the table says what it can.
         None if is_table(name) => {
             let options = TableOptions { force_classes: true, ..args.table.options() };
-            (Prepared::table(path, &options, &split(args), None, Some(record))?, None)
+            (Prepared::table(path, &options, &split(args, Some(record)), None, Some(record))?, None)
         }
-        _ => (open_other(name, args, None, Some(model))?, None),
+        _ => {
+            let prepared = open_other(name, args, None, Some(model))?;
+            let standing = prepared.standing(record);
+            (prepared, standing)
+        }
     };
     Ok((Prepared { dataset: prepared.dataset.relabelled(&model.class_names)?, ..prepared }, standing))
 }
 
-fn split(args: &DataArgs) -> TableSplit {
-    let default = TableSplit::default();
+/// As the options say, else as the model that a training starts from was split.
+fn split(args: &DataArgs, start: Option<&DataRecord>) -> TableSplit {
+    let default = match start.and_then(|start| start.split.as_ref()).map(|split| &split.held_out) {
+        Some(HeldOut::Share { fraction, seed }) => TableSplit { test: None, fraction: *fraction, seed: *seed },
+        _ => TableSplit::default(),
+    };
     TableSplit {
         test: args.test.clone(),
         fraction: args.test_fraction.unwrap_or(default.fraction),
@@ -196,6 +230,11 @@ fn points(name: &str, args: &DataArgs, known: Option<&Points>) -> Option<Points>
 
 /// Points and images. Their classes are those of `model`, if there is one.
 fn open_other(name: &str, args: &DataArgs, scale: Option<Scale>, model: Option<&Model>) -> Result<Prepared> {
+    args.table.refuse_for(name)?;
+    if args.test.is_some() {
+        let problem = format!("{name} is no table, and has a test set of its own");
+        return Err(Error::Setting { setting: "--test", problem }.into());
+    }
     let record = model.map(|model| &model.data);
     if let Some(points) = points(name, args, record.and_then(|record| record.points.as_ref())) {
         return Ok(Prepared::points(&points, scale, record)?);

@@ -40,9 +40,17 @@ impl Opened {
     /// All samples, each once.
     pub fn all(&self) -> Samples {
         match self.standing {
-            None | Some(Standing::SetAside) => self.dataset.all(),
+            None | Some(Standing::Own | Standing::SetAside) => self.dataset.all(),
             // Both sets are the whole file.
             Some(_) => self.dataset.test.clone(),
+        }
+    }
+
+    /// What its training samples are called: those of a file that the model was not trained on are just its rows.
+    pub fn training_set(&self) -> String {
+        match self.standing {
+            Some(Standing::TestFile | Standing::Other(_)) => format!("all rows of {}", self.dataset.name),
+            _ => format!("training set of {}", self.dataset.name),
         }
     }
 }

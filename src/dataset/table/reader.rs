@@ -52,7 +52,7 @@ impl TableReader {
             if mapping.has_header {
                 if let Some(second) = records.next()? {
                     let is_longer = second.cells.len() == first.len() + 1;
-                    if is_longer && second.cells.iter().last().is_some_and(|cell| !cell.is_empty()) {
+                    if is_longer && second.cells.iter().next_back().is_some_and(|cell| !cell.is_empty()) {
                         first.insert(0, String::new());
                     }
                     pending.push_back(second);

@@ -167,7 +167,8 @@ impl Schema {
         let known = first.iter().filter(known).count();
         let named = first.iter().filter(|cell| !cell.is_empty()).count();
         let texts = first.len() - numbers - missing;
-        (known == named && known > 0) || (known > 0 && numbers < self.features.len()) || texts > numbers
+        let is_ours = known > 0 && (known == named || numbers < self.features.len());
+        is_ours || texts > numbers
     }
 
     fn by_title(

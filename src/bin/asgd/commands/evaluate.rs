@@ -109,9 +109,13 @@ fn choose(opened: &Opened, split: Option<Split>) -> Result<(Samples, String)> {
         Err(Error::Setting { setting: "--split", problem }.into())
     };
     match (standing, split) {
-        (None | Some(Standing::SetAside), Some(Split::Train)) => Ok((dataset.train.clone(), "training set".into())),
-        (None | Some(Standing::SetAside), Some(Split::All)) => Ok((dataset.all(), "training and test set".into())),
-        (None, _) => Ok((dataset.test.clone(), "test set".into())),
+        (None | Some(Standing::Own | Standing::SetAside), Some(Split::Train)) => {
+            Ok((dataset.train.clone(), "training set".into()))
+        }
+        (None | Some(Standing::Own | Standing::SetAside), Some(Split::All)) => {
+            Ok((dataset.all(), "training and test set".into()))
+        }
+        (None | Some(Standing::Own), _) => Ok((dataset.test.clone(), "test set".into())),
         (Some(Standing::SetAside), _) => {
             let all = dataset.train.len() + dataset.test.len();
             Ok((dataset.test.clone(), format!("test set, as it was set aside in training from {all} rows")))
@@ -131,10 +135,12 @@ fn trained_on(opened: &Opened, split: Option<Split>, samples: &Samples) -> Seen 
     let exactly = |count| Seen { count, is_exact: true };
     match (opened.standing, split) {
         (Some(Standing::Other(seen)), _) => seen,
-        (Some(Standing::TrainedOn), _) | (Some(Standing::SetAside), Some(Split::Train)) => exactly(samples.len()),
-        (Some(Standing::SetAside), Some(Split::All)) => exactly(opened.dataset.train.len()),
-        (Some(Standing::SetAside | Standing::TestFile), _) => exactly(0),
-        // Images and points: the set's own division, which the model's must be.
+        (Some(Standing::TrainedOn), _) | (Some(Standing::Own | Standing::SetAside), Some(Split::Train)) => {
+            exactly(samples.len())
+        }
+        (Some(Standing::Own | Standing::SetAside), Some(Split::All)) => exactly(opened.dataset.train.len()),
+        (Some(Standing::Own | Standing::SetAside | Standing::TestFile), _) => exactly(0),
+        // Nothing is known of the training.
         (None, _) => exactly(0),
     }
 }

@@ -39,7 +39,9 @@ pub struct InspectArgs {
 }
 
 pub fn run(args: &InspectArgs) -> Result<()> {
-    let Opened { model, dataset, device, .. } = open(&args.input)?;
+    let opened = open(&args.input)?;
+    let training_set = opened.training_set();
+    let Opened { model, dataset, device, .. } = opened;
     let spec = model.spec().clone();
     let mut predictor = Predictor::new(&device, &model, &dataset.train)?;
     let evaluations = predictor.evaluate()?;
@@ -90,10 +92,9 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let widths: Vec<String> = spec.widths().iter().map(usize::to_string).collect();
     let replicas = if model.replicas() > 1 { format!(", {} replicas", model.replicas()) } else { String::new() };
     print_line(&format!(
-        "{}, {} parameters{replicas}; training set of {}, {} samples",
+        "{}, {} parameters{replicas}; {training_set}, {} samples",
         widths.join("-"),
         spec.parameter_count(),
-        dataset.name,
         dataset.train.len()
     ))?;
     if let Some(table) = &model.data.table {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use asgd::dataset::table::{Schema, TableReader};
-use asgd::dataset::{images_to_classify, is_idx, Inputs, Samples};
+use asgd::dataset::{images_to_classify, is_idx, Inputs, Samples, Scale};
 use asgd::{Device, Model, Predictor};
 use clap::Args;
 
@@ -43,6 +43,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let model = choose(&Model::load(&args.model)?, &args.model, args.replica)?;
     let inputs = model.spec().inputs();
     if holds_images(&args.file) {
+        args.table.refuse_for(&args.file.display().to_string())?;
         let samples = images_to_classify(&args.file, inputs, &model.data)?;
         let mut output = csv::Writer::from_writer(std::io::stdout().lock());
         let device = args.device.open()?;
@@ -53,6 +54,8 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let mut reader = TableReader::open(&args.file, &schema, &args.table.options(), false)?;
     say_notes(reader.notes());
     let scaling = model.data.scaling_or_none();
+    // A network of images takes what a table of pixels would not say.
+    let mut may_be_pixels = model.data.table.is_none() && scaling.scale() == Scale::None && inputs >= 16;
     let device = args.device.open()?;
     let mut output = csv::Writer::from_writer(std::io::stdout().lock());
     output.write_record(["class", "probability"]).with_context(refused)?;
@@ -61,6 +64,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         let row = reader.next_row();
         let is_end = !matches!(row, Ok(Some(_)));
         if let Ok(Some(row)) = &row {
+            if may_be_pixels && row.features.iter().any(|&x| x > 1.0) {
+                say_notes(&["inputs reach beyond 1, and are taken as they are: images go in divided by 255".into()]);
+                may_be_pixels = false;
+            }
             scaling.apply(&row.features, &mut values);
         }
         // What comes before a mistake is answered before the mistake is reported.
