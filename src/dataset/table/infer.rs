@@ -107,7 +107,8 @@ pub fn infer(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>, options: &Ta
     if features.is_empty() {
         return Err(refuse("has no column besides the label".into()));
     }
-    refuse_texts(path, &features, &profiles, titles, hint.as_deref())?;
+    let given = options.label.is_some();
+    refuse_texts(path, &features, &profiles, titles, hint.as_deref(), given)?;
     dropped.sort_by_key(|dropped| dropped.column);
     let schema = Schema {
         delimiter: ',',
@@ -361,6 +362,7 @@ fn refuse_texts(
     profiles: &[Profile],
     titles: Option<&[String]>,
     label_hint: Option<&str>,
+    is_label_given: bool,
 ) -> Result<()> {
     let mut problems = Vec::new();
     let mut drop = Vec::new();
@@ -387,9 +389,18 @@ fn refuse_texts(
     let them = if count == 1 { "it" } else { "them" };
     let hint =
         if drop.iter().any(|name| name.contains(',')) { String::new() } else { with_value("--drop", &drop.join(",")) };
+    // The only column of a few words may well be that of the labels.
+    let repeats = |column: &&usize| profiles[**column].is_text() && !profiles[**column].all_differ();
+    let mut candidates = features.iter().filter(repeats);
+    let label = match (is_label_given, candidates.next(), candidates.next()) {
+        (false, Some(&column), None) => {
+            Some(format!("; if it holds the labels, {}", with_value("--label", &option(column, titles))))
+        }
+        _ => None,
+    };
     let mend = match label_hint {
         Some(hint) => hint.to_string(),
-        None => format!("leave {them} out with {hint}, or write numbers instead"),
+        None => format!("leave {them} out with {hint}, or write numbers instead{}", label.unwrap_or_default()),
     };
     Err(Error::data(path, format!("{}{more}; inputs must be numbers: {mend}", problems.join("; "))))
 }

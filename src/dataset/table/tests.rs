@@ -145,6 +145,8 @@ fn text_and_empty_columns_are_named() {
     ] {
         assert!(refused.contains(word), "{refused}");
     }
+    let first = problem("kind,a,b\nx,1,2\ny,2,3\nx,4,4\ny,1,9\n", &TableOptions::default());
+    assert!(first.contains("if it holds the labels, --label kind"), "{first}");
     let drop =
         TableOptions { drop: vec!["full name".parse().unwrap(), "3".parse().unwrap()], ..TableOptions::default() };
     assert_eq!(read_with(&text, &drop).unwrap().schema.features, [0]);
