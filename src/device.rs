@@ -87,7 +87,7 @@ impl Device {
         let adapters = gpu::adapters();
         let found = match name {
             Some(name) => {
-                let found = adapters.iter().find(|adapter| adapter.has_name(name));
+                let found = adapters.iter().find(|adapter| !name.is_empty() && adapter.has_name(name));
                 Some(found.ok_or_else(|| {
                     Error::UnknownDevice {
                         wanted: name.into(),
@@ -108,7 +108,7 @@ impl Device {
             });
         };
         if threads.is_some() {
-            let problem = format!("are for the CPU, but the device is {}; add --device cpu", found.info.name);
+            let problem = format!("threads are for the CPU, but the device is {}; add --device cpu", found.info.name);
             return Err(Error::setting("--threads", problem));
         }
         let reason = match name {

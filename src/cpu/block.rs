@@ -43,6 +43,12 @@ pub struct Block {
     delta_masks: Vec<Masks>,
 }
 
+/// Bytes of a block of `samples` samples, at most: activations, deltas with their flags, and inputs.
+pub fn block_bytes(spec: &NetworkSpec, samples: usize) -> u128 {
+    let units = spec.widths().iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>();
+    3 * 4 * units * samples as u128
+}
+
 impl Block {
     /// Room for `capacity` samples.
     pub fn new(spec: &NetworkSpec, samples: &StoredSamples, capacity: usize) -> Self {

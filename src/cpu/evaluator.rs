@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::block::Block;
+use super::block::{block_bytes, Block};
 use super::evaluate::{Evaluate, Totals};
 use super::panels::panel_columns;
-use super::parameters::{Parameters, Split};
+use super::parameters::{parameter_bytes, Parameters, Split};
 use super::samples::StoredSamples;
 use super::simd::{floats, LANES};
 use super::Cpu;
@@ -13,12 +13,13 @@ use crate::dataset::Samples;
 use crate::engine::EvaluationEngine;
 use crate::error::Result;
 use crate::evaluation::{Activity, Evaluation};
+use crate::memory;
 use crate::model::Model;
 use crate::spec::NetworkSpec;
 
 /// Samples that go through a network at once. The losses of a block are summed first, then those of the blocks, so this
 /// number is part of the result.
-const BLOCK: usize = 256;
+pub const BLOCK: usize = 256;
 
 /// Networks of one shape.
 pub struct Replicas<'a> {
@@ -96,9 +97,18 @@ impl Predictor {
     /// Lists the samples.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) if the samples have other features than the networks have inputs.
+    /// [`Error::Setting`](crate::Error::Setting) if the samples have other features than the networks have inputs,
+    /// [`Error::Memory`](crate::Error::Memory) if it all does not fit.
     pub fn new(cpu: &Cpu, model: &Model, samples: &Samples) -> Result<Self> {
         samples.check_fits(model.spec())?;
+        let parameters = u128::from(parameter_bytes(model.spec())) * model.replicas() as u128;
+        let blocks = block_bytes(model.spec(), BLOCK) * cpu.threads() as u128;
+        let what = "these networks and samples";
+        memory::require(
+            what,
+            parameters + blocks + u128::from(samples.bytes()),
+            "use fewer of them, or fewer threads",
+        )?;
         let whole = [Split::whole(model.spec())];
         let parameters = (0..model.replicas()).map(|replica| Parameters::new(model, replica, &whole)).collect();
         Ok(Self { cpu: cpu.clone(), spec: model.spec().clone(), parameters, samples: StoredSamples::new(samples) })
@@ -113,6 +123,9 @@ impl EvaluationEngine for Predictor {
 
     fn outputs(&self, layer: usize) -> Result<Vec<f32>> {
         let width = self.spec.widths()[layer + 1];
+        // As blocks, and then as one.
+        let bytes = 2 * 4 * (self.parameters.len() as u128 * self.samples.len() as u128 * width as u128);
+        memory::require("the outputs of all samples", bytes, "use fewer samples or replicas")?;
         let parameters: Vec<&Parameters> = self.parameters.iter().collect();
         let replicas = Replicas { spec: &self.spec, parameters: &parameters };
         let rows = |block: &Block| {
@@ -128,6 +141,6 @@ impl EvaluationEngine for Predictor {
             }
             rows
         };
-        Ok(replicas.forward(&self.cpu, &self.samples, rows).concat().concat())
+        Ok(replicas.forward(&self.cpu, &self.samples, rows).into_iter().flatten().flatten().collect())
     }
 }

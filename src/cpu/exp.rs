@@ -1,7 +1,7 @@
 //! exp in single precision, the same bits on every machine.
 
-/// e^x, with an error below 1.1 units in the last place; for x of at most 88; 0 below -87.3,
-/// where it would be subnormal. NaN gives NaN.
+/// e^x for x of at most 88, with an error below 1.1 units in the last place; 0 below -87.3, just before it would be
+/// subnormal. NaN gives NaN.
 ///
 /// Cody and Waite's reduction to |r| <= ln(2) / 2 and the minimax polynomial of Cephes' expf, every step fused.
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use super::activation::activate;
 use super::gather::{BatchInputs, BatchLists};
-use super::panels::{Panels, PANEL};
+use super::panels::{Panels, FULL, PANEL};
 use super::parameters::Share;
 use super::product::{product, Segment};
 use super::simd::{with_lanes, Kernel, Lanes};
@@ -52,7 +52,7 @@ impl<S: std::ops::Deref<Target = Share>> Kernel for Forward<'_, S> {
             with_lanes!(outputs.lanes(panel), P => {
                 let biases = shares.iter().find(|share| share.split.has_biases);
                 let bias: [Lanes; P] = match biases {
-                    Some(share) => std::array::from_fn(|vector| share.values.biases[layer][4 * panel + vector]),
+                    Some(share) => std::array::from_fn(|vector| share.values.biases[layer][FULL * panel + vector]),
                     None => [Lanes::ZERO; P],
                 };
                 let rows = outputs.rows_of_mut::<P>(panel);

@@ -1,7 +1,7 @@
 //! Which samples are not zero, a bit each: 32 samples are a word, and the adaptive batch size of a weight is the number of
 //! bits that the mask of its input and the mask of its delta share.
 
-use super::panels::{panel_lanes, Panels};
+use super::panels::{panel_lanes, Panels, FULL};
 use super::simd::{with_lanes, Kernel, Lanes, LANES};
 
 /// Samples of a word.
@@ -28,7 +28,7 @@ impl Masks {
     /// The rows of panel `panel`, a row a word, of `P` vectors each.
     #[inline(always)]
     pub fn rows_of<const P: usize>(&self, panel: usize) -> &[[Words; P]] {
-        let start = panel * 4 * self.words;
+        let start = panel * FULL * self.words;
         self.data[start..start + P * self.words].as_chunks().0
     }
 
@@ -36,7 +36,7 @@ impl Masks {
     #[inline(always)]
     pub fn words_of(&self, panel: usize, column: usize) -> impl Iterator<Item = u32> + '_ {
         let lanes = panel_lanes(self.columns, panel);
-        let start = panel * 4 * self.words + column / LANES;
+        let start = panel * FULL * self.words + column / LANES;
         self.data[start..].iter().step_by(lanes).take(self.words).map(move |words| words[column % LANES])
     }
 }
@@ -58,7 +58,7 @@ impl Kernel for FillMasks<'_> {
     fn run(self) {
         let Self { values, samples, masks } = self;
         for panel in 0..values.panels() {
-            let start = panel * 4 * masks.words;
+            let start = panel * FULL * masks.words;
             with_lanes!(values.lanes(panel), P => {
                 let words = masks.data[start..start + P * masks.words].as_chunks_mut::<P>().0;
                 let rows = &values.rows_of::<P>(panel)[..samples];

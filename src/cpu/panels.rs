@@ -11,7 +11,7 @@ use super::simd::{Lanes, LANES};
 pub const PANEL: usize = 32;
 
 /// Vectors in a row of a full panel.
-const FULL: usize = PANEL / LANES;
+pub const FULL: usize = PANEL / LANES;
 
 /// Panels of `columns` columns.
 pub fn panel_count(columns: usize) -> usize {

@@ -20,6 +20,9 @@ pub struct Split {
     pub has_biases: bool,
 }
 
+/// A multiply-add of the first layer's lists takes about as long as so many of a dense layer.
+pub const LIST_COST: f64 = 4.0;
+
 impl Split {
     /// All rows and biases.
     pub fn whole(spec: &NetworkSpec) -> Self {
@@ -32,8 +35,6 @@ impl Split {
 /// `entries[k]` is how many samples in a batch have an input k that is not zero, where the first layer walks lists; it is
 /// empty where the first layer reads panels like the others.
 pub fn split(spec: &NetworkSpec, members: usize, batch_size: usize, entries: &[f64]) -> Vec<Split> {
-    /// A multiply-add of the first layer's lists takes about as long as so many of a dense layer.
-    const LIST_COST: f64 = 4.0;
     let mut splits: Vec<Split> =
         (0..members).map(|member| Split { rows: Vec::new(), has_biases: member == 0 }).collect();
     let mut costs = vec![0.0; members];
@@ -194,6 +195,11 @@ impl Parameters {
     pub fn write(&self, member: usize) -> RwLockWriteGuard<'_, Share> {
         self.shares[member].write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Bytes of one replica's parameters: as they are, transposed, and as they were before the last step.
+pub fn parameter_bytes(spec: &NetworkSpec) -> u64 {
+    3 * 4 * spec.arena_stride() as u64
 }
 
 fn write_to(split: &Split, values: &Values, model: &mut Model, replica: usize) {

@@ -12,7 +12,7 @@ use super::block::Block;
 use super::marked::flags;
 use super::masks::{count_shared, Words};
 use super::optimizer::Update;
-use super::panels::PANEL;
+use super::panels::{FULL, PANEL};
 use super::parameters::Share;
 use super::simd::{floats, with_lanes, Kernel, Lanes, LANES};
 
@@ -198,7 +198,7 @@ impl<B: Deref<Target = Block>, U: Update> Kernel for ReduceBiases<'_, B, U> {
     #[inline(always)]
     fn run(self) {
         let Self { layer, blocks, biases, update } = self;
-        for (panel, biases) in biases.chunks_mut(PANEL / LANES).enumerate() {
+        for (panel, biases) in biases.chunks_mut(FULL).enumerate() {
             with_lanes!(biases.len(), P => {
                 let mut sums = [Lanes::ZERO; P];
                 let mut counts = [Lanes::ZERO; P];

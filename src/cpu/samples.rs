@@ -174,16 +174,13 @@ impl StoredSamples {
 
     /// In how many samples each input is not zero; empty where samples are kept dense.
     pub fn entries_per_feature(&self) -> Vec<u64> {
+        let StoredInputs::Listed(lists) = &self.inputs else { return Vec::new() };
         let mut counts = vec![0; self.features];
-        match &self.inputs {
-            StoredInputs::Dense(_) => return Vec::new(),
-            StoredInputs::Listed(Lists { features: Features::U16(features), .. }) => {
-                features.iter().for_each(|&feature| counts[usize::from(feature)] += 1);
+        with_types!(lists, lists => {
+            for sample in 0..self.len() {
+                lists.of(sample as u32).0.iter().for_each(|feature| counts[feature.index()] += 1);
             }
-            StoredInputs::Listed(Lists { features: Features::U32(features), .. }) => {
-                features.iter().for_each(|&feature| counts[feature as usize] += 1);
-            }
-        }
+        });
         counts
     }
 }

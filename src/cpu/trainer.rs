@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::evaluator::{evaluate, Replicas};
+use super::block::block_bytes;
+use super::evaluator::{evaluate, Replicas, BLOCK};
 use super::optimizer::{Counts, Effective, Mean, Sums, Update};
 use super::pace::Pace;
-use super::parameters::{split, Parameters, Split};
+use super::parameters::{parameter_bytes, split, Parameters, Split, LIST_COST};
 use super::permute::Permutation;
 use super::samples::StoredSamples;
 use super::team::{Step, Team, Worker};
@@ -76,12 +77,11 @@ impl Trainer {
         let spec = initial.spec().clone();
         settings.check(dataset, initial)?;
         let parameters = u128::from(parameter_bytes(&spec)) * settings.replicas.len() as u128;
-        let per_sample = spec.widths().iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>() * 8;
-        let batches = per_sample * settings.batch_size as u128 * cpu.threads().min(settings.replicas.len()) as u128;
+        let batches = block_bytes(&spec, settings.batch_size.max(BLOCK)) * cpu.threads() as u128;
         memory::require(
             "this training",
-            parameters + batches,
-            "use fewer replicas, a smaller batch or a smaller network",
+            parameters + batches + u128::from(dataset.bytes()),
+            "use fewer replicas, a smaller batch, fewer threads or a smaller network",
         )?;
         let (train, test) = cpu.pool.join(|| StoredSamples::new(&dataset.train), || StoredSamples::new(&dataset.test));
         let samples = train.len() as f64;
@@ -236,7 +236,7 @@ impl TrainingEngine for Trainer {
     }
 
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
-        let end = self.step + steps;
+        let end = self.step.saturating_add(steps);
         while self.step < end {
             let round = self.pace.next(end - self.step);
             let begin = Instant::now();
@@ -272,19 +272,20 @@ impl TrainingEngine for Trainer {
         if !self.has_stepped {
             return Ok(None);
         }
-        let reductions = self
-            .replicas
-            .par_iter()
-            .map(|replica| (self.reduce_again(replica, Sums), self.reduce_again(replica, Counts)));
-        let reductions: Vec<(Model, Model)> = self.cpu.pool.install(|| reductions.collect());
         let mut sums = Model::zeros(&self.spec, self.replicas.len());
         let mut counts = AdaptiveBatchSizes::zeros(&self.spec, self.replicas.len());
-        for (replica, (own_sums, own_counts)) in reductions.iter().enumerate() {
-            for layer in 0..self.spec.layers().len() {
-                sums.weight_mut(layer, replica).copy_from_slice(own_sums.weight(layer, 0));
-                sums.bias_mut(layer, replica).copy_from_slice(own_sums.bias(layer, 0));
-                copy_counts(counts.weight_mut(layer, replica), own_counts.weight(layer, 0));
-                copy_counts(counts.bias_mut(layer, replica), own_counts.bias(layer, 0));
+        // Some replicas at a time, so that what they give is not in memory twice.
+        let at_once = CHUNKS as usize * self.cpu.threads();
+        for (first, replicas) in (0..).step_by(at_once).zip(self.replicas.chunks(at_once)) {
+            let both = |replica: &Replica| (self.reduce_again(replica, Sums), self.reduce_again(replica, Counts));
+            let reductions: Vec<(Model, Model)> = self.cpu.pool.install(|| replicas.par_iter().map(both).collect());
+            for (replica, (own_sums, own_counts)) in (first..).zip(&reductions) {
+                for layer in 0..self.spec.layers().len() {
+                    sums.weight_mut(layer, replica).copy_from_slice(own_sums.weight(layer, 0));
+                    sums.bias_mut(layer, replica).copy_from_slice(own_sums.bias(layer, 0));
+                    copy_counts(counts.weight_mut(layer, replica), own_counts.weight(layer, 0));
+                    copy_counts(counts.bias_mut(layer, replica), own_counts.bias(layer, 0));
+                }
             }
         }
         Ok(Some((sums, counts)))
@@ -307,11 +308,6 @@ impl TrainingEngine for Trainer {
     }
 }
 
-/// Bytes of one replica's parameters: as they are, transposed, and as they were before the last step.
-fn parameter_bytes(spec: &NetworkSpec) -> u64 {
-    3 * 4 * spec.arena_stride() as u64
-}
-
 /// Counts that were computed as floats, which hold them exactly.
 fn copy_counts(target: &mut [u32], source: &[f32]) {
     for (target, &count) in target.iter_mut().zip(source) {
@@ -321,15 +317,19 @@ fn copy_counts(target: &mut [u32], source: &[f32]) {
 
 /// Threads that share a replica: more than one only where there are fewer replicas than threads, and enough work for each.
 fn team_size(threads: usize, spec: &NetworkSpec, settings: &TrainSettings, entries: &[f64]) -> usize {
-    /// Multiply-adds of a step that are worth a member: some 10 microseconds.
+    /// Multiply-adds of a dense step that are worth a member: some 10 microseconds.
     const WORTHWHILE: f64 = 400_000.0;
+    /// Samples that are worth a member.
     const SAMPLES: usize = 8;
+    /// Products of a layer in a step: forward, deltas, reduction.
+    const PRODUCTS: f64 = 3.0;
     let layers = spec.layers().enumerate().map(|(layer, (inputs, outputs))| {
         let outputs = outputs.next_multiple_of(8) as f64;
         if layer == 0 && !entries.is_empty() {
-            entries.iter().sum::<f64>() * outputs * 8.0
+            // Forward and reduction.
+            2.0 * LIST_COST * entries.iter().sum::<f64>() * outputs
         } else {
-            (settings.batch_size * inputs) as f64 * outputs * 3.0
+            PRODUCTS * (settings.batch_size * inputs) as f64 * outputs
         }
     });
     let by_work = (layers.sum::<f64>() / WORTHWHILE) as usize;

@@ -98,6 +98,14 @@ impl Samples {
         }
     }
 
+    /// Bytes of the inputs.
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.inputs {
+            Inputs::U8(values) => values.len() as u64,
+            Inputs::F32(values) => size_of_val(&values[..]) as u64,
+        }
+    }
+
     /// Refuses a network of other inputs.
     ///
     /// # Errors
@@ -124,6 +132,11 @@ impl Dataset {
     /// Inputs of a sample, n_0.
     pub fn features(&self) -> usize {
         self.train.features
+    }
+
+    /// Bytes of all inputs.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.train.bytes() + self.test.bytes()
     }
 
     /// Units of the output layer of a new network for it: one sigmoid unit for two classes, a softmax for more.

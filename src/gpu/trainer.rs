@@ -386,7 +386,7 @@ impl TrainingEngine for Trainer {
     }
 
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
-        let end = self.step + steps;
+        let end = self.step.saturating_add(steps);
         while self.step < end {
             let begin = self.step;
             let commands = self.encode(end)?;
