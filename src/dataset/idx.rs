@@ -58,7 +58,7 @@ struct IdxFile {
 
 impl IdxFile {
     fn features(&self) -> usize {
-        self.sizes[1..].iter().product()
+        self.sizes[1..].iter().fold(1, |product: usize, &size| product.saturating_mul(size))
     }
 }
 

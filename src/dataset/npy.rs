@@ -69,24 +69,25 @@ pub fn read(mut file: impl Read) -> Result<Array, String> {
     Ok(Array { shape, values })
 }
 
-/// Whether the product of the numbers behind `shape` can be counted; the parser multiplies without looking.
+/// Whether the product of the numbers behind every `shape` can be counted; the parser multiplies without looking.
 fn has_countable_shape(header: &[u8]) -> bool {
     let text = String::from_utf8_lossy(header);
-    let Some((_, shape)) = text.split_once("shape") else { return true };
-    let inner = shape.split_once('(').map_or("", |(_, rest)| rest.split(')').next().unwrap_or(""));
     let digits = |part: &str| part.chars().filter(char::is_ascii_digit).collect::<String>();
-    let mut sizes = inner.split(',').map(digits).filter(|digits| !digits.is_empty());
-    sizes.try_fold(1u64, |product, size| product.checked_mul(size.parse().ok()?)).is_some()
+    text.match_indices("shape").all(|(index, _)| {
+        let inner = text[index..].split_once('(').map_or("", |(_, rest)| rest.split(')').next().unwrap_or(""));
+        let mut sizes = inner.split(',').map(digits).filter(|digits| !digits.is_empty());
+        sizes.try_fold(1u64, |product, size| product.checked_mul(size.parse().ok()?)).is_some()
+    })
 }
 
-/// How many brackets are open at once, quotes minded.
+/// How many brackets are open at once. Those in quotes count as well: a header that NumPy writes for a type of numbers has
+/// none there, and which quotes close which is the parser's business.
 fn depth(header: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut is_quoted) = (0usize, 0, false);
+    let (mut depth, mut deepest) = (0usize, 0);
     for &byte in header {
         match byte {
-            b'\'' | b'"' => is_quoted = !is_quoted,
-            b'(' | b'[' | b'{' if !is_quoted => depth += 1,
-            b')' | b']' | b'}' if !is_quoted => depth = depth.saturating_sub(1),
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
         deepest = deepest.max(depth);
@@ -263,6 +264,11 @@ mod tests {
         assert!(problem(&npy("<f8", "False", "(18446744073709551615, 2)", &[0; 20])).contains("shape"));
         let nested = format!("({}2{})", "(".repeat(56), ")".repeat(56));
         assert!(problem(&npy("|u1", "False", &nested, &[0; 20])).contains("brackets"));
+        for quotes in ["\"'\": ", "'\"': ", "\\\""] {
+            let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': (1,), {quotes}{}", "[".repeat(50));
+            let file = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes()].concat();
+            assert!(problem(&file).contains("brackets"), "{quotes}");
+        }
         assert!(problem(&[b"\x93NUMPY\x02\x00", &u32::MAX.to_le_bytes()[..]].concat()).contains("header"));
         assert!(problem(b"nothing of the kind").contains("no array"));
     }

@@ -85,7 +85,7 @@ fn features(path: &Path, name: &str, shape: &[usize]) -> Result<usize> {
         let problem = format!("{name} has the shape {shape:?}; it needs an axis for samples and one for features");
         return Err(Error::data(path, problem));
     }
-    Ok(shape[1..].iter().product())
+    Ok(shape.iter().skip(1).fold(1, |product: usize, &size| product.saturating_mul(size)))
 }
 
 fn array(archive: &mut ZipArchive<File>, path: &Path, name: &str) -> Result<Array> {

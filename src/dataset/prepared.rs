@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::arrays::ArrayOptions;
 use super::points::Points;
 use super::record::DataRecord;
 use super::samples::{Dataset, Inputs, Samples};
 use super::scaling::{Scale, Scaling};
-use super::split::{short_hash, split_rows, HeldOut, Seen, Sketch, SplitRecord};
+use super::split::{split_rows, HeldOut, Seen, Sketch, SplitRecord};
 use super::table::{Schema, Table, TableOptions};
 use super::{idx, npz};
 use crate::error::{Error, Result};
@@ -238,8 +236,9 @@ impl Prepared {
         scale: Option<Scale>,
         start: Option<&DataRecord>,
     ) -> Result<Self> {
-        let trained = Sketch::new((0..dataset.train.len()).map(|index| sample_hash(&dataset.train, index)));
-        let split = SplitRecord { sha256: dataset.sha256(), held_out: HeldOut::Own, trained };
+        // The whole set is known again by its hash, so that no sample needs one of its own.
+        let split =
+            SplitRecord { sha256: dataset.sha256(), held_out: HeldOut::Own, trained: Sketch::new(std::iter::empty()) };
         let train = &dataset.train;
         let is_small = |samples: &Samples| match samples.inputs() {
             Inputs::U8(_) => true,
@@ -355,13 +354,4 @@ fn wide(table: &Table) -> Option<String> {
     let name = table.schema.feature_names().swap_remove(feature);
     (largest > 100.0)
         .then(|| format!("'{name}' reaches {largest}; such inputs often kill every hidden node: try --scale standard"))
-}
-
-fn sample_hash(samples: &Samples, index: usize) -> u64 {
-    let mut hash = Sha256::new();
-    for value in samples.sample(index) {
-        hash.update((value + 0.0).to_bits().to_le_bytes());
-    }
-    hash.update(samples.labels()[index].to_le_bytes());
-    short_hash(&hash.finalize())
 }

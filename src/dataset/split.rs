@@ -12,7 +12,7 @@ pub struct SplitRecord {
     pub sha256: String,
     /// What became of the samples that were not trained on.
     pub held_out: HeldOut,
-    /// The training samples.
+    /// The training rows of a table; empty for a data set with a test set of its own.
     pub trained: Sketch,
 }
 
