@@ -21,8 +21,7 @@ use crate::run::curve::learning_curve;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::metrics::{Point, Trajectories};
-use crate::run::{interrupt, metrics};
-use crate::statistics::Summary;
+use crate::run::{interrupt, metrics, outcome};
 use crate::values::{at_least_one, hidden, not_negative, positive, Hidden};
 
 #[derive(Debug, Parser)]
@@ -228,7 +227,11 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
         }
     };
     let seconds = start.elapsed().as_secs_f64();
-    let mut result = result(args, &spec, &trained.trajectories, &schedule, seconds);
+    let mut result = outcome::of(&spec, &trained.trajectories);
+    result["dataset"] = json!(args.dataset);
+    result["steps"] = json!(schedule.steps);
+    result["epochs"] = json!(schedule.steps as f64 / schedule.steps_per_epoch as f64);
+    result["seconds"] = json!(seconds);
     let health = Health::of(&device, &dataset, &trained.model, &trained.trajectories)?;
     let warnings = health.lines(&trained.model);
     result["dead_replicas"] = json!(health.dead.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
@@ -243,7 +246,14 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     for warning in &warnings {
         report.line(&format!("warning  {warning}"));
     }
-    say_result(args, &folder, result, seconds)
+    match (args.json, args.quiet) {
+        (true, _) => {
+            result["out"] = json!(folder.path());
+            print_line(&result.to_string())
+        }
+        (false, true) => Ok(()),
+        (false, false) => outcome::say(&result, &folder),
+    }
 }
 
 /// The one that was asked for, which must fit; else 64, or all of a smaller training set.
@@ -273,43 +283,6 @@ fn write_results(
     folder.write("learning_curve.svg", &learning_curve(title, trajectories, schedule.steps_per_epoch)?)?;
     let metrics = metrics::csv(training.initial.spec(), schedule.steps_per_epoch, trajectories.iter())?;
     folder.write("metrics.csv", &metrics)
-}
-
-fn say_result(args: &TrainArgs, folder: &Folder, mut result: Value, seconds: f64) -> Result<()> {
-    if args.json {
-        result["out"] = json!(folder.path());
-        return print_line(&result.to_string());
-    }
-    if args.quiet {
-        return Ok(());
-    }
-    let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
-    let counted = args.replicas - diverged;
-    let spread = |key: &str| {
-        let number = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
-        match counted {
-            0 | 1 => format!("{:.4}", number(key)),
-            _ => format!("{:.4} ± {:.4}", number(key), number(&format!("{key}_std"))),
-        }
-    };
-    let of = if counted > 1 { format!(" (mean ± standard deviation of {counted} replicas)") } else { String::new() };
-    if counted > 0 {
-        let (accuracy, loss) = (spread("test_accuracy"), spread("test_loss"));
-        print_line(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"))?;
-    }
-    if diverged > 0 {
-        let which: Vec<String> =
-            result["diverged_replicas"].as_array().into_iter().flatten().map(Value::to_string).collect();
-        let which = if which.len() > 20 { format!("{}, ...", which[..20].join(", ")) } else { which.join(", ") };
-        print_line(&format!(
-            "{diverged} of {} replicas diverged and are left out above (replica {which}): try a lower --lr",
-            args.replicas
-        ))?;
-    }
-    print_line(&format!(
-        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
-        folder.path().display()
-    ))
 }
 
 /// Tells the terminal, and keeps metrics.csv up with the checkpoints.
@@ -419,45 +392,6 @@ fn replica_settings(args: &TrainArgs) -> Result<Vec<ReplicaSettings>> {
         epsilon: args.epsilon,
     };
     Ok((0..args.replicas as u64).map(settings).collect())
-}
-
-/// A number of a replica's last evaluation.
-type Column = fn(&NetworkSpec, &Point) -> f64;
-
-/// Means and standard deviations over the replicas at the end, without those that diverged.
-fn result(
-    args: &TrainArgs,
-    spec: &NetworkSpec,
-    trajectories: &Trajectories,
-    schedule: &Schedule,
-    seconds: f64,
-) -> Value {
-    let last: Vec<&Point> = trajectories.iter().filter_map(|points| points.last()).collect();
-    let (diverged, sound): (Vec<_>, Vec<_>) =
-        last.iter().enumerate().partition(|(_, point)| metrics::has_diverged(point));
-    let mut result = json!({
-        "dataset": args.dataset,
-        "replicas": args.replicas,
-        "steps": schedule.steps,
-        "epochs": schedule.steps as f64 / schedule.steps_per_epoch as f64,
-        "seconds": seconds,
-        "diverged_replicas": diverged.iter().map(|(replica, _)| replica).collect::<Vec<_>>(),
-    });
-    let values: [(&str, Column); 7] = [
-        ("train_loss", |_, point| point.train.loss),
-        ("train_accuracy", |_, point| point.train.accuracy),
-        ("test_loss", |_, point| point.test.loss),
-        ("test_accuracy", |_, point| point.test.accuracy),
-        ("mean_adaptive_batch_size", |spec, point| metrics::mean_adaptive_batch_size(spec, point).unwrap_or(f64::NAN)),
-        ("true_dummies", |_, point| f64::from(point.train.true_dummies())),
-        ("pseudo_dummies", |_, point| f64::from(point.train.pseudo_dummies())),
-    ];
-    for (name, value) in values {
-        let summary = Summary::of(sound.iter().map(|(_, point)| value(spec, point)));
-        result[name] = json!(summary.mean);
-        result[format!("{name}_std")] = json!(summary.deviation);
-    }
-    result
 }
 
 fn title(args: &TrainArgs, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> String {

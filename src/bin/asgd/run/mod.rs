@@ -7,3 +7,4 @@ pub mod folder;
 pub mod health;
 pub mod interrupt;
 pub mod metrics;
+pub mod outcome;
