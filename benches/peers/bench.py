@@ -191,6 +191,8 @@ def slug(text):
 def main():
     if "ASGD_DATA_DIR" not in os.environ:
         sys.exit("ASGD_DATA_DIR must name the folder that holds mnist/")
+    # As it is built, not as it is when all is measured.
+    commit = call(["git", "describe", "--always", "--dirty"]).strip()
     executable = build_ours()
     device = ours(executable, "circles-R1")[1]
     on_gpu = device["device_name"] != "cpu"
@@ -213,7 +215,6 @@ def main():
     name = slug(device["device_name"]) if on_gpu else f"{slug(processor())}-{CORES}-cores"
     folder = ROOT / "benches" / "runs" / f"{datetime.date.today()}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
-    commit = call(["git", "describe", "--always", "--dirty"]).strip()
     command = f'make bench-peers ROUNDS={ROUNDS} WORKLOADS="{" ".join(WORKLOADS)}"' 
     command += (DEVICE and f' DEVICE="{DEVICE}"') + (f" SECONDS_EACH={SECONDS}" if SECONDS != "1" else "")
     head = [
