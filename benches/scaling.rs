@@ -110,7 +110,14 @@ fn some_images() -> asgd::Result<Dataset> {
         Inputs::F32(values) => Inputs::F32(values[..8192 * 784].to_vec()),
     };
     let train = Samples::new(784, inputs, images.train.labels()[..8192].to_vec(), 10)?;
-    Ok(Dataset { name: "images".into(), classes: 10, class_names: Vec::new(), train: train.clone(), test: train })
+    Ok(Dataset {
+        name: "images".into(),
+        classes: 10,
+        class_names: Vec::new(),
+        train: train.clone(),
+        test: train,
+        validation: None,
+    })
 }
 
 /// Lowest, median and highest time of a step, per replica.

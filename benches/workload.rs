@@ -142,5 +142,6 @@ pub fn images() -> asgd::Result<Dataset> {
         class_names: Vec::new(),
         train: samples(60_000)?,
         test: samples(64)?,
+        validation: None,
     })
 }

@@ -182,6 +182,12 @@ impl Device {
         matches!(self.engine, Engine::Gpu(_))
     }
 
+    /// Whether networks of several widths are better trained side by side, padded to one shape, than one shape after the
+    /// other. A dispatch of a GPU takes as long for few nodes as for many; a CPU's work grows with every node.
+    pub fn prefers_padding(&self) -> bool {
+        matches!(self.engine, Engine::Gpu(_))
+    }
+
     /// How many replicas of `spec` fit the device's limits at once.
     pub fn max_replicas(&self, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
         match &self.engine {

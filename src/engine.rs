@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
 
@@ -37,10 +37,10 @@ pub trait TrainingEngine: Send {
         self.train_while(steps, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Loss, accuracy and dummies of every replica over the training set or the test set.
+    /// Loss, accuracy and dummies of every replica over a set of the data.
     ///
     /// # Errors
-    /// What the driver reported.
+    /// [`no_validation_set`], or what the driver reported.
     fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>>;
 
     /// The parameters of every replica now.
@@ -62,6 +62,11 @@ pub trait TrainingEngine: Send {
     /// # Errors
     /// What the driver reported.
     fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>>;
+}
+
+/// What an engine says where a data set has no validation set to evaluate.
+pub fn no_validation_set() -> Error {
+    Error::setting("--validation", "the data set has no validation set")
 }
 
 /// R networks and samples for them.

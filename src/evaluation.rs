@@ -1,12 +1,14 @@
 //! What a network makes of a data set.
 
-/// Training set or test set.
+/// Which samples of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// Training set.
     Train,
     /// Test set.
     Test,
+    /// Validation set, if there is one.
+    Validation,
 }
 
 /// What the samples of a set make of a hidden node.

@@ -120,6 +120,30 @@ impl<T: Pod> PerParameter<T> {
         }
     }
 
+    /// The same networks in layers of other widths: nodes are cut off the ends of their layers, or added with zero weights
+    /// in and out. An added node never fires and is never counted, so nothing of it moves in training, and everything else
+    /// moves as without it.
+    ///
+    /// # Panics
+    /// If `spec` has another number of layers.
+    pub fn resized(&self, spec: &NetworkSpec) -> Self {
+        assert_eq!(self.spec.layers().len(), spec.layers().len(), "only widths change");
+        let mut resized = Self::zeros(spec, self.replicas);
+        for (layer, ((old_inputs, _), (new_inputs, _))) in self.spec.layers().zip(spec.layers()).enumerate() {
+            let inputs = old_inputs.min(new_inputs);
+            for replica in 0..self.replicas {
+                let old = self.weight(layer, replica).chunks_exact(old_inputs);
+                for (new, old) in resized.weight_mut(layer, replica).chunks_exact_mut(new_inputs).zip(old) {
+                    new[..inputs].copy_from_slice(&old[..inputs]);
+                }
+                for (new, &old) in resized.bias_mut(layer, replica).iter_mut().zip(self.bias(layer, replica)) {
+                    *new = old;
+                }
+            }
+        }
+        Self { class_names: self.class_names.clone(), data: self.data.clone(), ..resized }
+    }
+
     /// As an engine keeps it: (replicas, P), with the layout that [`NetworkSpec::arena_layers`] says. Padding is 0.
     pub(crate) fn to_arena(&self) -> Vec<T> {
         let stride = self.spec.arena_stride();
@@ -202,6 +226,20 @@ mod tests {
             let model = counted(&spec, replicas);
             assert_eq!(Model::from_arena(&spec, &model.to_arena()), model);
         }
+    }
+
+    #[test]
+    fn resized_networks_keep_what_both_have() {
+        let [narrow, wide] = [&[3, 2, 4, 2], &[3, 5, 9, 2]].map(|widths| NetworkSpec::new(widths).unwrap());
+        let model = counted(&narrow, 3);
+        let padded = model.resized(&wide);
+        assert_eq!(padded.resized(&narrow), model);
+        let sum = |model: &Model| -> f32 {
+            let values = model.layers.iter().flat_map(|layer| layer.weight.iter().chain(&layer.bias));
+            values.sum()
+        };
+        assert_eq!(sum(&padded), sum(&model), "all else is zero");
+        assert_eq!(padded.weight(1, 2)[5 + 1], model.weight(1, 2)[2 + 1]);
     }
 
     #[test]

@@ -190,6 +190,12 @@ impl NetworkSpec {
         Ok(spec)
     }
 
+    /// A network whose every layer is as wide as the wider one's of two networks of equal depth, inputs and outputs.
+    pub fn widened(&self, other: &Self) -> Self {
+        let widths = self.widths.iter().zip(&other.widths).map(|(&a, &b)| a.max(b)).collect();
+        Self { widths, ..self.clone() }
+    }
+
     /// n_0..n_L.
     pub fn widths(&self) -> &[usize] {
         &self.widths

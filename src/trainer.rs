@@ -58,10 +58,10 @@ impl Trainer {
         self.engine.train_while(steps, &mut submitted)
     }
 
-    /// Loss, accuracy and dummies of every replica over the training set or the test set.
+    /// Loss, accuracy and dummies of every replica over a set of the data.
     ///
     /// # Errors
-    /// What the driver reported.
+    /// [`Error::Setting`](crate::Error::Setting) if the data has no validation set, or what the driver reported.
     pub fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>> {
         self.engine.evaluate(split)
     }

@@ -17,7 +17,7 @@ use super::samples::StoredSamples;
 use super::team::{Step, Team, Worker};
 use super::Cpu;
 use crate::dataset::Dataset;
-use crate::engine::TrainingEngine;
+use crate::engine::{no_validation_set, TrainingEngine};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split as DataSplit};
 use crate::memory;
@@ -36,6 +36,7 @@ pub struct Trainer {
     settings: TrainSettings,
     train: StoredSamples,
     test: StoredSamples,
+    validation: Option<StoredSamples>,
     replicas: Vec<Replica>,
     teams: Vec<Team>,
     /// Steps done since the initial parameters.
@@ -83,7 +84,10 @@ impl Trainer {
             parameters + batches + u128::from(dataset.bytes()),
             "use fewer replicas, a smaller batch, fewer threads or a smaller network",
         )?;
-        let (train, test) = cpu.pool.join(|| StoredSamples::new(&dataset.train), || StoredSamples::new(&dataset.test));
+        let (train, (test, validation)) = cpu.pool.join(
+            || StoredSamples::new(&dataset.train),
+            || (StoredSamples::new(&dataset.test), dataset.validation.as_ref().map(StoredSamples::new)),
+        );
         let samples = train.len() as f64;
         let per_batch = settings.batch_size as f64 / samples;
         let entries: Vec<f64> = train.entries_per_feature().into_iter().map(|count| count as f64 * per_batch).collect();
@@ -103,6 +107,7 @@ impl Trainer {
             settings,
             train,
             test,
+            validation,
             replicas,
             teams,
             step: 0,
@@ -255,6 +260,7 @@ impl TrainingEngine for Trainer {
         let samples = match split {
             DataSplit::Train => &self.train,
             DataSplit::Test => &self.test,
+            DataSplit::Validation => self.validation.as_ref().ok_or_else(no_validation_set)?,
         };
         let replicas: Vec<&Parameters> = self.replicas.iter().map(|replica| &replica.parameters).collect();
         Ok(evaluate(&self.cpu, &Replicas { spec: &self.spec, parameters: &replicas }, samples))

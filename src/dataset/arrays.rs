@@ -112,7 +112,7 @@ pub fn dataset(
             .map_err(|error| Error::data(path, format!("{}: {error}", names[0])))
     };
     let (train, test) = (samples(train)?, samples(test)?);
-    Ok((Dataset { name, classes, class_names, train, test }, notes))
+    Ok((Dataset { name, classes, class_names, train, test, validation: None }, notes))
 }
 
 /// A label's place among the classes; without names it is the label itself.

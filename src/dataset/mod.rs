@@ -26,7 +26,7 @@ pub use self::record::DataRecord;
 pub use self::samples::{Dataset, Inputs, Samples};
 pub use self::scaling::{Scale, Scaling};
 pub use self::spirals::Spirals;
-pub use self::split::{split_rows, HeldOut, Seen, Sketch, SplitRecord};
+pub use self::split::{split_rows, HeldOut, Seen, Sketch, SplitRecord, ValidationShare};
 use crate::error::Result;
 
 impl Dataset {

@@ -46,6 +46,7 @@ pub fn from_points(name: &str, mut points: Vec<([f32; 2], u32)>, random: &mut Ra
         class_names: Vec::new(),
         train: samples(train)?,
         test: samples(test)?,
+        validation: None,
     })
 }
 

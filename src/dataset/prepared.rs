@@ -7,7 +7,7 @@ use super::points::Points;
 use super::record::DataRecord;
 use super::samples::{Dataset, Inputs, Samples};
 use super::scaling::{Scale, Scaling};
-use super::split::{split_rows, HeldOut, Seen, Sketch, SplitRecord};
+use super::split::{split_rows, HeldOut, Seen, Sketch, SplitRecord, ValidationShare};
 use super::table::{Schema, Table, TableOptions};
 use super::{idx, npz};
 use crate::error::{Error, Result};
@@ -32,11 +32,13 @@ pub struct TableSplit {
     pub fraction: f64,
     /// Chooses the rows.
     pub seed: u64,
+    /// Share of the training rows that is set aside for validation, chosen by the same seed.
+    pub validation: Option<f64>,
 }
 
 impl Default for TableSplit {
     fn default() -> Self {
-        Self { test: None, fraction: 0.3, seed: 0 }
+        Self { test: None, fraction: 0.3, seed: 0, validation: None }
     }
 }
 
@@ -86,7 +88,7 @@ impl Prepared {
             refuse_other_features(path, &table.schema, other)?;
         }
         let (schema, mut notes) = (table.schema.clone(), table.notes.clone());
-        let (train_rows, test_rows, other, held_out) = match &split.test {
+        let (mut train_rows, test_rows, other, held_out) = match &split.test {
             None => {
                 let (train, test) = split_rows(table.len(), split.fraction, split.seed)?;
                 (train, test, None, HeldOut::Share { fraction: split.fraction, seed: split.seed })
@@ -107,6 +109,8 @@ impl Prepared {
                 ((0..table.len()).collect(), (0..other.len()).collect(), Some(other), HeldOut::File { sha256 })
             }
         };
+        let validation = split.validation.map(|fraction| ValidationShare { fraction, seed: split.seed });
+        let validation_rows = set_aside(&mut train_rows, validation)?;
         if let Some(class) =
             (0..schema.classes.len()).find(|&class| !train_rows.iter().any(|&row| table.label(row) as usize == class))
         {
@@ -138,8 +142,9 @@ impl Prepared {
         };
         let train = table.samples(&train_rows, &scaling)?;
         let test = other.as_ref().unwrap_or(&table).samples(&test_rows, &scaling)?;
+        let validation_set = validation_rows.map(|rows| table.samples(&rows, &scaling)).transpose()?;
         let trained = Sketch::new(train_rows.iter().map(|&row| table.row_hash(row)));
-        let split = SplitRecord { sha256: table.sha256(), held_out, trained };
+        let split = SplitRecord { sha256: table.sha256(), held_out, validation, trained };
         Ok(Self {
             dataset: Dataset {
                 name: table.name.clone(),
@@ -147,6 +152,7 @@ impl Prepared {
                 class_names: schema.classes.clone(),
                 train,
                 test,
+                validation: validation_set,
             },
             record: DataRecord { table: Some(schema), points: None, scaling: Some(scaling), split: Some(split) },
             notes,
@@ -167,14 +173,19 @@ impl Prepared {
         let table = Table::read_as(path, schema, options)?;
         let sha256 = table.sha256();
         let all: Vec<usize> = (0..table.len()).collect();
+        let mut validation_rows = None;
         let (train, test, standing) = match &record.split {
-            Some(split) if split.sha256 == sha256 => match split.held_out {
-                HeldOut::Share { fraction, seed } => {
-                    let (train, test) = split_rows(table.len(), fraction, seed)?;
-                    (train, test, Standing::SetAside)
-                }
-                _ => (all.clone(), all, Standing::TrainedOn),
-            },
+            Some(split) if split.sha256 == sha256 => {
+                let (mut train, test, standing) = match split.held_out {
+                    HeldOut::Share { fraction, seed } => {
+                        let (train, test) = split_rows(table.len(), fraction, seed)?;
+                        (train, test, Standing::SetAside)
+                    }
+                    _ => (all.clone(), all, Standing::TrainedOn),
+                };
+                validation_rows = set_aside(&mut train, split.validation)?;
+                (train, test, standing)
+            }
             Some(SplitRecord { held_out: HeldOut::File { sha256: test }, .. }) if *test == sha256 => {
                 (all.clone(), all, Standing::TestFile)
             }
@@ -191,6 +202,7 @@ impl Prepared {
             class_names: schema.classes.clone(),
             train: table.samples(&train, &scaling)?,
             test: table.samples(&test, &scaling)?,
+            validation: validation_rows.map(|rows| table.samples(&rows, &scaling)).transpose()?,
         };
         Ok((Self { dataset, record: record.clone(), notes: table.notes }, standing))
     }
@@ -199,9 +211,14 @@ impl Prepared {
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) if they cannot be made or scaled so.
-    pub fn points(points: &Points, scale: Option<Scale>, start: Option<&DataRecord>) -> Result<Self> {
+    pub fn points(
+        points: &Points,
+        scale: Option<Scale>,
+        validation: Option<f64>,
+        start: Option<&DataRecord>,
+    ) -> Result<Self> {
         let scale = scale.or_else(|| start.is_none_or(|start| start.scaling.is_none()).then_some(Scale::None));
-        let mut prepared = Self::whole(points.dataset()?, Vec::new(), scale, start)?;
+        let mut prepared = Self::whole(points.dataset()?, Vec::new(), scale, validation, start)?;
         prepared.record.points = Some(points.clone());
         Ok(prepared)
     }
@@ -217,6 +234,7 @@ impl Prepared {
         classes: Option<usize>,
         class_names: &[String],
         scale: Option<Scale>,
+        validation: Option<f64>,
         start: Option<&DataRecord>,
     ) -> Result<Self> {
         let known = start.and_then(|start| start.scaling.as_ref()).map(Scaling::scale);
@@ -226,19 +244,30 @@ impl Prepared {
         };
         let options = ArrayOptions { classes, class_names, keeps_numbers };
         let (dataset, notes) = if path.is_dir() { idx::read_folder(path, options)? } else { npz::read(path, options)? };
-        Self::whole(dataset, notes, scale, start)
+        Self::whole(dataset, notes, scale, validation, start)
     }
 
     /// A data set with a test set of its own.
     fn whole(
-        dataset: Dataset,
+        mut dataset: Dataset,
         mut notes: Vec<String>,
         scale: Option<Scale>,
+        validation: Option<f64>,
         start: Option<&DataRecord>,
     ) -> Result<Self> {
         // The whole set is known again by its hash, so that no sample needs one of its own.
-        let split =
-            SplitRecord { sha256: dataset.sha256(), held_out: HeldOut::Own, trained: Sketch::new(std::iter::empty()) };
+        let validation = validation.map(|fraction| ValidationShare { fraction, seed: 0 });
+        let split = SplitRecord {
+            sha256: dataset.sha256(),
+            held_out: HeldOut::Own,
+            validation,
+            trained: Sketch::new(std::iter::empty()),
+        };
+        let mut rows = (0..dataset.train.len()).collect();
+        if let Some(validation_rows) = set_aside(&mut rows, validation)? {
+            dataset.validation = Some(dataset.train.select(&validation_rows));
+            dataset.train = dataset.train.select(&rows);
+        }
         let train = &dataset.train;
         let is_small = |samples: &Samples| match samples.inputs() {
             Inputs::U8(_) => true,
@@ -268,14 +297,27 @@ impl Prepared {
             ),
             scale => notes.push(format!("scale {scale}")),
         }
-        let dataset =
-            Dataset { train: scaling.samples(dataset.train)?, test: scaling.samples(dataset.test)?, ..dataset };
+        let dataset = Dataset {
+            train: scaling.samples(dataset.train)?,
+            test: scaling.samples(dataset.test)?,
+            validation: dataset.validation.map(|samples| scaling.samples(samples)).transpose()?,
+            ..dataset
+        };
         Ok(Self {
             dataset,
             record: DataRecord { scaling: Some(scaling), split: Some(split), ..DataRecord::default() },
             notes,
         })
     }
+}
+
+/// Takes the validation rows out of the training rows.
+fn set_aside(train: &mut Vec<usize>, validation: Option<ValidationShare>) -> Result<Option<Vec<usize>>> {
+    let Some(share) = validation else { return Ok(None) };
+    let (stays, aside) = share.cut(train.len())?;
+    let rows = aside.iter().map(|&index| train[index]).collect();
+    *train = stays.iter().map(|&index| train[index]).collect();
+    Ok(Some(rows))
 }
 
 /// Inputs alone, to be classified by a network of images: an .npz file, an IDX file or a folder of IDX files, scaled as

@@ -22,7 +22,7 @@ pub struct Samples {
     labels: Vec<u32>,
 }
 
-/// A training set and a test set of the same kind.
+/// A training set and a test set of the same kind, and maybe a validation set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// What it is called in messages and run folders.
@@ -35,6 +35,8 @@ pub struct Dataset {
     pub train: Samples,
     /// The samples that are only evaluated.
     pub test: Samples,
+    /// Samples set aside of the training set, by which settings or models are chosen.
+    pub validation: Option<Samples>,
 }
 
 impl Samples {
@@ -98,6 +100,19 @@ impl Samples {
         }
     }
 
+    /// Some of the samples, in this order.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        fn rows<T: Copy>(values: &[T], features: usize, indices: &[usize]) -> Vec<T> {
+            indices.iter().flat_map(|index| &values[index * features..][..features]).copied().collect()
+        }
+        let inputs = match &self.inputs {
+            Inputs::U8(values) => Inputs::U8(rows(values, self.features, indices)),
+            Inputs::F32(values) => Inputs::F32(rows(values, self.features, indices)),
+        };
+        let labels = indices.iter().map(|&index| self.labels[index]).collect();
+        Self { features: self.features, inputs, labels }
+    }
+
     /// Bytes of the inputs.
     pub(crate) fn bytes(&self) -> u64 {
         match &self.inputs {
@@ -134,9 +149,14 @@ impl Dataset {
         self.train.features
     }
 
+    /// Training, test and validation set.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &Samples> {
+        [&self.train, &self.test].into_iter().chain(&self.validation)
+    }
+
     /// Bytes of all inputs.
     pub(crate) fn bytes(&self) -> u64 {
-        self.train.bytes() + self.test.bytes()
+        self.sets().map(Samples::bytes).sum()
     }
 
     /// Units of the output layer of a new network for it: one sigmoid unit for two classes, a softmax for more.
@@ -168,8 +188,7 @@ impl Dataset {
     /// SHA-256 of all inputs and labels, in hexadecimal.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
-        self.train.hash_into(&mut hash);
-        self.test.hash_into(&mut hash);
+        self.sets().for_each(|samples| samples.hash_into(&mut hash));
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -187,7 +206,7 @@ impl Dataset {
             label.map(|label| label as u32).ok_or_else(|| Error::setting("dataset", problem()))
         });
         let labels: Vec<u32> = labels.collect::<Result<_>>()?;
-        for samples in [&mut self.train, &mut self.test] {
+        for samples in [&mut self.train, &mut self.test].into_iter().chain(&mut self.validation) {
             for label in &mut samples.labels {
                 *label = labels[*label as usize];
             }
@@ -197,17 +216,21 @@ impl Dataset {
         Ok(self)
     }
 
-    /// Both sets as one, training samples first.
+    /// All sets as one, training samples first.
     pub fn all(&self) -> Samples {
-        let inputs = match (&self.train.inputs, &self.test.inputs) {
-            (Inputs::U8(train), Inputs::U8(test)) => Inputs::U8([&train[..], test].concat()),
-            _ => {
-                let values =
-                    |samples: &Samples| (0..samples.len()).flat_map(|index| samples.sample(index)).collect::<Vec<_>>();
-                Inputs::F32([values(&self.train), values(&self.test)].concat())
-            }
+        let are_bytes = self.sets().all(|samples| matches!(samples.inputs, Inputs::U8(_)));
+        let inputs = if are_bytes {
+            let bytes = |samples: &Samples| match &samples.inputs {
+                Inputs::U8(values) => values.clone(),
+                Inputs::F32(_) => Vec::new(),
+            };
+            Inputs::U8(self.sets().flat_map(bytes).collect())
+        } else {
+            let values =
+                |samples: &Samples| (0..samples.len()).flat_map(|index| samples.sample(index)).collect::<Vec<_>>();
+            Inputs::F32(self.sets().flat_map(values).collect())
         };
-        let labels = [&self.train.labels[..], &self.test.labels].concat();
+        let labels = self.sets().flat_map(|samples| samples.labels.iter().copied()).collect();
         Samples { features: self.train.features, inputs, labels }
     }
 }

@@ -12,8 +12,20 @@ pub struct SplitRecord {
     pub sha256: String,
     /// What became of the samples that were not trained on.
     pub held_out: HeldOut,
+    /// What else was set aside of the training set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<ValidationShare>,
     /// The training rows of a table; empty for a data set with a test set of its own.
     pub trained: Sketch,
+}
+
+/// A share of the training samples that is set aside to choose settings or models by. The test samples are no part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ValidationShare {
+    /// Above 0 and below 1.
+    pub fraction: f64,
+    /// Chooses the samples.
+    pub seed: u64,
 }
 
 /// Where the test samples came from.
@@ -97,18 +109,37 @@ impl Sketch {
 /// # Errors
 /// [`Error::Setting`] if the fraction is not between 0 and 1, or leaves none for one of the two sets.
 pub fn split_rows(rows: usize, fraction: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    cut("--test-fraction", rows, fraction, Random::new(seed, 0x6373_7621))
+}
+
+impl ValidationShare {
+    /// Which of so many training samples stay, and which are set aside; both in their order.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the fraction is not between 0 and 1, or leaves none for one of the two sets.
+    pub fn cut(self, samples: usize) -> Result<(Vec<usize>, Vec<usize>)> {
+        let (mut train, mut validation) =
+            cut("--validation", samples, self.fraction, Random::new(self.seed, 0x7661_6c69))?;
+        train.sort_unstable();
+        validation.sort_unstable();
+        Ok((train, validation))
+    }
+}
+
+/// Shuffles and cuts the share `fraction` off the end.
+fn cut(setting: &'static str, rows: usize, fraction: f64, mut random: Random) -> Result<(Vec<usize>, Vec<usize>)> {
     if !(fraction > 0.0 && fraction < 1.0) {
-        return Err(Error::setting("--test-fraction", format!("{fraction} is not between 0 and 1")));
+        return Err(Error::setting(setting, format!("{fraction} is not between 0 and 1")));
     }
     let mut order: Vec<usize> = (0..rows).collect();
-    Random::new(seed, 0x6373_7621).shuffle(&mut order);
+    random.shuffle(&mut order);
     let count = (rows as f64 * fraction).round() as usize;
     if count == 0 || count == rows {
-        let problem = format!("of {rows} samples none is left for one of the two sets");
-        return Err(Error::setting("--test-fraction", problem));
+        let problem = format!("{fraction} of {rows} samples leaves none for one of the two sets");
+        return Err(Error::setting(setting, problem));
     }
-    let test = order.split_off(rows - count);
-    Ok((order, test))
+    let rest = order.split_off(rows - count);
+    Ok((order, rest))
 }
 
 /// 48 bits of a hash.
@@ -150,6 +181,9 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..60).collect::<Vec<_>>());
         assert_ne!(split_rows(60, 0.3, 6).unwrap().0, train);
+        let (stays, validation) = ValidationShare { fraction: 0.25, seed: 5 }.cut(60).unwrap();
+        assert_eq!((stays.len(), validation.len()), (45, 15));
+        assert!(stays.is_sorted() && validation.is_sorted() && !stays.iter().any(|row| validation.contains(row)));
         assert!(split_rows(60, 1.0, 0).is_err() && split_rows(1, 0.3, 0).is_err() && split_rows(60, 0.001, 0).is_err());
     }
 }

@@ -42,16 +42,16 @@ impl Evaluator {
     pub const MIN_SAMPLE4S: u32 = EVALUATE_LANES as u32;
 
     #[allow(clippy::too_many_arguments, reason = "the trainer owns each of them and evaluation borrows it")]
-    pub fn new(
+    pub fn new<'a>(
         gpu: &Gpu,
         network: &Network,
         network_uniform: &wgpu::Buffer,
         variant: Variant,
         parameters: &wgpu::Buffer,
         replicas: &wgpu::Buffer,
-        sets: &[&DeviceSamples],
+        sets: impl Iterator<Item = &'a DeviceSamples> + Clone,
     ) -> Result<Self> {
-        let largest = sets.iter().map(|samples| samples.count).max().unwrap_or(1);
+        let largest = sets.clone().map(|samples| samples.count).max().unwrap_or(1);
         let most = largest.div_ceil(4 * Self::MIN_SAMPLE4S).clamp(1, 8);
         let smallest = Dispatch { network, sample4s: Self::MIN_SAMPLE4S, variant };
         let in_iterations = MAX_LOOP_ITERATIONS / smallest.evaluate_iterations(Self::MIN_SAMPLE4S);
@@ -81,7 +81,7 @@ impl Evaluator {
         let gatherer =
             |samples| Gatherer::new(gpu, variant, samples, &batches, network_uniform, &batch_uniform, replicas);
         Ok(Self {
-            sets: sets.iter().map(|samples| (gatherer(samples), samples.count)).collect(),
+            sets: sets.map(|samples| (gatherer(samples), samples.count)).collect(),
             forward: bind(
                 &FORWARD,
                 &[parameters, &batches.inputs, &state.activations, &state.masks, &batches.features],
@@ -99,6 +99,11 @@ impl Evaluator {
             pacer: Pacer::new(MAX_BLOCKS),
             variant,
         })
+    }
+
+    /// How many sets of samples it evaluates.
+    pub fn sets(&self) -> usize {
+        self.sets.len()
     }
 
     /// Encodes gathering and forward of block `index` of a set; its `Batch`es go to `uniform`. Returns the first one's

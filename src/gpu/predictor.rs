@@ -40,7 +40,8 @@ impl Predictor {
         let columns: Vec<ReplicaColumns> = vec![bytemuck::Zeroable::zeroed(); model.replicas()];
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
         let samples = DeviceSamples::new(gpu, "given", samples)?;
-        let evaluator = Evaluator::new(gpu, &network, &uniform, variant, &parameters, &replicas, &[&samples])?;
+        let evaluator =
+            Evaluator::new(gpu, &network, &uniform, variant, &parameters, &replicas, std::iter::once(&samples))?;
         gpu.check()?;
         Ok(Self { gpu: gpu.clone(), network, evaluator })
     }

@@ -15,7 +15,7 @@ use super::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROP
 use super::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
-use crate::engine::TrainingEngine;
+use crate::engine::{no_validation_set, TrainingEngine};
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -133,6 +133,9 @@ impl Trainer {
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
         let train_samples = DeviceSamples::new(gpu, "training", &dataset.train)?;
         let test_samples = DeviceSamples::new(gpu, "test", &dataset.test)?;
+        let validation = dataset.validation.as_ref();
+        let validation_samples =
+            validation.map(|samples| DeviceSamples::new(gpu, "validation", samples)).transpose()?;
         let batches = Batches::new(gpu, &network, format, slots, replica_count, sample4s)?;
         let state = State::new(gpu, &network, sample4s, true)?;
         let gatherer =
@@ -173,7 +176,7 @@ impl Trainer {
             variant,
             &parameters,
             &replicas,
-            &[&train_samples, &test_samples],
+            [&train_samples, &test_samples].into_iter().chain(&validation_samples),
         )?;
         gpu.check()?;
         Ok(Self {
@@ -400,7 +403,13 @@ impl TrainingEngine for Trainer {
     }
 
     fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>> {
-        self.evaluator.evaluate(&self.gpu, &self.network, split as usize)
+        let set = match split {
+            Split::Train => 0,
+            Split::Test => 1,
+            Split::Validation if self.evaluator.sets() > 2 => 2,
+            Split::Validation => return Err(no_validation_set()),
+        };
+        self.evaluator.evaluate(&self.gpu, &self.network, set)
     }
 
     fn model(&self) -> Result<Model> {

@@ -85,7 +85,14 @@ pub fn images() -> Dataset {
         }
         Samples::new(25, Inputs::U8(pixels), labels, 3).unwrap()
     };
-    Dataset { name: "images".into(), classes: 3, class_names: Vec::new(), train: samples(300, 0), test: samples(90, 5) }
+    Dataset {
+        name: "images".into(),
+        classes: 3,
+        class_names: Vec::new(),
+        train: samples(300, 0),
+        test: samples(90, 5),
+        validation: Some(samples(70, 9)),
+    }
 }
 
 /// Points in the plane: floats, few of them 0.
@@ -108,7 +115,7 @@ pub fn pixels(count: usize, features: usize, classes: usize, zeros: usize) -> Da
         Samples::new(features, Inputs::U8((0..count * features).map(pixel).collect()), labels, classes).unwrap()
     };
     let (train, test) = (samples(count, 0), samples(count.div_ceil(2), count * features));
-    Dataset { name: "pixels".into(), classes, class_names: Vec::new(), train, test }
+    Dataset { name: "pixels".into(), classes, class_names: Vec::new(), train, test, validation: None }
 }
 
 /// A network with these hidden layers for each seed.

@@ -127,13 +127,20 @@ fn has_extension(dataset: &str, wanted: &str) -> bool {
 }
 
 /// The data set of this name, for training; from `start` if there is a network already.
-pub fn open_for_training(name: &str, args: &DataArgs, scale: Option<Scale>, start: Option<&Model>) -> Result<Prepared> {
+/// `validation` is the share of its training samples that is set aside.
+pub fn open_for_training(
+    name: &str,
+    args: &DataArgs,
+    scale: Option<Scale>,
+    validation: Option<f64>,
+    start: Option<&Model>,
+) -> Result<Prepared> {
     let record = start.map(|start| &start.data);
     let prepared = if is_table(name) {
         let options = TableOptions { classes: args.classes, force_classes: args.force_classes, ..args.table.options() };
-        Prepared::table(Path::new(name), &options, &split(args, record), scale, record)?
+        Prepared::table(Path::new(name), &options, &TableSplit { validation, ..split(args, record) }, scale, record)?
     } else {
-        open_other(name, args, scale, start)?
+        open_other(name, args, scale, validation, start)?
     };
     let class_names = start.map_or(&[][..], |start| &start.class_names);
     let dataset = prepared.dataset.relabelled(class_names)?;
@@ -164,7 +171,9 @@ pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Pre
             (Prepared::table(path, &options, &split(args, Some(record)), None, Some(record))?, None)
         }
         _ => {
-            let prepared = open_other(name, args, None, Some(model))?;
+            let validation = record.split.as_ref().and_then(|split| split.validation);
+            let fraction = validation.map(|share| share.fraction);
+            let prepared = open_other(name, args, None, fraction, Some(model))?;
             let standing = prepared.standing(record);
             (prepared, standing)
         }
@@ -175,13 +184,16 @@ pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Pre
 /// As the options say, else as the model that a training starts from was split.
 fn split(args: &DataArgs, start: Option<&DataRecord>) -> TableSplit {
     let default = match start.and_then(|start| start.split.as_ref()).map(|split| &split.held_out) {
-        Some(HeldOut::Share { fraction, seed }) => TableSplit { test: None, fraction: *fraction, seed: *seed },
+        Some(HeldOut::Share { fraction, seed }) => {
+            TableSplit { fraction: *fraction, seed: *seed, ..TableSplit::default() }
+        }
         _ => TableSplit::default(),
     };
     TableSplit {
         test: args.test.clone(),
         fraction: args.test_fraction.unwrap_or(default.fraction),
         seed: args.data_seed.unwrap_or(default.seed),
+        validation: None,
     }
 }
 
@@ -229,7 +241,13 @@ fn points(name: &str, args: &DataArgs, known: Option<&Points>) -> Option<Points>
 }
 
 /// Points and images. Their classes are those of `model`, if there is one.
-fn open_other(name: &str, args: &DataArgs, scale: Option<Scale>, model: Option<&Model>) -> Result<Prepared> {
+fn open_other(
+    name: &str,
+    args: &DataArgs,
+    scale: Option<Scale>,
+    validation: Option<f64>,
+    model: Option<&Model>,
+) -> Result<Prepared> {
     args.table.refuse_for(name)?;
     if args.test.is_some() {
         let problem = format!("{name} is no table, and has a test set of its own");
@@ -237,14 +255,14 @@ fn open_other(name: &str, args: &DataArgs, scale: Option<Scale>, model: Option<&
     }
     let record = model.map(|model| &model.data);
     if let Some(points) = points(name, args, record.and_then(|record| record.points.as_ref())) {
-        return Ok(Prepared::points(&points, scale, record)?);
+        return Ok(Prepared::points(&points, scale, validation, record)?);
     }
     let path = Path::new(name);
     let of_model = model.map(|model| model.spec().classes());
     let class_names = model.map_or(&[][..], |model| &model.class_names);
     // Sets of images have ten, unless somebody knows better; the labels of an .npz tell.
     let images = |path: &Path, otherwise| {
-        Prepared::images(path, args.classes.or(of_model).or(otherwise), class_names, scale, record)
+        Prepared::images(path, args.classes.or(of_model).or(otherwise), class_names, scale, validation, record)
     };
     match name {
         name if KNOWN.contains(&name) => {

@@ -9,6 +9,7 @@ mod figures;
 mod onnx;
 mod run;
 mod statistics;
+mod sweep;
 mod table;
 mod trained;
 mod values;

@@ -21,6 +21,24 @@ pub fn hidden(text: &str) -> Result<Hidden, String> {
     text.split(',').map(width).collect::<Result<_, _>>().map(Hidden)
 }
 
+/// Widths as [`hidden`] reads them.
+pub fn widths(widths: &[usize]) -> String {
+    match widths {
+        [] => "none".into(),
+        _ => widths.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
+    }
+}
+
+/// A number as people write it: 0.001, but 1e-8.
+pub fn number(value: f32) -> String {
+    let plain = value.to_string();
+    if plain.len() > 7 {
+        format!("{value:e}")
+    } else {
+        plain
+    }
+}
+
 /// What separates the values of a table, by its name or as it is.
 pub fn delimiter(text: &str) -> Result<u8, String> {
     match text {
@@ -87,9 +105,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_are_short() {
+        assert_eq!([0.001, 1e-8, 1.0, 0.12345678, 3e-12].map(number), ["0.001", "1e-8", "1", "1.2345678e-1", "3e-12"]);
+    }
+
+    #[test]
     fn hidden_widths() {
         assert_eq!(hidden("30,20"), Ok(Hidden(vec![30, 20])));
         assert_eq!(hidden("none"), Ok(Hidden(vec![])));
+        for text in ["none", "30", "30,20"] {
+            assert_eq!(widths(&hidden(text).unwrap().0), text);
+        }
         for wrong in ["", "0", "30,,20", "30,x", "-3", "1e3"] {
             assert!(hidden(wrong).is_err(), "{wrong}");
         }

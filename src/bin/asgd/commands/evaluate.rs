@@ -16,6 +16,7 @@ use crate::trained::{class_name, classify, open, ModelAndData, Opened};
 pub enum Split {
     Train,
     Test,
+    Validation,
     All,
 }
 
@@ -109,11 +110,15 @@ fn choose(opened: &Opened, split: Option<Split>) -> Result<(Samples, String)> {
         Err(Error::Setting { setting: "--split", problem }.into())
     };
     match (standing, split) {
+        (_, Some(Split::Validation)) => match &dataset.validation {
+            Some(samples) => Ok((samples.clone(), "validation set".into())),
+            None => refuse("validation, but the model was trained without a validation set, or on other data"),
+        },
         (None | Some(Standing::Own | Standing::SetAside), Some(Split::Train)) => {
             Ok((dataset.train.clone(), "training set".into()))
         }
         (None | Some(Standing::Own | Standing::SetAside), Some(Split::All)) => {
-            Ok((dataset.all(), "training and test set".into()))
+            Ok((dataset.all(), "all samples".into()))
         }
         (None | Some(Standing::Own), _) => Ok((dataset.test.clone(), "test set".into())),
         (Some(Standing::SetAside), _) => {
@@ -134,6 +139,7 @@ fn choose(opened: &Opened, split: Option<Split>) -> Result<(Samples, String)> {
 fn trained_on(opened: &Opened, split: Option<Split>, samples: &Samples) -> Seen {
     let exactly = |count| Seen { count, is_exact: true };
     match (opened.standing, split) {
+        (_, Some(Split::Validation)) => exactly(0),
         (Some(Standing::Other(seen)), _) => seen,
         (Some(Standing::TrainedOn), _) | (Some(Standing::Own | Standing::SetAside), Some(Split::Train)) => {
             exactly(samples.len())

@@ -1,5 +1,6 @@
 //! `asgd train`
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,17 +12,23 @@ use asgd::{
 use clap::Parser;
 use indicatif::ProgressBar;
 use serde_json::{json, Value};
-use sha2::{Digest, Sha256};
 
 use crate::console::{print_line, Reporter};
 use crate::data_source::{is_small, is_table, open_for_training, short_name, DataArgs};
 use crate::device_args::DeviceArgs;
-use crate::run::chunks::{Observer, SaveEvery, Trained, Training};
+use crate::run::chunks::{Observer, SaveEvery, Training};
 use crate::run::curve::learning_curve;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
-use crate::run::metrics::{Point, Trajectories};
-use crate::run::{interrupt, metrics, outcome};
+use crate::run::identity::Identity;
+use crate::run::metrics::{self, Point, Rows, Trajectories};
+use crate::run::schedule::{Extent, Schedule};
+use crate::run::{interrupt, outcome};
+use crate::statistics::quartiles;
+use crate::sweep::cells::{varied, Cell, Lists, COLUMNS};
+use crate::sweep::figure::figure;
+use crate::sweep::groups::{groups, CellTrained, Group};
+use crate::sweep::results::Sweep;
 use crate::values::{at_least_one, hidden, not_negative, positive, Hidden};
 
 #[derive(Debug, Parser)]
@@ -31,29 +38,35 @@ Examples:
   asgd train spirals --optimizer sgd --lr 0.3 --epochs 400
   asgd train mnist --hidden 30,20 --epochs 10 --replicas 8 --out runs/first
   asgd train mnist --init start.safetensors --order sequential --steps 5
-  asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut")]
+  asgd train mnist --optimizer asgd,sgd --lr 0.003,0.01,0.03 --hidden 30,20 --hidden 60,40 --replicas 5      a sweep
+  asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut
+  asgd train --resume runs/first --epochs 20          the same, longer")]
 pub struct TrainArgs {
     /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz)
     /// or an .npz file.
     #[arg(default_value = "circles")]
     pub dataset: String,
 
-    /// Widths of the hidden layers, separated by commas; `none` for no hidden layer.
+    /// Widths of the hidden layers, separated by commas; `none` for no hidden layer. Given several times: a sweep.
     /// [default: those of the --init file, else 30,20 for images and 10,10 for points]
     #[arg(long, value_name = "WIDTHS", value_parser = hidden)]
-    pub hidden: Option<Hidden>,
-    /// asgd or sgd.
-    #[arg(long, default_value = "asgd")]
-    pub optimizer: Optimizer,
-    /// Learning rate. [default: 0.01 for asgd, 0.1 for sgd]
-    #[arg(long, value_name = "RATE", value_parser = positive)]
-    pub lr: Option<f32>,
-    /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading.
-    #[arg(long, default_value = "1e-8", value_parser = not_negative::<f32>)]
-    pub epsilon: f32,
-    /// Samples of a mini-batch. [default: 64, or all of a smaller training set]
-    #[arg(long, value_name = "SAMPLES", value_parser = at_least_one::<usize>)]
-    pub batch_size: Option<usize>,
+    pub hidden: Vec<Hidden>,
+    /// asgd or sgd, or both for a sweep.
+    #[arg(long, default_value = "asgd", value_delimiter = ',')]
+    pub optimizer: Vec<Optimizer>,
+    /// Learning rate; several, separated by commas, for a sweep. [default: 0.01 for asgd, 0.1 for sgd]
+    #[arg(long, value_name = "RATE", value_delimiter = ',', value_parser = positive)]
+    pub lr: Vec<f32>,
+    /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading. Several for a sweep.
+    #[arg(long, default_value = "1e-8", value_delimiter = ',', value_parser = not_negative::<f32>)]
+    pub epsilon: Vec<f32>,
+    /// Samples of a mini-batch; several for a sweep. [default: 64, or all of a smaller training set]
+    #[arg(long, value_name = "SAMPLES", value_delimiter = ',', value_parser = at_least_one::<usize>)]
+    pub batch_size: Vec<usize>,
+    /// Share of the training samples that is set aside to choose between settings by; 0 for none.
+    /// [default: 0.1 in a sweep, else 0]
+    #[arg(long, value_name = "SHARE", value_parser = not_negative::<f64>)]
+    pub validation: Option<f64>,
     /// What is done to the inputs; stays with the model: none, standard, maxabs or pixels (divided by 255).
     /// [default: that of the --init file, else what suits a table, and none for images and points]
     #[arg(long, value_name = "SCALE")]
@@ -65,7 +78,7 @@ pub struct TrainArgs {
     /// Steps, instead of epochs.
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub steps: Option<u64>,
-    /// Networks to train side by side.
+    /// Networks to train side by side; in a sweep, of each combination of settings.
     #[arg(long, value_name = "R", default_value_t = 1, value_parser = at_least_one::<usize>)]
     pub replicas: usize,
     /// Seed of the first replica; replica r has seed SEED + r.
@@ -84,9 +97,10 @@ pub struct TrainArgs {
     /// Save a checkpoint every N epochs, besides the end, Ctrl-C and SIGTERM. [default: every 15 s]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub checkpoint_every: Option<u64>,
-    /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with.
+    /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
+    /// or --steps make it longer, also when it is finished.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "lr", "epsilon", "batch_size",
-        "epochs", "steps", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
+        "validation", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
         "keep_index", "drop_missing", "force_classes", "scale"])]
     pub resume: Option<PathBuf>,
@@ -113,6 +127,29 @@ pub struct TrainArgs {
     /// The command line as it was given.
     #[arg(skip = std::env::args().collect::<Vec<_>>())]
     pub words: Vec<String>,
+    /// To what it was made longer since, one after the other.
+    #[arg(skip)]
+    pub extended: Vec<Extent>,
+}
+
+impl TrainArgs {
+    /// The length that was asked for.
+    fn extent(&self) -> Option<Extent> {
+        self.epochs.map(Extent::Epochs).or(self.steps.map(Extent::Steps))
+    }
+
+    /// Whether settings are listed, so that they are compared.
+    fn is_sweep(&self) -> bool {
+        [self.hidden.len(), self.optimizer.len(), self.lr.len(), self.epsilon.len(), self.batch_size.len()]
+            .iter()
+            .any(|&count| count > 1)
+    }
+
+    /// The share of the training samples that is set aside.
+    fn validation_share(&self) -> Option<f64> {
+        const SHARE_OF_A_SWEEP: f64 = 0.1;
+        self.validation.or(self.is_sweep().then_some(SHARE_OF_A_SWEEP)).filter(|&share| share > 0.0)
+    }
 }
 
 pub fn run(args: &TrainArgs) -> Result<()> {
@@ -121,13 +158,15 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         Some(path) => {
             let opening = Opening::Resume { any_device: args.force };
             let path = std::path::absolute(path)?;
-            let earlier = arguments(&path)?;
+            let mut earlier = arguments(&path)?;
+            let extents = earlier.extended.len();
+            earlier.extended.extend(args.extent());
             let device = DeviceArgs { device: args.device.device.clone().or(earlier.device.device), ..args.device };
-            train(&TrainArgs { device, quiet: args.quiet, json: args.json, ..earlier }, path, opening)
+            train(&TrainArgs { device, quiet: args.quiet, json: args.json, ..earlier }, path, opening, extents)
         }
         None => {
             let path = args.out.clone().unwrap_or_else(|| folder::free(&short_name(&args.dataset)));
-            train(args, path, Opening::Replace)
+            train(args, path, Opening::Replace, 0)
         }
     }
 }
@@ -143,16 +182,21 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
         bail!(no_run());
     }
     let args = TrainArgs::try_parse_from(&words[1..]).ok().with_context(no_run)?;
+    let extended = match &settings["arguments"]["extended"] {
+        Value::Null => Vec::new(),
+        extended => serde_json::from_value(extended.clone()).ok().with_context(no_run)?,
+    };
     if let Some(directory) = settings["arguments"]["directory"].as_str() {
         // Gone or moved: absolute paths do not need it, and others will be missed by name.
         let _ = std::env::set_current_dir(directory);
     }
     // Unless it is told otherwise, a run resumes on the device that it was started on.
     let name = args.device.device.or_else(|| settings["device"]["name"].as_str().map(String::from));
-    Ok(TrainArgs { words, device: DeviceArgs { device: name, ..args.device }, ..args })
+    Ok(TrainArgs { words, extended, device: DeviceArgs { device: name, ..args.device }, ..args })
 }
 
-fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
+/// The first `extents` of the extents are those that the run had before.
+fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> Result<()> {
     let start = Instant::now();
     // Settings first, then data, then the device: nothing is written before all three are sound.
     folder::check(&path)?;
@@ -161,23 +205,168 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
         _ => None,
     };
     let Prepared { dataset, record, notes } =
-        open_for_training(&args.dataset, &args.data, args.scale, from_file.as_ref())?;
-    let from_file = from_file.as_ref().map(Model::spec);
-    let spec = network(args, &dataset, from_file)?;
-    let batch_size = batch_size(args, &dataset)?;
-    let schedule = Schedule::new(args, &dataset, batch_size)?;
-    check_memory(args, &spec, &schedule)?;
-    let replicas = replica_settings(args)?;
-    let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
-    let mut initial = args.init.model(&spec, &seeds)?;
-    initial.class_names = dataset.class_names.clone();
-    initial.data = record;
+        open_for_training(&args.dataset, &args.data, args.scale, args.validation_share(), from_file.as_ref())?;
+    let cells = cells(args, &dataset, from_file.as_ref().map(Model::spec))?;
+    let earlier_schedules = schedules(args, &dataset, &cells, &args.extended[..extents])?;
+    let schedules = schedules(args, &dataset, &cells, &args.extended)?;
+    check_memory(args, &cells, &schedules)?;
+    let seeds = seeds(args)?;
+    let initial = |cell: &Cell| {
+        let mut initial = args.init.model(&cell.spec, &seeds)?;
+        initial.class_names = dataset.class_names.clone();
+        initial.data = record.clone();
+        Ok(initial)
+    };
+    let initials: Vec<Model> = cells.iter().map(initial).collect::<Result<_>>()?;
     let device = args.device.open()?;
+    let groups = groups(&cells, device.prefers_padding());
 
     let report = Reporter { quiet: args.quiet };
+    introduce(args, &report, &device, &dataset, &initials[0], &notes);
+    describe_networks(args, &report, &cells, &groups);
+
+    let identity = Identity {
+        device: &device,
+        dataset: &dataset,
+        cells: &cells,
+        initials: &initials,
+        replicas: args.replicas,
+        seed: args.seed,
+        init: args.init.to_string(),
+        order: args.order.to_string(),
+        arguments: json!({
+            "directory": std::env::current_dir().ok(), "command": args.words, "extended": args.extended,
+        }),
+    };
+    let settings = identity.json(&schedules);
+    let folder = Folder::open(path, &identity.json(&earlier_schedules), opening)?;
+    if schedules != earlier_schedules {
+        folder.change_settings(&settings)?;
+    }
+    let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
+    for (index, group) in groups.iter().enumerate() {
+        let schedule = schedules[group.cells[0]];
+        if groups.len() > 1 {
+            report.line(&format!(
+                "group    {} of {}: {}, batches of {}, {} networks",
+                index + 1,
+                groups.len(),
+                widths(&group.spec),
+                group.batch_size,
+                group.cells.len() * args.replicas
+            ));
+        }
+        let training = Training {
+            name: if cells.len() == 1 { "replicas".into() } else { format!("group-{}", index + 1) },
+            dataset: &dataset,
+            initial: group.initial(&initials),
+            settings: TrainSettings {
+                batch_size: group.batch_size,
+                order: args.order,
+                replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], &seeds)).collect(),
+            },
+            steps: schedule.steps,
+            evaluate_every: schedule.evaluate_every,
+            save: match args.checkpoint_every {
+                Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
+                None => SaveEvery::Time(std::time::Duration::from_secs(15)),
+            },
+        };
+        let mut observer = Watch {
+            report: &report,
+            folder: &folder,
+            cells: &cells,
+            schedules: &schedules,
+            replicas: args.replicas,
+            group,
+            trained: &trained,
+        };
+        let of_group = match training.run(&device, &folder, &report, &mut observer) {
+            Ok(of_group) => of_group,
+            Err(error) if interrupt::requested() => {
+                bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
+            }
+            Err(error) => {
+                folder.discard_if_empty();
+                return Err(error);
+            }
+        };
+        for (cell, of_cell) in group.split(&cells, args.replicas, of_group) {
+            trained[cell] = Some(of_cell);
+        }
+    }
+    let trained: Vec<CellTrained> = trained.into_iter().flatten().collect();
+
+    let rows = rows_of_all(&cells, &schedules, &trained);
+    folder.write("metrics.csv", &metrics::csv(&label_columns(&cells), &rows)?)?;
+    let title = |cell: &Cell| {
+        format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
+    };
+    let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &schedules, &trained));
+    let mut result = match &sweep {
+        None => {
+            trained[0].model.save(&folder.path().join("model.safetensors"))?;
+            trained[0].counts.save(&folder.path().join("counts.safetensors"))?;
+            outcome::of(&cells[0].spec, &trained[0].trajectories, schedules[0].steps_per_epoch)
+        }
+        Some(sweep) => {
+            for (number, cell) in (1..).zip(&trained) {
+                cell.model.save(&folder.subfolder("models")?.join(format!("cell-{number}.safetensors")))?;
+                cell.counts.save(&folder.subfolder("counts")?.join(format!("cell-{number}.safetensors")))?;
+            }
+            if let Some(model) = sweep.best_network() {
+                model.save(&folder.path().join("best.safetensors"))?;
+            }
+            folder.write("sweep.csv", &sweep.csv()?)?;
+            folder.write("sweep.svg", &figure(&format!("{}, {} cells", dataset.name, cells.len()), sweep)?)?;
+            sweep.json()
+        }
+    };
+    if let Some(shown) = sweep.as_ref().map_or(Some(0), Sweep::best) {
+        let curve =
+            learning_curve(&title(&cells[shown]), &trained[shown].trajectories, schedules[shown].steps_per_epoch)?;
+        folder.write("learning_curve.svg", &curve)?;
+    }
+    result["dataset"] = json!(args.dataset);
+    if sweep.is_none() {
+        result["steps"] = json!(schedules[0].steps);
+        result["epochs"] = json!(schedules[0].epoch(schedules[0].steps));
+    }
+    result["seconds"] = json!(start.elapsed().as_secs_f64());
+    let warnings = warnings(&device, &dataset, &cells, &trained, &mut result)?;
+    let mut document = settings;
+    document["finished_unix_seconds"] =
+        json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
+    document["result"] = result.clone();
+    folder.write("run.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
+    for warning in &warnings {
+        report.line(&format!("warning  {warning}"));
+    }
+    match (args.json, args.quiet, &sweep) {
+        (true, ..) => {
+            result["out"] = json!(folder.path());
+            print_line(&result.to_string())
+        }
+        (false, true, _) => Ok(()),
+        (false, false, None) => outcome::say(&result, &folder),
+        (false, false, Some(sweep)) => outcome::say_sweep(sweep, &result, &folder),
+    }
+}
+
+/// Says what is trained on what.
+fn introduce(
+    args: &TrainArgs,
+    report: &Reporter,
+    device: &Device,
+    dataset: &Dataset,
+    initial: &Model,
+    notes: &[String],
+) {
     report.line(&format!("device   {}", device.describe()));
+    let validation =
+        dataset.validation.as_ref().map_or_else(String::new, |samples| format!(", {} validation", samples.len()));
     report.line(&format!(
-        "data     {}: {} training and {} test samples, {} features, {} classes",
+        "data     {}: {} training{validation} and {} test samples, {} features, {} classes",
         dataset.name,
         dataset.train.len(),
         dataset.test.len(),
@@ -187,157 +376,177 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     if let Some(table) = &initial.data.table {
         report.line(&format!("data     {}: {}", args.dataset, table.describe()));
     }
-    for note in &notes {
+    for note in notes {
         report.line(&format!("data     {note}"));
     }
+}
+
+fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups: &[Group]) {
+    let replicas = format!("{} replica{}", args.replicas, if args.replicas == 1 { "" } else { "s" });
+    if let [cell] = cells {
+        report.line(&format!(
+            "network  {}, {} parameters, {replicas}, {}, lr {}",
+            widths(&cell.spec),
+            cell.spec.parameter_count(),
+            cell.optimizer,
+            cell.learning_rate
+        ));
+        return;
+    }
+    let varied: Vec<&str> = varied(cells).into_iter().map(|column| COLUMNS[column]).collect();
     report.line(&format!(
-        "network  {}, {} parameters, {} replica{}, {}, lr {}",
-        spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
-        spec.parameter_count(),
-        args.replicas,
-        if args.replicas == 1 { "" } else { "s" },
-        args.optimizer,
-        replicas[0].learning_rate
+        "sweep    {} cells, which differ in {}; {replicas} each, {} networks in {} group{}",
+        cells.len(),
+        varied.join(", "),
+        cells.len() * args.replicas,
+        groups.len(),
+        if groups.len() == 1 { "" } else { "s" }
     ));
+}
 
-    let settings = identity(args, &device, &dataset, &initial, &replicas, &schedule, batch_size)?;
-    let folder = Folder::open(path, &settings, opening)?;
-    let training = Training {
-        name: "replicas",
-        dataset: &dataset,
-        initial,
-        settings: TrainSettings { batch_size, order: args.order, replicas },
-        steps: schedule.steps,
-        evaluate_every: schedule.evaluate_every,
-        save: match args.checkpoint_every {
-            Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
-            None => SaveEvery::Time(std::time::Duration::from_secs(15)),
-        },
-    };
-    let mut observer =
-        Watch { report: &report, folder: &folder, spec: &spec, steps_per_epoch: schedule.steps_per_epoch };
-    let trained = match training.run(&device, &folder, &report, &mut observer) {
-        Ok(trained) => trained,
-        Err(error) if interrupt::requested() => {
-            bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
+fn widths(spec: &NetworkSpec) -> String {
+    spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-")
+}
+
+/// What is wrong with the networks, a line each; `result` gets the replicas.
+fn warnings(
+    device: &Device,
+    dataset: &Dataset,
+    cells: &[Cell],
+    trained: &[CellTrained],
+    result: &mut Value,
+) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for (index, cell) in trained.iter().enumerate() {
+        let health = Health::of(device, dataset, &cell.model, &cell.trajectories)?;
+        let result = match cells.len() {
+            1 => &mut *result,
+            _ => &mut result["cells"][index],
+        };
+        result["dead_replicas"] = json!(health.dead.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
+        result["constant_replicas"] = json!(health.constant.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
+        let lines = health.lines(&cell.model);
+        match cells.len() {
+            1 => warnings.extend(lines),
+            _ => warnings.extend(lines.into_iter().map(|line| format!("cell {}: {line}", index + 1))),
         }
-        Err(error) => {
-            folder.discard_if_empty();
-            return Err(error);
-        }
-    };
-    let seconds = start.elapsed().as_secs_f64();
-    let mut result = outcome::of(&spec, &trained.trajectories);
-    result["dataset"] = json!(args.dataset);
-    result["steps"] = json!(schedule.steps);
-    result["epochs"] = json!(schedule.steps as f64 / schedule.steps_per_epoch as f64);
-    result["seconds"] = json!(seconds);
-    let health = Health::of(&device, &dataset, &trained.model, &trained.trajectories)?;
-    let warnings = health.lines(&trained.model);
-    result["dead_replicas"] = json!(health.dead.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
-    result["constant_replicas"] = json!(health.constant.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
+    }
     result["warnings"] = json!(warnings);
-    write_results(&folder, &training, &trained, &schedule, &title(args, &dataset, &spec, batch_size))?;
-    let mut document = settings;
-    document["finished_unix_seconds"] =
-        json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
-    document["result"] = result.clone();
-    folder.write("run.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
-    for warning in &warnings {
-        report.line(&format!("warning  {warning}"));
-    }
-    match (args.json, args.quiet) {
-        (true, _) => {
-            result["out"] = json!(folder.path());
-            print_line(&result.to_string())
-        }
-        (false, true) => Ok(()),
-        (false, false) => outcome::say(&result, &folder),
+    Ok(warnings)
+}
+
+/// Columns of metrics.csv that tell the cells of a sweep apart.
+fn label_columns(cells: &[Cell]) -> Vec<&'static str> {
+    match cells.len() {
+        1 => Vec::new(),
+        _ => ["cell"].into_iter().chain(COLUMNS).collect(),
     }
 }
 
-/// The one that was asked for, which must fit; else 64, or all of a smaller training set.
-fn batch_size(args: &TrainArgs, dataset: &Dataset) -> Result<usize> {
-    let samples = dataset.train.len();
-    match args.batch_size {
-        Some(size) if size > samples => {
-            let problem = format!("{size} samples, but the training set of {} has {samples}", dataset.name);
-            Err(Error::Setting { setting: "--batch-size", problem }.into())
-        }
-        Some(size) => Ok(size),
-        None => Ok(samples.min(64)),
-    }
+fn rows<'a>(cells: &'a [Cell], schedules: &[Schedule], cell: usize, trajectories: Cow<'a, Trajectories>) -> Rows<'a> {
+    let labels = match cells.len() {
+        1 => Vec::new(),
+        _ => [(cell + 1).to_string()].into_iter().chain(cells[cell].settings()).collect(),
+    };
+    Rows { labels, spec: &cells[cell].spec, steps_per_epoch: schedules[cell].steps_per_epoch, trajectories }
 }
 
-/// The files of a finished run but run.json, which says that all are there.
-fn write_results(
-    folder: &Folder,
-    training: &Training<'_>,
-    trained: &Trained,
-    schedule: &Schedule,
-    title: &str,
-) -> Result<()> {
-    let Trained { trajectories, model, counts, .. } = trained;
-    model.save(&folder.path().join("model.safetensors"))?;
-    counts.save(&folder.path().join("counts.safetensors"))?;
-    folder.write("learning_curve.svg", &learning_curve(title, trajectories, schedule.steps_per_epoch)?)?;
-    let metrics = metrics::csv(training.initial.spec(), schedule.steps_per_epoch, trajectories.iter())?;
-    folder.write("metrics.csv", &metrics)
+fn rows_of_all<'a>(cells: &'a [Cell], schedules: &[Schedule], trained: &'a [CellTrained]) -> Vec<Rows<'a>> {
+    let trajectories = trained.iter().map(|cell| Cow::Borrowed(&cell.trajectories)).enumerate();
+    trajectories.map(|(cell, trajectories)| rows(cells, schedules, cell, trajectories)).collect()
 }
 
 /// Tells the terminal, and keeps metrics.csv up with the checkpoints.
 struct Watch<'a> {
     report: &'a Reporter,
     folder: &'a Folder,
-    spec: &'a NetworkSpec,
-    steps_per_epoch: u64,
+    cells: &'a [Cell],
+    schedules: &'a [Schedule],
+    /// Of each cell.
+    replicas: usize,
+    /// That trains now.
+    group: &'a Group,
+    /// Those of the groups before.
+    trained: &'a [Option<CellTrained>],
 }
 
 impl Observer for Watch<'_> {
     fn evaluated(&mut self, progress: &ProgressBar, chunk: &Trajectories) {
         let last: Vec<&Point> = chunk.iter().filter_map(|points| points.last()).collect();
         let Some(first) = last.first() else { return };
-        let mean = |value: fn(&Point) -> f64| last.iter().map(|point| value(point)).sum::<f64>() / last.len() as f64;
-        let line = format!(
-            "epoch {:>5}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
-            (first.step as f64 / self.steps_per_epoch as f64 * 100.0).round() / 100.0,
-            mean(|point| point.train.loss),
-            mean(|point| point.train.accuracy),
-            mean(|point| point.test.loss),
-            mean(|point| point.test.accuracy)
-        );
+        let epoch = self.schedules[self.group.cells[0]].epoch(first.step);
+        let epoch = format!("epoch {:>5}", (epoch * 100.0).round() / 100.0);
+        let line = if self.cells.len() == 1 {
+            let mean =
+                |value: fn(&Point) -> f64| last.iter().map(|point| value(point)).sum::<f64>() / last.len() as f64;
+            format!(
+                "{epoch}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
+                mean(|point| point.train.loss),
+                mean(|point| point.train.accuracy),
+                mean(|point| point.test.loss),
+                mean(|point| point.test.accuracy)
+            )
+        } else {
+            // A mean over cells would say nothing of any.
+            let of = |point: &&Point| point.validation.as_ref().map_or(point.train.loss, |validation| validation.loss);
+            let name = if first.validation.is_some() { "validation" } else { "train" };
+            let losses: Vec<f64> = last.iter().map(of).filter(|loss| loss.is_finite()).collect();
+            match losses.is_empty() {
+                true => format!("{epoch}  no {name} loss is a number"),
+                false => {
+                    let [lowest, _, median, _, highest] = quartiles(&losses);
+                    format!("{epoch}  {name} loss lowest {lowest:.4} median {median:.4} highest {highest:.4}")
+                }
+            }
+        };
         self.report.above(progress, &line);
     }
 
     fn saved(&mut self, finished: &Trajectories, chunk: &Trajectories) -> Result<()> {
-        let metrics = metrics::csv(self.spec, self.steps_per_epoch, finished.iter().chain(chunk))?;
-        self.folder.write("metrics.csv", &metrics)
+        let so_far: Trajectories = finished.iter().chain(chunk).cloned().collect();
+        let done = self.trained.iter().enumerate();
+        let done = done.filter_map(|(cell, trained)| Some((cell, Cow::Borrowed(&trained.as_ref()?.trajectories))));
+        let now = self.group.trajectories(self.cells, self.replicas, &so_far);
+        let mut all: Vec<(usize, Cow<'_, Trajectories>)> =
+            done.chain(now.map(|(cell, trajectories)| (cell, Cow::Owned(trajectories)))).collect();
+        all.sort_by_key(|(cell, _)| *cell);
+        let rows: Vec<Rows<'_>> =
+            all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.schedules, cell, trajectories)).collect();
+        self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)
     }
 }
 
-/// When to stop and when to evaluate, in steps.
-struct Schedule {
-    steps: u64,
-    steps_per_epoch: u64,
-    evaluate_every: u64,
+/// Every combination of what was listed, or the one that was asked for.
+fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<Vec<Cell>> {
+    let specs = match args.hidden.len() {
+        0 => vec![network(args, None, dataset, from_file)?],
+        _ => args.hidden.iter().map(|hidden| network(args, Some(hidden), dataset, from_file)).collect::<Result<_>>()?,
+    };
+    let samples = dataset.train.len();
+    if let Some(size) = args.batch_size.iter().find(|&&size| size > samples) {
+        let problem = format!("{size} samples, but the training set of {} has {samples}", dataset.name);
+        return Err(Error::Setting { setting: "--batch-size", problem }.into());
+    }
+    let lists = Lists {
+        specs,
+        batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
+        optimizers: args.optimizer.clone(),
+        learning_rates: args.lr.clone(),
+        epsilons: args.epsilon.clone(),
+    };
+    Ok(lists.cells()?)
 }
 
-impl Schedule {
-    fn new(args: &TrainArgs, dataset: &Dataset, batch_size: usize) -> Result<Self> {
-        let steps_per_epoch = dataset.train.len().div_ceil(batch_size) as u64;
-        let epochs = args.epochs.unwrap_or_else(|| default_epochs(&args.dataset, steps_per_epoch));
-        let too_many = || Error::Setting { setting: "--epochs", problem: "more steps than can be counted".into() };
-        let steps = match args.steps {
-            Some(steps) => steps,
-            None => epochs.checked_mul(steps_per_epoch).ok_or_else(too_many)?,
-        };
-        // The epoch keys the permutation as a 32-bit number.
-        if steps / steps_per_epoch > u64::from(u32::MAX) {
-            return Err(too_many().into());
-        }
-        let every = args.eval_every.unwrap_or_else(|| (steps / steps_per_epoch / 50).max(1));
-        Ok(Self { steps, steps_per_epoch, evaluate_every: every.saturating_mul(steps_per_epoch) })
-    }
+/// Of each cell, after it was made longer.
+fn schedules(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: &[Extent]) -> Result<Vec<Schedule>> {
+    let schedule = |cell: &Cell| -> Result<Schedule> {
+        let steps_per_epoch = dataset.train.len().div_ceil(cell.batch_size) as u64;
+        let default = || Extent::Epochs(default_epochs(&args.dataset, steps_per_epoch));
+        let first = Schedule::new(args.extent().unwrap_or_else(default), steps_per_epoch, args.eval_every)?;
+        let longer = |schedule: Schedule, extent: &Extent| schedule.extended(*extent, args.eval_every);
+        Ok(extended.iter().try_fold(first, longer)?)
+    };
+    cells.iter().map(schedule).collect()
 }
 
 /// Images have many samples, of which a few passes make a network; tables and points few.
@@ -351,19 +560,32 @@ fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
 }
 
 /// Refuses more replicas than memory can hold, before anything is allocated for them.
-fn check_memory(args: &TrainArgs, spec: &NetworkSpec, schedule: &Schedule) -> Result<()> {
-    // Four values for each parameter: the initial, those in training, the final, the counts. And at least one replica at a
-    // time has as many on the device.
-    let parameters = 4 * 4 * spec.arena_stride() as u128;
-    let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
-    let of_evaluation = size_of::<Point>() + spec.hidden().iter().sum::<usize>() + 8 * spec.layers().len();
-    let bytes = (parameters + evaluations * of_evaluation as u128) * args.replicas as u128 + parameters;
-    let what = format!("training {} replicas", args.replicas);
+fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule]) -> Result<()> {
+    let bytes = |(cell, schedule): (&Cell, &Schedule)| {
+        // Five values for each parameter: the initial twice, those in training, the final, the counts.
+        let parameters = 5 * 4 * cell.spec.arena_stride() as u128;
+        let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
+        let of_evaluation =
+            size_of::<Point>() + cell.spec.hidden().iter().sum::<usize>() + 8 * cell.spec.layers().len();
+        // At least one replica at a time has as many on the device.
+        (parameters + evaluations * of_evaluation as u128) * args.replicas as u128 + parameters
+    };
+    let what = match (args.replicas, cells.len()) {
+        (1, 1) => "training 1 network".to_string(),
+        (replicas, 1) => format!("training {replicas} replicas"),
+        (replicas, cells) => format!("training {} networks", replicas as u128 * cells as u128),
+    };
+    let bytes = cells.iter().zip(schedules).map(bytes).sum();
     Ok(memory::require(&what, bytes, "use fewer --replicas or a smaller network")?)
 }
 
-fn network(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<NetworkSpec> {
-    let hidden = match (&args.hidden, from_file) {
+fn network(
+    args: &TrainArgs,
+    hidden: Option<&Hidden>,
+    dataset: &Dataset,
+    from_file: Option<&NetworkSpec>,
+) -> Result<NetworkSpec> {
+    let hidden = match (hidden, from_file) {
         (Some(Hidden(widths)), _) => widths.clone(),
         (None, Some(spec)) => spec.hidden().to_vec(),
         (None, None) if is_small(&args.dataset) => vec![10, 10],
@@ -378,68 +600,17 @@ fn network(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>)
     Ok(NetworkSpec::new(&widths)?)
 }
 
-fn replica_settings(args: &TrainArgs) -> Result<Vec<ReplicaSettings>> {
-    let learning_rate = args.lr.unwrap_or(args.optimizer.default_learning_rate());
+/// Of the replicas of each cell.
+fn seeds(args: &TrainArgs) -> Result<Vec<u64>> {
     let last = args.seed.checked_add(args.replicas as u64 - 1);
-    if last.is_none() {
+    let Some(last) = last else {
         let problem = format!("{} leaves no room for {} replicas", args.seed, args.replicas);
         return Err(Error::Setting { setting: "--seed", problem }.into());
-    }
-    let settings = |replica| ReplicaSettings {
-        seed: args.seed + replica,
-        optimizer: args.optimizer,
-        learning_rate,
-        epsilon: args.epsilon,
     };
-    Ok((0..args.replicas as u64).map(settings).collect())
+    Ok((args.seed..=last).collect())
 }
 
-fn title(args: &TrainArgs, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> String {
-    let widths = spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    format!("{} {widths}, {}, batch size {batch_size}", dataset.name, args.optimizer)
-}
-
-/// What decides the results, bit for bit; and the arguments, for --resume.
-fn identity(
-    args: &TrainArgs,
-    device: &Device,
-    dataset: &Dataset,
-    initial: &Model,
-    replicas: &[ReplicaSettings],
-    schedule: &Schedule,
-    batch_size: usize,
-) -> Result<Value> {
-    let initial_sha256: String = Sha256::digest(initial.to_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(json!({
-        "asgd_version": env!("CARGO_PKG_VERSION"),
-        "arguments": { "directory": std::env::current_dir().ok(), "command": args.words },
-        "settings": {
-            "widths": initial.spec().widths(),
-            "optimizer": args.optimizer.to_string(),
-            "learning_rate": replicas[0].learning_rate,
-            "epsilon": args.epsilon,
-            "batch_size": batch_size,
-            "steps": schedule.steps,
-            "steps_per_epoch": schedule.steps_per_epoch,
-            "evaluate_every_steps": schedule.evaluate_every,
-            "replicas": args.replicas,
-            "seed": args.seed,
-            "init": args.init.to_string(),
-            "initial_sha256": initial_sha256,
-            "order": args.order.to_string(),
-        },
-        "dataset": {
-            "name": dataset.name,
-            "train_samples": dataset.train.len(),
-            "test_samples": dataset.test.len(),
-            "features": dataset.features(),
-            "classes": dataset.classes,
-            "sha256": dataset.sha256(),
-            "table": initial.data.table,
-            "scale": initial.data.scaling.as_ref().map(|scaling| scaling.scale()),
-            "split": initial.data.split.as_ref().map(|split| &split.held_out),
-        },
-        "device": device.info(),
-        "machine": device.describe(),
-    }))
+fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
+    let Cell { optimizer, learning_rate, epsilon, .. } = *cell;
+    seeds.iter().map(move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon })
 }

@@ -189,7 +189,7 @@ fn training<'a>(
     let settings = TrainSettings { batch_size: BATCH_SIZE, order: Order::Shuffled, replicas };
     let every = steps_per_epoch(data);
     Ok(Training {
-        name: "mnist",
+        name: "mnist".into(),
         dataset: data,
         initial,
         settings,

@@ -21,11 +21,21 @@ pub struct State {
     pub trajectories: Trajectories,
 }
 
-/// Numbers of an evaluation: loss and accuracy of both parts, and 1 if it has diverged.
+/// Numbers of an evaluation: loss and accuracy of training and test set, and 1 if it has diverged. Loss and accuracy of
+/// the validation set follow, if there is one.
 const METRICS: usize = 5;
+const METRICS_WITH_VALIDATION: usize = 7;
 
 impl State {
-    /// One file, so that parameters and evaluations belong together: `step` (1); `steps` (E); `metrics` (E, R, 5);
+    /// Goes on to a later end: what only the earlier end asked for is forgotten.
+    pub fn continue_to(&mut self, steps: u64, evaluate_every: u64) {
+        self.counts = None;
+        for points in &mut self.trajectories {
+            points.retain(|point| point.step.is_multiple_of(evaluate_every) || point.step == steps);
+        }
+    }
+
+    /// One file, so that parameters and evaluations belong together: `step` (1); `steps` (E); `metrics` (E, R, 5 or 7);
     /// `nodes` (E, R, hidden nodes; 0 never, 1 sometimes, 2 always active on the training set);
     /// `mean_adaptive_batch_sizes` (E, R, layers; NaN before the first step); `model` and, at the end, `counts`: the
     /// bytes of such files. The file before is kept as .previous.
@@ -36,14 +46,16 @@ impl State {
         let (mut metrics, mut nodes, mut means) = (Vec::new(), Vec::new(), Vec::new());
         for evaluation in 0..evaluations {
             for points in &self.trajectories {
-                let Point { train, test, mean_adaptive_batch_sizes, .. } = &points[evaluation];
+                let Point { train, test, validation, mean_adaptive_batch_sizes, .. } = &points[evaluation];
                 let has_diverged = f64::from(u8::from(train.has_diverged || test.has_diverged));
                 metrics.extend([train.loss, train.accuracy, test.loss, test.accuracy, has_diverged]);
+                metrics.extend(validation.iter().flat_map(|validation| [validation.loss, validation.accuracy]));
                 nodes.extend(train.nodes.iter().map(|&node| node as u8));
                 means
                     .extend((0..layers).map(|layer| mean_adaptive_batch_sizes.get(layer).copied().unwrap_or(f64::NAN)));
             }
         }
+        let width = metrics.len() / (evaluations * replicas).max(1);
         let steps: Vec<u64> = self.trajectories[0].iter().map(|point| point.step).collect();
         let model = self.model.to_bytes();
         let counts = self.counts.as_ref().map(PerParameter::to_bytes);
@@ -52,7 +64,7 @@ impl State {
         let mut tensors = BTreeMap::from([
             ("step", view(Dtype::U64, vec![1], bytemuck::bytes_of(&self.step))?),
             ("steps", view(Dtype::U64, vec![evaluations], bytemuck::cast_slice(&steps))?),
-            ("metrics", view(Dtype::F64, of_each(METRICS), bytemuck::cast_slice(&metrics))?),
+            ("metrics", view(Dtype::F64, of_each(width), bytemuck::cast_slice(&metrics))?),
             ("nodes", view(Dtype::U8, of_each(hidden_nodes(&self.model)), &nodes)?),
             ("mean_adaptive_batch_sizes", view(Dtype::F64, of_each(layers), bytemuck::cast_slice(&means))?),
             ("model", view(Dtype::U8, vec![model.len()], &model)?),
@@ -106,7 +118,8 @@ impl State {
         let (metrics, means, nodes) = (numbers("metrics")?, numbers("mean_adaptive_batch_sizes")?, data("nodes")?);
         let (replicas, layers, hidden) = (initial.replicas(), initial.spec().layers().len(), hidden_nodes(initial));
         let expected = steps.len() * replicas;
-        if metrics.len() != expected * METRICS || nodes.len() != expected * hidden || means.len() != expected * layers {
+        let width = if metrics.len() == expected * METRICS { METRICS } else { METRICS_WITH_VALIDATION };
+        if metrics.len() != expected * width || nodes.len() != expected * hidden || means.len() != expected * layers {
             bail!("it holds other replicas");
         }
         let model = Model::from_bytes(&data("model")?, path)?;
@@ -117,7 +130,7 @@ impl State {
         let counts = counts.map(|counts| AdaptiveBatchSizes::from_bytes(counts.data(), path)).transpose()?;
         let step = *bytemuck::pod_collect_to_vec::<u8, u64>(&data("step")?).first().context("no step")?;
         let mut trajectories = vec![Vec::with_capacity(steps.len()); replicas];
-        for (index, values) in metrics.chunks_exact(METRICS).enumerate() {
+        for (index, values) in metrics.chunks_exact(width).enumerate() {
             let nodes = nodes[index * hidden..][..hidden].iter().map(|&node| match node {
                 0 => Ok(Activity::Never),
                 1 => Ok(Activity::Sometimes),
@@ -135,6 +148,12 @@ impl State {
                     has_diverged,
                 },
                 test: Evaluation { loss: values[2], accuracy: values[3], nodes: Vec::new(), has_diverged },
+                validation: values.get(METRICS..).filter(|values| !values.is_empty()).map(|values| Evaluation {
+                    loss: values[0],
+                    accuracy: values[1],
+                    nodes: Vec::new(),
+                    has_diverged,
+                }),
                 mean_adaptive_batch_sizes: if means.iter().all(|mean| mean.is_nan()) { Vec::new() } else { means },
             });
         }

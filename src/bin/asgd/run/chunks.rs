@@ -13,13 +13,13 @@ use indicatif::ProgressBar;
 use super::checkpoint::State;
 use super::folder::Folder;
 use super::interrupt;
-use super::metrics::{Point, Trajectories};
+use super::metrics::{self, Point, Trajectories};
 use crate::console::Reporter;
 
 /// Replicas of one network on one data set.
 pub struct Training<'a> {
     /// Names its files.
-    pub name: &'static str,
+    pub name: String,
     pub dataset: &'a Dataset,
     pub initial: Model,
     pub settings: TrainSettings,
@@ -98,7 +98,7 @@ impl Training<'_> {
         let replicas = self.settings.replicas.len();
         let fitting = device.max_replicas(self.dataset, self.initial.spec(), self.settings.batch_size);
         // What was begun is finished in the same chunks, though this machine may hold more or fewer replicas.
-        let chunk_size = folder.begun_chunk(self.name).unwrap_or(fitting).clamp(1, replicas);
+        let chunk_size = folder.begun_chunk(&self.name).unwrap_or(fitting).clamp(1, replicas);
         if chunk_size < replicas {
             let chunks = replicas.div_ceil(chunk_size);
             report
@@ -119,6 +119,9 @@ impl Training<'_> {
                 counts: None,
                 trajectories: vec![Vec::new(); range.len()],
             });
+            if state.step < self.steps {
+                state.continue_to(self.steps, self.evaluate_every);
+            }
             progress.set_position((first as u64 * self.steps) + state.step * range.len() as u64);
             progress.reset_eta();
             if state.counts.is_none() {
@@ -133,6 +136,7 @@ impl Training<'_> {
                     finished: &trajectories,
                     progress: &progress,
                     compiles_kernels: device.compiles_kernels(),
+                    has_validation: self.dataset.validation.is_some(),
                 };
                 pace.add(self.finish(&mut chunk, report, observer)?);
             }
@@ -267,6 +271,7 @@ struct Chunk<'a> {
     progress: &'a ProgressBar,
     /// Whether the first steps may have to wait for a compiler.
     compiles_kernels: bool,
+    has_validation: bool,
 }
 
 impl Chunk<'_> {
@@ -274,11 +279,14 @@ impl Chunk<'_> {
     fn evaluate(&mut self) -> Result<()> {
         let step = self.trainer.step();
         let (train, test) = (self.trainer.evaluate(Split::Train)?, self.trainer.evaluate(Split::Test)?);
+        let validation = self.has_validation.then(|| self.trainer.evaluate(Split::Validation)).transpose()?;
         let means = self.trainer.mean_adaptive_batch_sizes()?.unwrap_or_else(|| vec![Vec::new(); train.len()]);
-        let points = train.into_iter().zip(test).zip(means);
-        for (points, ((train, test), mean_adaptive_batch_sizes)) in self.state.trajectories.iter_mut().zip(points) {
-            let test = Evaluation { nodes: Vec::new(), ..test };
-            points.push(Point { step, train, test, mean_adaptive_batch_sizes });
+        let evaluations = train.into_iter().zip(test).zip(means);
+        for (index, ((train, test), mean_adaptive_batch_sizes)) in evaluations.enumerate() {
+            let without_nodes = |evaluation: &Evaluation| Evaluation { nodes: Vec::new(), ..evaluation.clone() };
+            let validation = validation.as_ref().map(|validation| without_nodes(&validation[index]));
+            let point = Point { step, train, test: without_nodes(&test), validation, mean_adaptive_batch_sizes };
+            metrics::push(&mut self.state.trajectories[index], point);
         }
         Ok(())
     }

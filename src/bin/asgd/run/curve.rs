@@ -36,7 +36,11 @@ pub fn learning_curve(title: &str, trajectories: &Trajectories, steps_per_epoch:
 }
 
 /// Over the replicas that have a number, evaluation by evaluation.
-fn mean_and_range(trajectories: &Trajectories, steps_per_epoch: u64, value: fn(&Point) -> f64) -> Vec<(f64, [f64; 3])> {
+pub fn mean_and_range(
+    trajectories: &Trajectories,
+    steps_per_epoch: u64,
+    value: fn(&Point) -> f64,
+) -> Vec<(f64, [f64; 3])> {
     let evaluations = trajectories.iter().map(Vec::len).min().unwrap_or(0);
     let point = |index: usize| {
         let values = trajectories.iter().map(|points| value(&points[index])).filter(|value| value.is_finite());

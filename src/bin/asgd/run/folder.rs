@@ -112,7 +112,7 @@ impl Folder {
                 _ => Ok(()),
             }
         };
-        for name in ["run.json", CHECKPOINTS] {
+        for name in ["run.json", CHECKPOINTS, "models", "counts", "best.safetensors", "sweep.csv", "sweep.svg"] {
             remove(name).with_context(|| format!("{}: cannot be replaced", self.path.join(name).display()))?;
         }
         Ok(())
@@ -130,6 +130,24 @@ impl Folder {
             let _ = std::fs::remove_file(self.path.join("lock"));
             let _ = std::fs::remove_dir(&self.path);
         }
+    }
+
+    /// Other settings from now on: the run in it goes on under them, and is not finished any more.
+    pub fn change_settings(&self, settings: &Value) -> Result<()> {
+        self.write(SETTINGS, &(serde_json::to_string_pretty(settings)? + "\n"))?;
+        match std::fs::remove_file(self.path.join("run.json")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{}: cannot be replaced", self.path.join("run.json").display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A folder within it, made if it is not there.
+    pub fn subfolder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        std::fs::create_dir_all(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
+        Ok(path)
     }
 
     pub fn path(&self) -> &Path {

@@ -1,5 +1,7 @@
 //! metrics.csv: a row for every evaluation of every replica.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use asgd::{Activity, Evaluation, NetworkSpec};
 
@@ -10,6 +12,8 @@ pub struct Point {
     pub train: Evaluation,
     /// Without its nodes.
     pub test: Evaluation,
+    /// Without its nodes; only where samples were set aside for it.
+    pub validation: Option<Evaluation>,
     /// c of the last step, averaged over the parameters of each layer; empty before the first step.
     pub mean_adaptive_batch_sizes: Vec<f64>,
 }
@@ -17,7 +21,7 @@ pub struct Point {
 /// The evaluations of every replica, in the order of their steps.
 pub type Trajectories = Vec<Vec<Point>>;
 
-/// Columns that every network has; those of its layers follow.
+/// Columns that every network has; those of its validation set, its cell and its layers follow.
 const HEADER: [&str; 11] = [
     "replica",
     "epoch",
@@ -31,48 +35,88 @@ const HEADER: [&str; 11] = [
     "pseudo_dummies",
     "diverged",
 ];
+const VALIDATION: [&str; 2] = ["validation_loss", "validation_accuracy"];
 
-/// The file's contents: replica after replica within each evaluation.
-pub fn csv<'a>(
-    spec: &NetworkSpec,
-    steps_per_epoch: u64,
-    trajectories: impl Iterator<Item = &'a Vec<Point>>,
-) -> Result<String> {
-    let layers = spec.layers().len();
-    let mut header: Vec<String> = HEADER.map(String::from).into();
+/// Replicas of one network under the same settings.
+pub struct Rows<'a> {
+    /// What tells them from the others, in the columns that [`csv`] is told.
+    pub labels: Vec<String>,
+    pub spec: &'a NetworkSpec,
+    pub steps_per_epoch: u64,
+    pub trajectories: Cow<'a, Trajectories>,
+}
+
+/// The file's contents: one after the other of `all`, and replica after replica within each evaluation. `columns` are those
+/// of the labels.
+pub fn csv(columns: &[&str], all: &[Rows<'_>]) -> Result<String> {
+    let layers = all.iter().map(|rows| rows.spec.layers().len()).max().unwrap_or(0);
+    let has_validation =
+        all.iter().flat_map(|rows| rows.trajectories.iter().flatten()).any(|point| point.validation.is_some());
+    let validation = &VALIDATION[..if has_validation { VALIDATION.len() } else { 0 }];
+    let mut header: Vec<String> =
+        HEADER.iter().chain(validation).chain(columns).map(|column| column.to_string()).collect();
     header.extend((1..=layers).map(|layer| format!("mean_adaptive_batch_size_{layer}")));
     header.extend((1..layers).map(|layer| format!("true_dummies_{layer}")));
     header.extend((1..layers).map(|layer| format!("pseudo_dummies_{layer}")));
-    let mut rows: Vec<(usize, &Point)> = trajectories
-        .enumerate()
-        .flat_map(|(replica, points)| points.iter().map(move |point| (replica, point)))
-        .collect();
-    rows.sort_by_key(|(replica, point)| (point.step, *replica));
-
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header)?;
-    for (replica, point) in rows {
-        let Point { step, train, test, mean_adaptive_batch_sizes: means } = point;
-        let mut row = vec![
-            replica.to_string(),
-            (*step as f64 / steps_per_epoch as f64).to_string(),
-            step.to_string(),
-            train.loss.to_string(),
-            train.accuracy.to_string(),
-            test.loss.to_string(),
-            test.accuracy.to_string(),
-            mean_adaptive_batch_size(spec, point).map_or_else(String::new, |mean| mean.to_string()),
-            train.true_dummies().to_string(),
-            train.pseudo_dummies().to_string(),
-            u8::from(has_diverged(point)).to_string(),
-        ];
-        row.extend((0..layers).map(|layer| means.get(layer).map_or_else(String::new, f64::to_string)));
-        for wanted in [Activity::Never, Activity::Always] {
-            row.extend(by_layer(spec, &train.nodes, wanted).map(|count| count.to_string()));
+    for Rows { labels, spec, steps_per_epoch, trajectories } in all {
+        let points = trajectories.iter().enumerate();
+        let mut rows: Vec<(usize, &Point)> =
+            points.flat_map(|(replica, points)| points.iter().map(move |point| (replica, point))).collect();
+        rows.sort_by_key(|(replica, point)| (point.step, *replica));
+        for (replica, point) in rows {
+            let Point { step, train, test, validation: of_validation, mean_adaptive_batch_sizes: means } = point;
+            let mut row = vec![
+                replica.to_string(),
+                (*step as f64 / *steps_per_epoch as f64).to_string(),
+                step.to_string(),
+                train.loss.to_string(),
+                train.accuracy.to_string(),
+                test.loss.to_string(),
+                test.accuracy.to_string(),
+                mean_adaptive_batch_size(spec, point).map_or_else(String::new, |mean| mean.to_string()),
+                train.true_dummies().to_string(),
+                train.pseudo_dummies().to_string(),
+                u8::from(has_diverged(point)).to_string(),
+            ];
+            row.extend(validation.iter().zip([|of: &Evaluation| of.loss, |of: &Evaluation| of.accuracy]).map(
+                |(_, value)| {
+                    of_validation.as_ref().map_or_else(String::new, |validation| value(validation).to_string())
+                },
+            ));
+            row.extend(labels.iter().cloned());
+            row.extend((0..layers).map(|layer| means.get(layer).map_or_else(String::new, f64::to_string)));
+            for wanted in [Activity::Never, Activity::Always] {
+                let mut counts = by_layer(spec, &train.nodes, wanted);
+                row.extend((1..layers).map(|_| counts.next().map_or_else(String::new, |count| count.to_string())));
+            }
+            writer.write_record(row)?;
         }
-        writer.write_record(row)?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// A point of a network that was padded to a wider one, as the narrow one alone would have it.
+pub fn narrowed(point: &Point, wide: &NetworkSpec, narrow: &NetworkSpec) -> Point {
+    if wide == narrow {
+        return point.clone();
+    }
+    let mut point = point.clone();
+    let mut rest = &point.train.nodes[..];
+    let mut nodes = Vec::new();
+    for (&wide, &narrow) in wide.hidden().iter().zip(narrow.hidden()) {
+        let (layer, others) = rest.split_at(wide.min(rest.len()));
+        nodes.extend_from_slice(&layer[..narrow.min(layer.len())]);
+        rest = others;
+    }
+    point.train.nodes = nodes;
+    // Padding is never counted: the sums of the counts, which are whole numbers, are the same.
+    let parameters = |(inputs, outputs): (usize, usize)| ((inputs + 1) * outputs) as f64;
+    for (mean, (wide, narrow)) in point.mean_adaptive_batch_sizes.iter_mut().zip(wide.layers().zip(narrow.layers())) {
+        *mean = (*mean * parameters(wide)).round() / parameters(narrow);
+    }
+    point
 }
 
 /// c, averaged over all parameters; `None` before the first step.
@@ -83,7 +127,17 @@ pub fn mean_adaptive_batch_size(spec: &NetworkSpec, point: &Point) -> Option<f64
     (!means.is_empty()).then(|| total / spec.parameter_count() as f64)
 }
 
-/// Whether the training has left the numbers.
+/// A training loss of so many times the initial one tells of a network that has gone for good, though it is a number still.
+const HOPELESS: f64 = 1000.0;
+
+/// Appends an evaluation; it says so where the training has left all bounds.
+pub fn push(points: &mut Vec<Point>, mut point: Point) {
+    let initial = points.first().unwrap_or(&point).train.loss;
+    point.train.has_diverged |= point.train.loss > HOPELESS * initial.max(1.0);
+    points.push(point);
+}
+
+/// Whether the training has left the numbers, or all bounds.
 pub fn has_diverged(point: &Point) -> bool {
     point.train.has_diverged || point.test.has_diverged
 }

@@ -5,6 +5,8 @@ pub mod chunks;
 pub mod curve;
 pub mod folder;
 pub mod health;
+pub mod identity;
 pub mod interrupt;
 pub mod metrics;
 pub mod outcome;
+pub mod schedule;

@@ -8,22 +8,32 @@ use super::folder::Folder;
 use super::metrics::{self, Point, Trajectories};
 use crate::console::print_line;
 use crate::statistics::Summary;
+use crate::sweep::results::Sweep;
 
-/// A number of a replica's last evaluation.
+/// A number of a replica's last evaluation; NaN where there is none.
 type Column = fn(&NetworkSpec, &Point) -> f64;
 
 /// Means and standard deviations over the replicas at the end, without those that diverged.
-pub fn of(spec: &NetworkSpec, trajectories: &Trajectories) -> Value {
+pub fn of(spec: &NetworkSpec, trajectories: &Trajectories, steps_per_epoch: u64) -> Value {
     let last: Vec<&Point> = trajectories.iter().filter_map(|points| points.last()).collect();
+    let first_diverged = |points: &Vec<Point>| {
+        let first = points.iter().find(|point| metrics::has_diverged(point));
+        first.map(|point| point.step as f64 / steps_per_epoch as f64)
+    };
     let (diverged, sound): (Vec<_>, Vec<_>) =
         last.iter().enumerate().partition(|(_, point)| metrics::has_diverged(point));
     let mut result = json!({
         "replicas": trajectories.len(),
         "diverged_replicas": diverged.iter().map(|(replica, _)| replica).collect::<Vec<_>>(),
+        "diverged_at_epochs": diverged.iter().map(|(replica, _)| first_diverged(&trajectories[*replica])).collect::<Vec<_>>(),
     });
-    let values: [(&str, Column); 7] = [
+    let values: [(&str, Column); 9] = [
         ("train_loss", |_, point| point.train.loss),
         ("train_accuracy", |_, point| point.train.accuracy),
+        ("validation_loss", |_, point| point.validation.as_ref().map_or(f64::NAN, |validation| validation.loss)),
+        ("validation_accuracy", |_, point| {
+            point.validation.as_ref().map_or(f64::NAN, |validation| validation.accuracy)
+        }),
         ("test_loss", |_, point| point.test.loss),
         ("test_accuracy", |_, point| point.test.accuracy),
         ("mean_adaptive_batch_size", |spec, point| metrics::mean_adaptive_batch_size(spec, point).unwrap_or(f64::NAN)),
@@ -31,11 +41,30 @@ pub fn of(spec: &NetworkSpec, trajectories: &Trajectories) -> Value {
         ("pseudo_dummies", |_, point| f64::from(point.train.pseudo_dummies())),
     ];
     for (name, value) in values {
+        let has_validation = last.iter().any(|point| point.validation.is_some());
+        if name.starts_with("validation") && !has_validation {
+            continue;
+        }
         let summary = Summary::of(sound.iter().map(|(_, point)| value(spec, point)));
         result[name] = json!(summary.mean);
         result[format!("{name}_std")] = json!(summary.deviation);
     }
     result
+}
+
+/// Says on stdout what a sweep came to.
+///
+/// # Errors
+/// If stdout cannot be written.
+pub fn say_sweep(sweep: &Sweep<'_>, result: &Value, folder: &Folder) -> Result<()> {
+    print_line(&sweep.text())?;
+    let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
+    let best = match sweep.best() {
+        Some(cell) => format!("best by validation loss: cell {} (best.safetensors); ", cell + 1),
+        None => "without a validation set none is best (--validation); ".into(),
+    };
+    print_line(&format!("{best}{} cells in {seconds:.1} s", sweep.cells.len()))?;
+    print_line(&format!("{}: sweep.csv, sweep.svg, models, counts, metrics.csv, run.json", folder.path().display()))
 }
 
 /// Says it on stdout.
@@ -60,9 +89,14 @@ pub fn say(result: &Value, folder: &Folder) -> Result<()> {
         print_line(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"))?;
     }
     if diverged > 0 {
-        let which: Vec<String> =
-            result["diverged_replicas"].as_array().into_iter().flatten().map(Value::to_string).collect();
-        let which = if which.len() > 20 { format!("{}, ...", which[..20].join(", ")) } else { which.join(", ") };
+        let list = |key: &str| result[key].as_array().into_iter().flatten();
+        let which = list("diverged_replicas").zip(list("diverged_at_epochs"));
+        let which: Vec<String> = which
+            .map(|(replica, epoch)| {
+                format!("{replica} by epoch {}", (epoch.as_f64().unwrap_or(0.0) * 100.0).round() / 100.0)
+            })
+            .collect();
+        let which = if which.len() > 10 { format!("{}, ...", which[..10].join(", ")) } else { which.join(", ") };
         print_line(&format!(
             "{diverged} of {replicas} replicas diverged and are left out above (replica {which}): try a lower --lr"
         ))?;

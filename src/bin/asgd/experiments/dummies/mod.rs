@@ -113,7 +113,7 @@ fn training<'a>(
         order: Order::Shuffled,
         replicas: members.iter().map(replica).collect(),
     };
-    let name = if case.sooner.is_some() { "spirals" } else { "circles" };
+    let name = if case.sooner.is_some() { "spirals" } else { "circles" }.to_string();
     Ok(Training {
         name,
         dataset: &case.data,

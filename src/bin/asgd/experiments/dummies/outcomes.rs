@@ -101,6 +101,7 @@ mod tests {
             step: 100 * index as u64,
             train: evaluation(-(index as f64)),
             test: evaluation(loss),
+            validation: None,
             mean_adaptive_batch_sizes: Vec::new(),
         };
         test_losses.iter().enumerate().map(point).collect()

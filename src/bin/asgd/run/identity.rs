@@ -1,0 +1,76 @@
+//! What decides the results of a run, bit for bit, as settings.json keeps it.
+
+use asgd::{Dataset, Device, Model};
+use serde_json::{json, Value};
+use sha2::{Digest, Sha256};
+
+use super::schedule::Schedule;
+use crate::sweep::cells::Cell;
+
+/// What a run is made of.
+pub struct Identity<'a> {
+    pub device: &'a Device,
+    pub dataset: &'a Dataset,
+    pub cells: &'a [Cell],
+    /// Those that each cell's replicas start from.
+    pub initials: &'a [Model],
+    /// Of each cell.
+    pub replicas: usize,
+    pub seed: u64,
+    pub init: String,
+    pub order: String,
+    /// For --resume.
+    pub arguments: Value,
+}
+
+impl Identity<'_> {
+    /// With the schedule of each cell.
+    pub fn json(&self, schedules: &[Schedule]) -> Value {
+        let Self { device, dataset, cells, initials, replicas, seed, init, order, arguments } = self;
+        let mut hash = Sha256::new();
+        initials.iter().for_each(|initial| hash.update(initial.to_bytes()));
+        let initial_sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let settings_of = |(cell, schedule): (&Cell, &Schedule)| {
+            json!({
+                "widths": cell.spec.widths(),
+                "optimizer": cell.optimizer.to_string(),
+                "learning_rate": cell.learning_rate,
+                "epsilon": cell.epsilon,
+                "batch_size": cell.batch_size,
+                "steps": schedule.steps,
+                "steps_per_epoch": schedule.steps_per_epoch,
+                "evaluate_every_steps": schedule.evaluate_every,
+            })
+        };
+        let mut of_cells: Vec<Value> = cells.iter().zip(schedules).map(settings_of).collect();
+        let mut settings = match of_cells.len() {
+            1 => of_cells.swap_remove(0),
+            _ => json!({ "cells": of_cells }),
+        };
+        settings["replicas"] = json!(replicas);
+        settings["seed"] = json!(seed);
+        settings["init"] = json!(init);
+        settings["initial_sha256"] = json!(initial_sha256);
+        settings["order"] = json!(order);
+        let data = &initials[0].data;
+        json!({
+            "asgd_version": env!("CARGO_PKG_VERSION"),
+            "arguments": arguments,
+            "settings": settings,
+            "dataset": {
+                "name": dataset.name,
+                "train_samples": dataset.train.len(),
+                "validation_samples": dataset.validation.as_ref().map_or(0, asgd::dataset::Samples::len),
+                "test_samples": dataset.test.len(),
+                "features": dataset.features(),
+                "classes": dataset.classes,
+                "sha256": dataset.sha256(),
+                "table": data.table,
+                "scale": data.scaling.as_ref().map(|scaling| scaling.scale()),
+                "split": data.split.as_ref().map(|split| &split.held_out),
+            },
+            "device": device.info(),
+            "machine": device.describe(),
+        })
+    }
+}

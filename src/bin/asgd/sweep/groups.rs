@@ -1,0 +1,94 @@
+//! Which cells train side by side, as replicas of one network.
+
+use std::ops::Range;
+
+use asgd::{AdaptiveBatchSizes, Model, NetworkSpec};
+
+use super::cells::Cell;
+use crate::run::chunks::Trained;
+use crate::run::metrics::{self, Trajectories};
+
+/// Cells of one batch size and depth. Narrower networks are padded to the widest: [`Model::resized`].
+pub struct Group {
+    /// Their numbers, from 0.
+    pub cells: Vec<usize>,
+    /// The network that holds each of theirs.
+    pub spec: NetworkSpec,
+    pub batch_size: usize,
+}
+
+/// What became of a cell.
+pub struct CellTrained {
+    pub trajectories: Trajectories,
+    pub model: Model,
+    /// Of the last step.
+    pub counts: AdaptiveBatchSizes,
+}
+
+/// Deals the cells to groups, in the order of their first cells. Where `pads` is false, only networks of the same widths
+/// train side by side: what a padded network costs on a CPU, it saves nothing there.
+pub fn groups(cells: &[Cell], pads: bool) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (index, cell) in cells.iter().enumerate() {
+        let fits = |group: &&mut Group| {
+            let (own, theirs) = (&cell.spec, &group.spec);
+            let is_padded = pads && own.layers().len() == theirs.layers().len();
+            group.batch_size == cell.batch_size && (own == theirs || is_padded)
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => {
+                group.cells.push(index);
+                group.spec = group.spec.widened(&cell.spec);
+            }
+            None => groups.push(Group { cells: vec![index], spec: cell.spec.clone(), batch_size: cell.batch_size }),
+        }
+    }
+    groups
+}
+
+impl Group {
+    /// The replicas of each cell, in the group.
+    fn ranges(&self, replicas: usize) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
+        self.cells.iter().enumerate().map(move |(index, &cell)| (cell, index * replicas..(index + 1) * replicas))
+    }
+
+    /// The networks that its replicas start from, of those of all cells.
+    pub fn initial(&self, initials: &[Model]) -> Model {
+        let mut whole = initials[self.cells[0]].resized(&self.spec);
+        for &cell in &self.cells[1..] {
+            whole.append(&initials[cell].resized(&self.spec));
+        }
+        whole
+    }
+
+    /// Trajectories of each cell, as far as the group's replicas are there.
+    pub fn trajectories<'a>(
+        &'a self,
+        cells: &'a [Cell],
+        replicas: usize,
+        so_far: &'a Trajectories,
+    ) -> impl Iterator<Item = (usize, Trajectories)> + 'a {
+        self.ranges(replicas).map(move |(cell, range)| {
+            let there = range.start.min(so_far.len())..range.end.min(so_far.len());
+            let narrowed = |points: &Vec<_>| {
+                points.iter().map(|point| metrics::narrowed(point, &self.spec, &cells[cell].spec)).collect()
+            };
+            (cell, so_far[there].iter().map(narrowed).collect())
+        })
+    }
+
+    /// What became of each cell.
+    pub fn split(&self, cells: &[Cell], replicas: usize, trained: Trained) -> Vec<(usize, CellTrained)> {
+        if let [cell] = self.cells[..] {
+            let Trained { trajectories, model, counts, .. } = trained;
+            return vec![(cell, CellTrained { trajectories, model, counts })];
+        }
+        let trajectories = self.trajectories(cells, replicas, &trained.trajectories);
+        let parts = self.ranges(replicas).zip(trajectories).map(|((cell, range), (_, trajectories))| {
+            let spec = &cells[cell].spec;
+            let (model, counts) = (trained.model.slice(range.clone()), trained.counts.slice(range));
+            (cell, CellTrained { trajectories, model: model.resized(spec), counts: counts.resized(spec) })
+        });
+        parts.collect()
+    }
+}

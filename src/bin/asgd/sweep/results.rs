@@ -1,0 +1,173 @@
+//! What a sweep came to: a table for people, sweep.csv for programs.
+
+use anyhow::Result;
+use asgd::Model;
+use serde_json::{json, Value};
+
+use super::cells::{self, COLUMNS};
+use super::groups::CellTrained;
+use super::ranking::{rank, Standing};
+use crate::run::metrics::Point;
+use crate::run::outcome;
+use crate::run::schedule::Schedule;
+use crate::statistics::Summary;
+use crate::table::{Cell, Table};
+
+/// All cells with what became of them, in their order.
+pub struct Sweep<'a> {
+    pub cells: &'a [cells::Cell],
+    pub schedules: &'a [Schedule],
+    pub trained: &'a [CellTrained],
+    standings: Vec<Standing>,
+    /// From best to worst; `None` without a validation set.
+    order: Option<Vec<usize>>,
+}
+
+/// Rows of a table on the terminal.
+const SHOWN: usize = 40;
+
+impl<'a> Sweep<'a> {
+    pub fn new(cells: &'a [cells::Cell], schedules: &'a [Schedule], trained: &'a [CellTrained]) -> Self {
+        let standings: Vec<Standing> = trained.iter().map(Standing::of).collect();
+        let order = rank(&standings);
+        Self { cells, schedules, trained, standings, order }
+    }
+
+    /// The best cell, from 0.
+    pub fn best(&self) -> Option<usize> {
+        self.order.as_ref().map(|order| order[0])
+    }
+
+    /// The cells from best to worst, or as they are.
+    pub fn order(&self) -> Vec<usize> {
+        self.order.clone().unwrap_or_else(|| (0..self.cells.len()).collect())
+    }
+
+    /// The best network of the best cell: that with the lowest validation loss at the end.
+    pub fn best_network(&self) -> Option<Model> {
+        let cell = self.best()?;
+        let replica = self.standings[cell].best_replica?;
+        Some(self.trained[cell].model.slice(replica..replica + 1))
+    }
+
+    /// The cells from best to worst; the best is marked.
+    pub fn table(&self) -> Table {
+        let varied = cells::varied(self.cells);
+        let has_validation = self.order.is_some();
+        let mut header = vec!["", "cell"];
+        header.extend(varied.iter().map(|&column| COLUMNS[column]));
+        let of_validation: &[&str] = if has_validation { &["validation loss"] } else { &[] };
+        header.extend(of_validation);
+        header.extend(["train loss", "test loss", "test accuracy"]);
+        header.extend(if has_validation { &["best epoch"][..] } else { &[] });
+        header.push("diverged");
+        let replicas = self.trained.first().map_or(0, |cell| cell.trajectories.len());
+        let spread =
+            if replicas > 1 { format!("; mean ± standard deviation of {replicas} replicas") } else { String::new() };
+        let choice = match has_validation {
+            true => "From best to worst by validation loss at the end",
+            false => "Without a validation set none is best",
+        };
+        let mut table = Table::new("sweep", format!("{choice}{spread}"), &header);
+        for cell in self.order() {
+            let standing = &self.standings[cell];
+            let mark = if self.best() == Some(cell) { "*" } else { "" };
+            let mut row: Vec<Cell> = vec![mark.into(), Cell::Number((cell + 1) as f64, 0)];
+            let settings = self.cells[cell].settings();
+            row.extend(varied.iter().map(|&column| Cell::Text(settings[column].clone())));
+            row.extend(standing.validation_loss.map(|loss| Cell::Spread(loss, 4)));
+            row.resize(2 + varied.len() + usize::from(has_validation), Cell::Number(f64::NAN, 4));
+            let values: [fn(&Point) -> f64; 3] =
+                [|point| point.train.loss, |point| point.test.loss, |point| point.test.accuracy];
+            row.extend(values.map(|value| Cell::Spread(self.summary(cell, value), 4)));
+            if has_validation {
+                row.push(Cell::Number(self.best_epoch(cell).unwrap_or(f64::NAN), 1));
+            }
+            let diverged = self.trained[cell].trajectories.len() - standing.sound;
+            row.push(Cell::Number(diverged as f64, 0));
+            table.rows.push(row);
+        }
+        table
+    }
+
+    /// The table as a terminal shows it: the best of many.
+    pub fn text(&self) -> String {
+        let mut table = self.table();
+        let hidden = table.rows.len().saturating_sub(SHOWN);
+        table.rows.truncate(SHOWN);
+        match hidden {
+            0 => table.text(),
+            _ => format!("{}\n... and {hidden} more in sweep.csv", table.text()),
+        }
+    }
+
+    /// Of each cell, what run.json keeps.
+    pub fn json(&self) -> Value {
+        let cell = |(index, trained): (usize, &CellTrained)| {
+            let cell = &self.cells[index];
+            let mut value = outcome::of(&cell.spec, &trained.trajectories, self.schedules[index].steps_per_epoch);
+            value["cell"] = json!(index + 1);
+            for (name, setting) in COLUMNS.iter().zip(cell.settings()) {
+                value[name] = json!(setting);
+            }
+            value["best_epoch"] = json!(self.best_epoch(index));
+            value["best_validation_loss"] = json!(self.standings[index].best_evaluation.map(|(_, loss)| loss));
+            value["best_replica"] = json!(self.standings[index].best_replica);
+            value
+        };
+        json!({
+            "cells": self.trained.iter().enumerate().map(cell).collect::<Vec<_>>(),
+            "best_cell": self.best().map(|cell| cell + 1),
+            "best_replica": self.best().and_then(|cell| self.standings[cell].best_replica),
+            "order": self.order.as_ref().map(|order| order.iter().map(|cell| cell + 1).collect::<Vec<_>>()),
+        })
+    }
+
+    /// sweep.csv: a row a cell.
+    pub fn csv(&self) -> Result<String> {
+        const MEASURED: [&str; 9] = [
+            "train_loss",
+            "train_accuracy",
+            "validation_loss",
+            "validation_accuracy",
+            "test_loss",
+            "test_accuracy",
+            "mean_adaptive_batch_size",
+            "true_dummies",
+            "pseudo_dummies",
+        ];
+        let json = self.json();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut header: Vec<String> = vec!["cell".into()];
+        header.extend(COLUMNS.map(String::from));
+        header.extend(["rank", "replicas", "diverged_replicas"].map(String::from));
+        header.extend(MEASURED.iter().flat_map(|name| [name.to_string(), format!("{name}_std")]));
+        header.extend(["best_epoch", "best_validation_loss", "best_replica"].map(String::from));
+        writer.write_record(&header)?;
+        for (index, cell) in json["cells"].as_array().into_iter().flatten().enumerate() {
+            let rank = self.order.as_ref().and_then(|order| order.iter().position(|&other| other == index));
+            let field = |name: &String| match (name.as_str(), &cell[name]) {
+                ("rank", _) => rank.map_or_else(String::new, |rank| (rank + 1).to_string()),
+                ("diverged_replicas", list) => list.as_array().map_or(0, Vec::len).to_string(),
+                (_, Value::Null) => String::new(),
+                (_, Value::String(text)) => text.clone(),
+                (_, other) => other.to_string(),
+            };
+            writer.write_record(header.iter().map(field))?;
+        }
+        Ok(String::from_utf8(writer.into_inner()?)?)
+    }
+
+    /// Over the sound replicas of a cell at the end.
+    fn summary(&self, cell: usize, value: fn(&Point) -> f64) -> Summary {
+        let last = self.trained[cell].trajectories.iter().filter_map(|points| points.last());
+        Summary::of(last.filter(|point| !crate::run::metrics::has_diverged(point)).map(value))
+    }
+
+    /// Where the mean validation loss of a cell was lowest.
+    fn best_epoch(&self, cell: usize) -> Option<f64> {
+        let (index, _) = self.standings[cell].best_evaluation?;
+        let step = self.trained[cell].trajectories.first()?.get(index)?.step;
+        Some(self.schedules[cell].epoch(step))
+    }
+}
