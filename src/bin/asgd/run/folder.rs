@@ -188,7 +188,15 @@ fn difference(earlier: &Value, now: &Value, ignored: &[&str]) -> Option<String> 
     if earlier == now {
         return None;
     }
-    let (Value::Object(a), Value::Object(b)) = (earlier, now) else { return Some(format!("{earlier}, not {now}")) };
+    let (a, b) = match (earlier, now) {
+        (Value::Object(a), Value::Object(b)) => (a, b),
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let differing = a.iter().zip(b).enumerate();
+            let mut differing = differing.filter_map(|(index, (a, b))| Some((index + 1, difference(a, b, &[])?)));
+            return differing.next().map(|(number, difference)| format!("{number} {difference}"));
+        }
+        _ => return Some(format!("{earlier}, not {now}")),
+    };
     let mut keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
     keys.find_map(|key| {
         if ignored.contains(&key.as_str()) {
@@ -225,6 +233,7 @@ mod tests {
         };
         open(&with("arguments", json!(["y"]))).unwrap();
         assert!(open(&with("replicas", json!(4))).unwrap_err().contains("(replicas 3, not 4)"));
+        assert!(open(&with("cells", json!([1, {"lr": 2}]))).is_err());
         let other_data = open(&with("data", json!({"sha256": "cd"}))).unwrap_err();
         assert!(other_data.contains("(data sha256 ab, not cd)"), "{other_data}");
         assert!(open(&with("device", json!(2))).is_err());

@@ -1,0 +1,231 @@
+//! Sweeps: every cell is, bit for bit, the training of its settings alone; validation samples choose the best; and runs that
+//! are made longer.
+
+#![allow(missing_docs, reason = "a test binary")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use asgd::Model;
+use serde_json::Value;
+use tempfile::TempDir;
+
+mod command;
+
+use command::{asgd, devices, refuses, run, wait_for};
+
+const SWEEP: &str =
+    "train --optimizer asgd,sgd --lr 0.03,0.1 --hidden 7,5 --hidden 4,9 --hidden 6 --replicas 2 --seed 3 \
+                     --epochs 6 --samples 300 --quiet";
+
+/// metrics.csv, a row a map from title to value.
+fn rows(path: &Path) -> Vec<HashMap<String, String>> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    reader.deserialize().map(Result::unwrap).collect()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn number(row: &HashMap<String, String>, title: &str) -> f64 {
+    row[title].parse().unwrap()
+}
+
+/// Expects the same bytes.
+#[track_caller]
+fn same(a: &Path, b: &Path) {
+    assert!(fs::read(a).unwrap() == fs::read(b).unwrap(), "{} is not {}", a.display(), b.display());
+}
+
+#[test]
+fn every_cell_is_its_training_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for device in devices() {
+        let sweep = path.join(&device);
+        run(path, &format!("{SWEEP} --device {device} --out {device}"));
+        let all = rows(&sweep.join("metrics.csv"));
+        let mut cell = 0;
+        for (hidden, optimizer, rate) in ["7,5", "4,9", "6"].into_iter().flat_map(|hidden| {
+            [("asgd", 0.03), ("asgd", 0.1), ("sgd", 0.03), ("sgd", 0.1)].map(|(name, rate)| (hidden, name, rate))
+        }) {
+            cell += 1;
+            let alone = path.join(format!("{device}-{cell}"));
+            let settings = format!("--hidden {hidden} --optimizer {optimizer} --lr {rate}");
+            run(
+                path,
+                &format!(
+                    "train {settings} --replicas 2 --seed 3 --epochs 6 --samples 300 --validation 0.1 --quiet \
+                     --device {device} --out {}",
+                    alone.display()
+                ),
+            );
+            same(&sweep.join(format!("models/cell-{cell}.safetensors")), &alone.join("model.safetensors"));
+            same(&sweep.join(format!("counts/cell-{cell}.safetensors")), &alone.join("counts.safetensors"));
+            let own = all.iter().filter(|row| row["cell"] == cell.to_string());
+            let own: Vec<&HashMap<String, String>> = own.collect();
+            let expected = rows(&alone.join("metrics.csv"));
+            assert_eq!(own.len(), 2 * 7);
+            for (own, expected) in own.into_iter().zip(&expected) {
+                assert_eq!((&own["hidden"][..], &own["optimizer"][..]), (hidden, optimizer));
+                assert_eq!(own["learning_rate"], rate.to_string());
+                assert!(expected.iter().all(|(title, value)| own[title] == *value), "{own:?} is not {expected:?}");
+            }
+        }
+        assert_eq!(all.len(), 12 * 2 * 7);
+    }
+}
+
+#[test]
+fn validation_samples_choose_the_best() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    run(path, &format!("{SWEEP} --out s"));
+    let sweep = path.join("s");
+    let mut sums: HashMap<String, Vec<(f64, String)>> = HashMap::new();
+    for row in rows(&sweep.join("metrics.csv")).iter().filter(|row| row["epoch"] == "6") {
+        let of_cell = sums.entry(row["cell"].clone()).or_default();
+        of_cell.push((number(row, "validation_loss"), row["replica"].clone()));
+    }
+    let mean = |losses: &[(f64, String)]| losses.iter().map(|(loss, _)| loss).sum::<f64>() / losses.len() as f64;
+    let (best, losses) = sums.iter().min_by(|a, b| mean(a.1).total_cmp(&mean(b.1))).unwrap();
+    let (_, replica) = losses.iter().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+    let of_cell = Model::load(&sweep.join(format!("models/cell-{best}.safetensors"))).unwrap();
+    let replica = replica.parse::<usize>().unwrap();
+    assert_eq!(Model::load(&sweep.join("best.safetensors")).unwrap(), of_cell.slice(replica..replica + 1));
+    let result = &json(&sweep.join("run.json"))["result"];
+    assert_eq!(result["best_cell"].to_string(), *best);
+
+    // sweep.csv says the same, cell by cell.
+    let table = rows(&sweep.join("sweep.csv"));
+    assert_eq!(table.len(), 12);
+    for row in &table {
+        assert!((number(row, "validation_loss") - mean(&sums[&row["cell"]])).abs() < 1e-12, "{row:?}");
+        let ahead = sums.values().filter(|losses| mean(losses) < mean(&sums[&row["cell"]])).count();
+        assert_eq!(row["rank"], (ahead + 1).to_string());
+    }
+    assert!(fs::read_to_string(sweep.join("sweep.svg")).unwrap().contains("validation loss"));
+
+    // The samples are those that the model says, and none of them was trained on.
+    let output = run(path, "evaluate s/best.safetensors circles --split validation --json");
+    let evaluation: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&evaluation["samples"], &evaluation["trained_on"]), (&Value::from(21), &Value::from(0)));
+    let loss = losses.iter().find(|(_, other)| *other == replica.to_string()).unwrap().0;
+    assert!((evaluation["loss"].as_f64().unwrap() - loss).abs() < 1e-12);
+    let output = run(path, "evaluate s/best.safetensors circles --split train --json");
+    let evaluation: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(evaluation["samples"], 189);
+
+    // Without any nothing is chosen.
+    let output = run(path, &format!("{} --validation 0 --out none", SWEEP.replace("--quiet", "")));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("without a validation set none is best"));
+    assert!(!path.join("none/best.safetensors").exists());
+}
+
+#[test]
+fn kills_change_no_bit_of_a_sweep() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    // Some seconds, three groups on the CPU.
+    let long = format!("{} --checkpoint-every 20", SWEEP.replace("--epochs 6", "--epochs 12000 --eval-every 2000"));
+    run(path, &format!("{long} --out long --device cpu"));
+    let mut child = asgd(path, &format!("{long} --out killed --device cpu")).spawn().unwrap();
+    wait_for(&path.join("killed/checkpoints/group-1-0-8.safetensors"), &mut child);
+    let mut kills = 0;
+    for pause in [10, 150, 60, 200, 90, 100, 40, 120] {
+        std::thread::sleep(std::time::Duration::from_millis(pause));
+        kills += usize::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        child.wait().unwrap();
+        child = asgd(path, "train --resume killed --quiet").spawn().unwrap();
+    }
+    assert!(kills >= 3, "only {kills} kills hit a run");
+    assert!(child.wait_with_output().unwrap().status.success());
+    for name in ["metrics.csv", "sweep.csv", "sweep.svg", "best.safetensors", "models/cell-9.safetensors"] {
+        same(&path.join("long").join(name), &path.join("killed").join(name));
+    }
+}
+
+#[test]
+fn a_run_made_longer_is_the_longer_run() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let same_runs =
+        |a: &Path, b: &Path, names: &[&str]| names.iter().for_each(|name| same(&a.join(name), &b.join(name)));
+    let plain = ["model.safetensors", "counts.safetensors", "metrics.csv", "learning_curve.svg"];
+    let run_of = |device: &str, epochs: &str| {
+        format!("train --hidden 7,5 --replicas 3 --quiet --device {device} --epochs {epochs}")
+    };
+    for device in devices() {
+        // 110 epochs are evaluated every 2, 7 every 1: what lies between is left out.
+        for (short, long) in [("4", "8"), ("7", "110")] {
+            let [a, b] = ["long", "extended"].map(|name| format!("{name}-{device}-{long}"));
+            run(path, &format!("{} --out {a}", run_of(&device, long)));
+            run(path, &format!("{} --out {b}", run_of(&device, short)));
+            run(path, &format!("train --resume {b} --epochs {long} --quiet"));
+            same_runs(&path.join(&a), &path.join(&b), &plain);
+            let [a, b] = [a, b].map(|name| json(&path.join(name).join("run.json"))["settings"].clone());
+            assert_eq!(a, b);
+        }
+    }
+    // Twice longer, by steps and by epochs, the second time after a kill; then it is resumed without a word of how far.
+    run(path, &format!("{} --out twice", run_of("cpu", "2")));
+    run(path, "train --resume twice --steps 40 --quiet");
+    let mut child = asgd(path, "train --resume twice --epochs 3000 --quiet").spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    let _ = child.kill();
+    child.wait().unwrap();
+    run(path, "train --resume twice --epochs 3000 --quiet");
+    run(path, "train --resume twice --quiet");
+    run(path, &format!("{} --eval-every 1 --out once", run_of("cpu", "3000")));
+    same_runs(&path.join("once"), &path.join("twice"), &plain[..2]);
+
+    refuses(path, "train --resume twice --epochs 2999 --quiet", 2, &["--epochs", "33000 steps (3000 epochs)"]);
+    refuses(path, "train --resume twice --epochs 5000 --lr 0.1 --quiet", 2, &["--lr"]);
+
+    // A sweep is made longer as a whole.
+    run(path, &format!("{SWEEP} --out short"));
+    run(path, "train --resume short --epochs 9 --quiet");
+    run(path, &format!("{} --out whole", SWEEP.replace("--epochs 6", "--epochs 9")));
+    same_runs(&path.join("whole"), &path.join("short"), &["metrics.csv", "sweep.csv", "best.safetensors"]);
+}
+
+#[test]
+fn a_loss_beyond_all_bounds_is_divergence() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    // One step throws it far away, all numbers finite still; the other network is sound.
+    run(path, "train circles --optimizer sgd --lr 1e10,0.1 --hidden 5 --steps 1 --validation 0 --quiet --out far");
+    let rows = rows(&path.join("far/metrics.csv"));
+    let last = rows.iter().find(|row| row["cell"] == "1" && row["step"] == "1").unwrap();
+    let loss = number(last, "train_loss");
+    assert!(loss.is_finite() && loss > 1e4, "{loss}");
+    assert_eq!(last["diverged"], "1");
+    let cells = &json(&path.join("far/run.json"))["result"]["cells"];
+    assert_eq!(cells[0]["diverged_replicas"], serde_json::json!([0]));
+    assert_eq!(cells[1]["diverged_replicas"], serde_json::json!([]));
+    let output = run(path, "train circles --optimizer sgd --lr 1e10 --hidden 5 --steps 22 --eval-every 1 --out alone");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("1 of 1 replicas diverged") && said.contains("(replica 0 by epoch 1)"), "{said}");
+}
+
+#[test]
+fn mistakes_get_one_clear_line() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for (arguments, words) in [
+        ("train --lr 0.1,0.1", &["twice", "asgd 0.1"][..]),
+        ("train --lr 0.1,x", &["--lr", "'x'"]),
+        ("train --hidden 5 --hidden 5", &["twice"]),
+        ("train --optimizer asgd,adam", &["--optimizer", "adam"]),
+        ("train --batch-size 10,4000", &["--batch-size", "4000 samples", "has 630"]),
+        ("train --lr 0.1,0.2 --validation 1", &["--validation", "between 0 and 1"]),
+        ("train --lr 0.1,0.2 --validation 0.0001", &["--validation", "none for one of the two sets"]),
+        ("train --validation=-0.1", &["--validation"]),
+    ] {
+        refuses(path, &format!("{arguments} --out x"), 2, words);
+        assert!(!path.join("x").exists());
+    }
+}
