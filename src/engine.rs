@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::dataset::Samples;
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -66,6 +67,12 @@ pub trait TrainingEngine: Send {
 
 /// R networks and samples for them.
 pub trait EvaluationEngine: Send {
+    /// Takes other samples. What was made for the first ones is kept where they fit.
+    ///
+    /// # Errors
+    /// If the samples have other features than the networks have inputs, or do not fit the device.
+    fn replace_samples(&mut self, samples: &Samples) -> Result<()>;
+
     /// Loss, accuracy and dummies of every replica over the samples.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 
-use crate::console::{print_line, Reporter};
+use crate::console::{announce, Reporter};
 use crate::data_source::{is_small, is_table, open_for_training, short_name, DataArgs};
 use crate::device_args::DeviceArgs;
 use crate::run::chunks::{Observer, SaveEvery, Trained, Training};
@@ -249,11 +249,12 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     match (args.json, args.quiet) {
         (true, _) => {
             result["out"] = json!(folder.path());
-            print_line(&result.to_string())
+            announce(&result.to_string());
         }
-        (false, true) => Ok(()),
+        (false, true) => {}
         (false, false) => outcome::say(&result, &folder),
     }
+    Ok(())
 }
 
 /// The one that was asked for, which must fit; else 64, or all of a smaller training set.

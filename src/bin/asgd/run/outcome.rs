@@ -1,12 +1,11 @@
 //! What a training came to, as run.json keeps it and the terminal shows it.
 
-use anyhow::Result;
 use asgd::NetworkSpec;
 use serde_json::{json, Value};
 
 use super::folder::Folder;
 use super::metrics::{self, Point, Trajectories};
-use crate::console::print_line;
+use crate::console::announce;
 use crate::statistics::Summary;
 
 /// A number of a replica's last evaluation.
@@ -39,10 +38,7 @@ pub fn of(spec: &NetworkSpec, trajectories: &Trajectories) -> Value {
 }
 
 /// Says it on stdout.
-///
-/// # Errors
-/// If stdout cannot be written.
-pub fn say(result: &Value, folder: &Folder) -> Result<()> {
+pub fn say(result: &Value, folder: &Folder) {
     let replicas = result["replicas"].as_u64().unwrap_or(0) as usize;
     let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
     let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
@@ -57,18 +53,18 @@ pub fn say(result: &Value, folder: &Folder) -> Result<()> {
     let of = if counted > 1 { format!(" (mean ± standard deviation of {counted} replicas)") } else { String::new() };
     if counted > 0 {
         let (accuracy, loss) = (spread("test_accuracy"), spread("test_loss"));
-        print_line(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"))?;
+        announce(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"));
     }
     if diverged > 0 {
         let which: Vec<String> =
             result["diverged_replicas"].as_array().into_iter().flatten().map(Value::to_string).collect();
         let which = if which.len() > 20 { format!("{}, ...", which[..20].join(", ")) } else { which.join(", ") };
-        print_line(&format!(
+        announce(&format!(
             "{diverged} of {replicas} replicas diverged and are left out above (replica {which}): try a lower --lr"
-        ))?;
+        ));
     }
-    print_line(&format!(
+    announce(&format!(
         "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
         folder.path().display()
-    ))
+    ));
 }
