@@ -7,7 +7,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Messages and progress, on stderr.
 pub struct Reporter {
@@ -24,18 +24,8 @@ impl Reporter {
 
     /// A bar below the lines of the evaluations; elsewhere than on a terminal there are only the lines.
     pub fn progress(&self, length: u64) -> ProgressBar {
-        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {per_sec}  left {eta}");
         let bar = ProgressBar::with_draw_target(Some(length), self.target());
-        match style {
-            Ok(style) => bar.with_style(style.with_key(
-                "per_sec",
-                |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
-                    // A bar that cannot be written is no reason to fail.
-                    let _ = write!(text, "{:.0} steps/s", state.per_sec());
-                },
-            )),
-            Err(_) => bar,
-        }
+        styled(bar, "{bar:30} {percent:>3} %  {rate} steps/s  left {eta}")
     }
 
     /// A bar of bytes; without end where the server does not say how many.
@@ -47,7 +37,7 @@ impl Reporter {
     /// Rows answered so far, without an end. Hidden where the answers themselves are on the terminal.
     pub fn rows(&self) -> ProgressBar {
         let target = if std::io::stdout().is_terminal() { ProgressDrawTarget::hidden() } else { self.target() };
-        styled(ProgressBar::with_draw_target(None, target), "{human_pos} rows answered  {per_sec}")
+        styled(ProgressBar::with_draw_target(None, target), "{human_pos} rows answered  {rate} rows/s")
     }
 
     /// Says something above a bar that keeps moving.
@@ -69,8 +59,12 @@ impl Reporter {
 }
 
 fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        // A bar that cannot be written is no reason to fail.
+        let _ = write!(text, "{:.0}", state.per_sec());
+    };
     match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
+        Ok(style) => bar.with_style(style.with_key("rate", rate)),
         Err(_) => bar,
     }
 }

@@ -268,3 +268,6 @@ fn value(name: &str, element: i32, width: Option<usize>) -> ValueProto {
     let kind = TypeProto { tensor: Some(TensorTypeProto { element, shape: Some(shape) }) };
     ValueProto { name: name.into(), kind: Some(kind) }
 }
+
+#[cfg(test)]
+mod tests;

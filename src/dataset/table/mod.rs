@@ -134,8 +134,9 @@ impl Table {
             return Err(refuse("is empty".into()));
         }
         let bytes: Arc<[u8]> = bytes.into();
-        let open =
-            || Records::new(&shown, Box::new(Cursor::new(Arc::clone(&bytes))) as Box<dyn Read + Send>, options.delimiter);
+        let open = || {
+            Records::new(&shown, Box::new(Cursor::new(Arc::clone(&bytes))) as Box<dyn Read + Send>, options.delimiter)
+        };
         let (_, delimiter) = open()?;
         let inferred = infer::infer(&shown, &open, options)?;
         let (mut schema, mut notes) = (inferred.schema, inferred.notes);

@@ -124,7 +124,10 @@ fn answer_rows(
             }
         }
         if may_be_pixels && values.iter().any(|&x| x > 1.0) {
-            say_notes(report, &["inputs reach beyond 1, and are taken as they are: images go in divided by 255".into()]);
+            say_notes(
+                report,
+                &["inputs reach beyond 1, and are taken as they are: images go in divided by 255".into()],
+            );
             may_be_pixels = false;
         }
         if !values.is_empty() {
@@ -163,8 +166,12 @@ fn scaled(row: &Row, scaling: &Scaling, path: &Path, values: &mut Vec<f32>) -> a
     scaling.apply(&row.features, values);
     let Some(index) = values[start..].iter().position(|value| !value.is_finite()) else { return Ok(()) };
     values.truncate(start);
-    let problem =
-        format!("line {}: feature {} is {:e}, which is too large for a network", row.line, index + 1, row.features[index]);
+    let problem = format!(
+        "line {}: feature {} is {:e}, which is too large for a network",
+        row.line,
+        index + 1,
+        row.features[index]
+    );
     let path = if path == Path::new("-") { Path::new("stdin") } else { path };
     Err(Error::Data { path: path.into(), problem })
 }
