@@ -10,6 +10,7 @@ use crate::engine::{EvaluationEngine, TrainingEngine};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu};
 use crate::model::Model;
+use crate::names::did_you_mean;
 use crate::settings::TrainSettings;
 use crate::spec::NetworkSpec;
 
@@ -29,6 +30,17 @@ enum Engine {
 
 /// The name of the CPU engine.
 const CPU: &str = "cpu";
+
+/// The name of the best GPU, whatever it is.
+const GPU: &str = "gpu";
+
+/// What programs call the ways to a GPU.
+const BACKENDS: [&str; 14] = [
+    "vulkan", "vk", "metal", "mtl", "mps", "dx12", "d3d12", "directx", "opengl", "gl", "webgpu", "cuda", "rocm", "hip",
+];
+
+/// What other programs on wgpu choose their adapter by.
+const VARIABLES: [&str; 3] = ["WGPU_ADAPTER_NAME", "WGPU_BACKEND", "WGPU_POWER_PREF"];
 
 /// What a run's files say of the device that it ran on: results are the same, bit for bit, where all of it is. It says the
 /// same of every CPU.
@@ -65,8 +77,9 @@ impl fmt::Display for DeviceInfo {
 }
 
 impl Device {
-    /// Opens a device by name: `cpu`, or a part of a GPU's name, in any case. Without a name, it is a discrete GPU if there
-    /// is one, else an integrated one, else the CPU. Software Vulkan, which tests shaders, is opened only by name.
+    /// Opens a device by name: `cpu`, `gpu` for the best GPU, or a part of a GPU's name, in any case. Without a name, it is a
+    /// discrete GPU if there is one, else an integrated one, else the CPU. Software Vulkan, which tests shaders, is opened
+    /// only by name.
     ///
     /// # Errors
     /// [`Error::UnknownDevice`], or what the driver says.
@@ -86,34 +99,24 @@ impl Device {
         }
         let adapters = gpu::adapters();
         let found = match name {
-            Some(name) => {
-                let found = adapters.iter().find(|adapter| !name.is_empty() && adapter.has_name(name));
-                Some(found.ok_or_else(|| {
-                    Error::UnknownDevice {
-                        wanted: name.into(),
-                        available: [CPU.into()]
-                            .into_iter()
-                            .chain(adapters.iter().map(|adapter| adapter.info.name.clone()))
-                            .collect::<Vec<_>>()
-                            .join(", "),
-                    }
-                })?)
-            }
+            Some(name) => Some(named(&adapters, name).ok_or_else(|| unknown(&adapters, name))?),
             None => adapters.iter().find(|adapter| adapter.is_hardware()),
         };
         let Some(found) = found else {
-            return cpu(match adapters.is_empty() {
+            let reason = match adapters.is_empty() {
                 true => "there is no GPU",
                 false => "there is no GPU, and software Vulkan is slower",
-            });
+            };
+            return cpu(&format!("{reason}{}", unused_variables()));
         };
         if threads.is_some() {
             let problem = format!("threads are for the CPU, but the device is {}; add --device cpu", found.info.name);
             return Err(Error::setting("--threads", problem));
         }
         let reason = match name {
+            Some(name) if name.eq_ignore_ascii_case(GPU) => "the first GPU, as asked for".into(),
             Some(name) => format!("its name contains '{name}'"),
-            None => "discrete GPUs come first, then integrated ones, then the CPU".into(),
+            None => format!("discrete GPUs come first, then integrated ones, then the CPU{}", unused_variables()),
         };
         match found.open() {
             Ok(gpu) => Ok(Self { engine: Engine::Gpu(Box::new(gpu)), reason }),
@@ -215,6 +218,49 @@ impl Device {
             Engine::Gpu(gpu) => Box::new(gpu::Predictor::new(gpu, model, samples)?),
             Engine::Cpu(cpu) => Box::new(cpu::Predictor::new(cpu, model, samples)?),
         })
+    }
+}
+
+/// The adapter that a name means.
+fn named<'a>(adapters: &'a [gpu::Adapter], name: &str) -> Option<&'a gpu::Adapter> {
+    if name.eq_ignore_ascii_case(GPU) {
+        return adapters.iter().find(|adapter| adapter.is_hardware());
+    }
+    // A 0 that happens to be in a name was meant as a number.
+    let is_number = name.len() <= 2 && name.bytes().all(|byte| byte.is_ascii_digit());
+    adapters.iter().find(|adapter| !is_number && adapter.has_name(name))
+}
+
+/// A name that means no device, and why.
+fn unknown(adapters: &[gpu::Adapter], wanted: &str) -> Error {
+    let lower = wanted.to_lowercase();
+    // cuda:0, vulkan1
+    let stem = lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == ':');
+    let is_index = !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_digit());
+    let names = || adapters.iter().flat_map(|adapter| adapter.info.name.split([' ', '(', ')', ',']));
+    let hint = match stem {
+        _ if is_index => "; devices have names, not numbers".into(),
+        "gpu" => "; there is no GPU with a driver that can be used".into(),
+        "auto" | "default" | "any" | "best" => "; without --device, the best one is taken".into(),
+        _ if BACKENDS.contains(&stem) => "; that is a way to reach a device, not a device".into(),
+        _ => did_you_mean(wanted, [CPU, GPU].into_iter().chain(names())),
+    };
+    let available: Vec<&str> = [CPU].into_iter().chain(adapters.iter().map(|adapter| &adapter.info.name[..])).collect();
+    Error::UnknownDevice {
+        wanted: wanted.into(),
+        hint: format!("{hint}{}", unused_variables()),
+        available: available.join(", "),
+    }
+}
+
+/// Says which variables of the environment are set and mean nothing here, if any.
+fn unused_variables() -> String {
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set: Vec<&str> = VARIABLES.into_iter().filter(is_set).collect();
+    match set.len() {
+        0 => String::new(),
+        1 => format!("; {} is set but not used, --device chooses", set[0]),
+        _ => format!("; {} are set but not used, --device chooses", set.join(" and ")),
     }
 }
 

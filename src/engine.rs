@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::dataset::Samples;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -71,6 +72,12 @@ pub fn no_validation_set() -> Error {
 
 /// R networks and samples for them.
 pub trait EvaluationEngine: Send {
+    /// Takes other samples. What was made for the first ones is kept where they fit.
+    ///
+    /// # Errors
+    /// If the samples have other features than the networks have inputs, or do not fit the device.
+    fn replace_samples(&mut self, samples: &Samples) -> Result<()>;
+
     /// Loss, accuracy and dummies of every replica over the samples.
     ///
     /// # Errors

@@ -13,10 +13,12 @@ pub enum Error {
     NoAdapter,
 
     /// `--device` names none of the devices.
-    #[error("no device is called '{wanted}'; there is: {available} (see `asgd devices`)")]
+    #[error("--device: no device is called '{wanted}'; there is: {available}{hint} (see `asgd devices`)")]
     UnknownDevice {
         /// What was asked for.
         wanted: String,
+        /// What was probably meant, to be put behind the message.
+        hint: String,
         /// The devices' names, separated by commas.
         available: String,
     },

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::names::expected;
 use crate::random::Random;
 use crate::spec::NetworkSpec;
 
@@ -38,7 +39,7 @@ impl FromStr for Init {
                     _ => Err(format!("'{number}' is no standard deviation; write for example normal:0.5")),
                 },
                 None if text.ends_with(".safetensors") => Ok(Self::File(text.into())),
-                None => Err("expected kaiming, glorot, pytorch, normal:STD or a FILE.safetensors".into()),
+                None => Err(expected(text, &["kaiming", "glorot", "pytorch", "normal:STD", "a FILE.safetensors"])),
             },
         }
     }

@@ -37,6 +37,7 @@ pub mod gpu;
 mod init;
 pub mod memory;
 mod model;
+pub mod names;
 mod optimizer;
 mod predictor;
 pub mod pruning;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::names::expected;
+
 /// Which gradient of a mini-batch a rule gets, from the gradient sum S.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gradient {
@@ -57,7 +59,7 @@ impl FromStr for Optimizer {
         match text {
             "sgd" => Ok(Self::SGD),
             "asgd" => Ok(Self::ASGD),
-            _ => Err("expected asgd or sgd".into()),
+            _ => Err(expected(text, &["asgd", "sgd"])),
         }
     }
 }

@@ -36,6 +36,15 @@ impl Predictor {
         Ok(Self { engine: device.evaluation_engine(model, samples)?, layers: model.spec().layers().len() })
     }
 
+    /// Takes other samples, for a stream of them: the networks stay on the device, and what is compiled and allocated is
+    /// kept as long as the samples are no more than before.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn replace_samples(&mut self, samples: &Samples) -> Result<()> {
+        self.engine.replace_samples(samples)
+    }
+
     /// Loss, accuracy and dummies of every replica over the samples.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::names::expected;
 use crate::optimizer::Optimizer;
 
 /// The order in which an epoch takes the samples.
@@ -25,7 +26,7 @@ impl FromStr for Order {
         match text {
             "shuffled" => Ok(Self::Shuffled),
             "sequential" => Ok(Self::Sequential),
-            _ => Err("expected shuffled or sequential".into()),
+            _ => Err(expected(text, &["shuffled", "sequential"])),
         }
     }
 }

@@ -1,8 +1,10 @@
-"""Checks an exported network: onnxruntime gives the logits and probabilities of the .safetensors file, to 1e-5.
+"""Checks an exported network: onnxruntime gives the logits and probabilities of the .safetensors file, to 1e-5, and
+the labels of the logits.
 
     python3 tests/check_export.py MODEL.safetensors MODEL.onnx [REPLICA]        needs onnxruntime, safetensors, numpy
 """
 
+import json
 import sys
 
 import numpy
@@ -29,14 +31,17 @@ for layer in range(layers):
     z = a @ tensors[f"layers.{layer}.weight"].T.astype(numpy.float64) + tensors[f"layers.{layer}.bias"]
     a = numpy.maximum(z, 0)
 if z.shape[1] == 1:
-    probabilities = 1 / (1 + numpy.exp(-z))
+    probabilities = 1 / (1 + numpy.exp(numpy.hstack([z, -z])))
 else:
     e = numpy.exp(z - z.max(axis=1, keepdims=True))
     probabilities = e / e.sum(axis=1, keepdims=True)
 
-logits, ours = session.run(["logits", "probabilities"], {"input": x})
+logits, ours, label = session.run(["logits", "probabilities", "label"], {"input": x})
 largest = numpy.maximum(1, numpy.abs(z).max())
 logit_error = numpy.abs(logits - z).max() / largest
 probability_error = numpy.abs(ours - probabilities).max()
 print(f"largest error: logits {logit_error:.1e} (of {largest:.3g}), probabilities {probability_error:.1e}")
-sys.exit(not (logit_error < 1e-5 and probability_error < 1e-5))
+classes = logits.argmax(axis=1) if logits.shape[1] > 1 else (logits[:, 0] > 0).astype(int)
+names = json.loads(session.get_modelmeta().custom_metadata_map.get("class_names", "[]"))
+labels_agree = all((names[index] if names else str(index)) == str(ours) for index, ours in zip(classes, label))
+sys.exit(not (logit_error < 1e-5 and probability_error < 1e-5 and labels_agree))

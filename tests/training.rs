@@ -196,6 +196,7 @@ fn the_engines_equal_pytorch() {
             classes: (*case.widths.last().unwrap()).max(2),
             train: samples.clone(),
             test: samples,
+            validation: None,
         };
         for engine in ENGINES {
             for (optimizer, expected) in [(Optimizer::ASGD, &case.asgd), (Optimizer::SGD, &case.sgd)] {

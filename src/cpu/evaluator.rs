@@ -103,19 +103,28 @@ impl Predictor {
         samples.check_fits(model.spec())?;
         let parameters = u128::from(parameter_bytes(model.spec())) * model.replicas() as u128;
         let blocks = block_bytes(model.spec(), BLOCK) * cpu.threads() as u128;
-        let what = "these networks and samples";
-        memory::require(
-            what,
-            parameters + blocks + u128::from(samples.bytes()),
-            "use fewer of them, or fewer threads",
-        )?;
+        require_memory(parameters + blocks, samples)?;
         let whole = [Split::whole(model.spec())];
         let parameters = (0..model.replicas()).map(|replica| Parameters::new(model, replica, &whole)).collect();
         Ok(Self { cpu: cpu.clone(), spec: model.spec().clone(), parameters, samples: StoredSamples::new(samples) })
     }
 }
 
+fn require_memory(others: u128, samples: &Samples) -> Result<()> {
+    let bytes = others + u128::from(samples.bytes());
+    memory::require("these networks and samples", bytes, "use fewer of them, or fewer threads")
+}
+
 impl EvaluationEngine for Predictor {
+    fn replace_samples(&mut self, samples: &Samples) -> Result<()> {
+        samples.check_fits(&self.spec)?;
+        if samples.len() > self.samples.len() {
+            require_memory(0, samples)?;
+        }
+        self.samples = StoredSamples::new(samples);
+        Ok(())
+    }
+
     fn evaluate(&mut self) -> Result<Vec<Evaluation>> {
         let parameters: Vec<&Parameters> = self.parameters.iter().collect();
         Ok(evaluate(&self.cpu, &Replicas { spec: &self.spec, parameters: &parameters }, &self.samples))

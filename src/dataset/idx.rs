@@ -189,6 +189,9 @@ fn open(source: &Path, content: Content) -> Result<IdxFile> {
     let mut start = [0; 2];
     let mut file = File::open(source).map_err(unreadable)?;
     let is_packed = file.read_exact(&mut start).is_ok() && kind::is_gzip(&start);
+    if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        return Err(refuse("is empty: 0 bytes; fetch it again".into()));
+    }
     let file = BufReader::new(File::open(source).map_err(unreadable)?);
     let mut file: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
 
@@ -220,6 +223,9 @@ fn open(source: &Path, content: Content) -> Result<IdxFile> {
     if sizes[0] == 0 {
         return Err(refuse(format!("is empty: it holds no {}", content.name())));
     }
+    if sizes.contains(&0) {
+        return Err(refuse(format!("is empty: its {} images have no pixels", sizes[0])));
+    }
     let count = sizes.iter().try_fold(1u128, |count, &size| count.checked_mul(size as u128)).unwrap_or(u128::MAX);
     let (bytes, header_bytes) = (count.saturating_mul(size), 4 + 4 * u128::from(axes));
     let length = match is_packed {
@@ -238,7 +244,7 @@ fn open(source: &Path, content: Content) -> Result<IdxFile> {
         rest: file,
     };
     match length {
-        Some(length) if length < bytes.saturating_add(header_bytes) || bytes == 0 => Err(cut_off(&file, length)),
+        Some(length) if length < bytes.saturating_add(header_bytes) => Err(cut_off(&file, length)),
         _ => Ok(file),
     }
 }
@@ -258,7 +264,7 @@ fn values(mut file: IdxFile, notes: &mut Vec<String>) -> Result<Values> {
     let wanted = u64::try_from(file.bytes).unwrap_or(u64::MAX);
     let read = (&mut file.rest).take(wanted).read_to_end(&mut data);
     read.map_err(|error| unreadable(&file.source, &error))?;
-    if (data.len() as u128) < file.bytes || file.bytes == 0 {
+    if (data.len() as u128) < file.bytes {
         return Err(cut_off(&file, data.len() as u128 + file.header_bytes));
     }
     // To the end: a checksum of what is packed is behind it.

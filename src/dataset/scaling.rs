@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::samples::{Inputs, Samples};
 use crate::error::{Error, Result};
+use crate::names::expected;
 
 /// What is done to the inputs before a network sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ impl FromStr for Scale {
             "standard" => Ok(Self::Standard),
             "maxabs" => Ok(Self::MaxAbs),
             "pixels" => Ok(Self::Pixels),
-            _ => Err("expected none, standard, maxabs or pixels".into()),
+            _ => Err(expected(text, &["none", "standard", "maxabs", "pixels"])),
         }
     }
 }

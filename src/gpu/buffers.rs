@@ -12,15 +12,38 @@ pub(crate) struct DeviceSamples {
     inputs: wgpu::Buffer,
     labels: wgpu::Buffer,
     pub count: u32,
+    format: InputFormat,
 }
 
 impl DeviceSamples {
     pub fn new(gpu: &Gpu, name: &str, samples: &Samples) -> Result<Self> {
-        Ok(Self {
-            inputs: gpu.storage_from(&format!("the {name} inputs"), &padded_bytes(samples))?,
-            labels: gpu.storage_from(&format!("the {name} labels"), samples.labels())?,
-            count: samples.len() as u32,
-        })
+        Self::with_room(gpu, name, samples, samples.len())
+    }
+
+    /// The same, with room for `room` samples.
+    pub fn with_room(gpu: &Gpu, name: &str, samples: &Samples, room: usize) -> Result<Self> {
+        let format = InputFormat::from(samples.inputs());
+        let room = room.max(samples.len()) as u64;
+        let stride = u64::from(format.padded_rows(samples.features())) * format.sample4_bytes() / 4;
+        let inputs = gpu.storage(&format!("the {name} inputs"), (room + 1) * stride)?;
+        let labels = gpu.storage(&format!("the {name} labels"), room * size_of::<u32>() as u64)?;
+        gpu.write(&inputs, &padded_bytes(samples))?;
+        gpu.write(&labels, samples.labels())?;
+        Ok(Self { inputs, labels, count: samples.len() as u32, format })
+    }
+
+    /// Uploads other samples in place of these. `false` if they do not fit, and these stay.
+    pub fn replace(&mut self, gpu: &Gpu, samples: &Samples) -> Result<bool> {
+        let inputs = padded_bytes(samples);
+        let labels = samples.labels();
+        let fit = inputs.len() as u64 <= self.inputs.size() && size_of_val(labels) as u64 <= self.labels.size();
+        if !fit || InputFormat::from(samples.inputs()) != self.format {
+            return Ok(false);
+        }
+        gpu.write(&self.inputs, &inputs)?;
+        gpu.write(&self.labels, labels)?;
+        self.count = samples.len() as u32;
+        Ok(true)
     }
 }
 

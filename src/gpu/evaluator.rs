@@ -106,6 +106,11 @@ impl Evaluator {
         self.sets.len()
     }
 
+    /// Says that a set has other samples in its buffers.
+    pub fn set_count(&mut self, set: usize, samples: u32) {
+        self.sets[set].1 = samples;
+    }
+
     /// Encodes gathering and forward of block `index` of a set; its `Batch`es go to `uniform`. Returns the first one's
     /// offset.
     fn encode_block(

@@ -16,7 +16,9 @@ use crate::model::Model;
 /// The GPU's engine of a [`Predictor`](crate::Predictor).
 pub struct Predictor {
     gpu: Gpu,
+    model: Model,
     network: Network,
+    samples: DeviceSamples,
     evaluator: Evaluator,
 }
 
@@ -27,6 +29,11 @@ impl Predictor {
     /// [`Error::Setting`](crate::Error::Setting) if the samples have other features than the networks have inputs,
     /// [`Error::Limit`](crate::Error::Limit) if they do not fit the adapter, or what the driver reported.
     pub fn new(gpu: &Gpu, model: &Model, samples: &Samples) -> Result<Self> {
+        Self::with_room(gpu, model, samples, samples.len())
+    }
+
+    /// The same, with room for `room` samples.
+    fn with_room(gpu: &Gpu, model: &Model, samples: &Samples, room: usize) -> Result<Self> {
         let spec = model.spec();
         samples.check_fits(spec)?;
         let format = InputFormat::from(samples.inputs());
@@ -39,15 +46,28 @@ impl Predictor {
         // Samples stay in their order, so that no seed matters.
         let columns: Vec<ReplicaColumns> = vec![bytemuck::Zeroable::zeroed(); model.replicas()];
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
-        let samples = DeviceSamples::new(gpu, "given", samples)?;
+        let samples = DeviceSamples::with_room(gpu, "given", samples, room)?;
         let evaluator =
             Evaluator::new(gpu, &network, &uniform, variant, &parameters, &replicas, std::iter::once(&samples))?;
         gpu.check()?;
-        Ok(Self { gpu: gpu.clone(), network, evaluator })
+        Ok(Self { gpu: gpu.clone(), model: model.clone(), network, samples, evaluator })
     }
 }
 
 impl EvaluationEngine for Predictor {
+    fn replace_samples(&mut self, samples: &Samples) -> Result<()> {
+        samples.check_fits(self.model.spec())?;
+        if self.samples.replace(&self.gpu, samples)? {
+            self.evaluator.set_count(0, self.samples.count);
+        } else {
+            // Twice the room, so that sets that grow little by little rarely come here.
+            let with_room = |room| Self::with_room(&self.gpu, &self.model, samples, room);
+            let larger = with_room(2 * samples.len()).or_else(|_| with_room(samples.len()))?;
+            *self = larger;
+        }
+        Ok(())
+    }
+
     fn evaluate(&mut self) -> Result<Vec<Evaluation>> {
         self.evaluator.evaluate(&self.gpu, &self.network, 0)
     }

@@ -198,5 +198,17 @@ fn idx_files_of_all_kinds() {
     assert_eq!(json(path, "evaluate run/model.safetensors set --split train --json")["trained_on"], 64);
     write(path, "set/t10k-images-idx3-ubyte", idx(8, &[0, 6, 6], &[]));
     refuses(path, "train set --steps 2", 1, &["t10k-images-idx3-ubyte", "is empty: it holds no images"]);
+    write(path, "set/t10k-images-idx3-ubyte", packed(&idx(8, &[0, 6, 6], &[])));
+    refuses(path, "train set --steps 2", 1, &["t10k-images-idx3-ubyte", "is empty: it holds no images"]);
+    refuses(path, "predict run/model.safetensors set", 1, &["t10k-images-idx3-ubyte", "is empty: it holds no images"]);
+    for pixels in [[30, 0, 6], [30, 6, 0]] {
+        write(path, "set/t10k-images-idx3-ubyte", idx(8, &pixels, &[]));
+        refuses(path, "train set --steps 2", 1, &["t10k-images-idx3-ubyte", "is empty: its 30 images have no pixels"]);
+    }
+    write(path, "set/t10k-images-idx3-ubyte", Vec::new());
+    refuses(path, "train set --steps 2", 1, &["t10k-images-idx3-ubyte", "is empty: 0 bytes"]);
+    write(path, "set/t10k-images-idx3-ubyte", plain(30));
+    write(path, "set/t10k-labels-idx1-ubyte", idx(8, &[0], &[]));
+    refuses(path, "train set --steps 2", 1, &["t10k-labels-idx1-ubyte", "is empty: it holds no labels"]);
     refuses(path, "train set/train-images-idx3-ubyte --steps 2", 1, &["is an IDX file", "folder of the four files"]);
 }

@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use asgd::dataset::table::{self, ColumnName, Header, TableOptions};
-use asgd::dataset::{what_is, Circles, DataRecord, HeldOut, Points, Prepared, Scale, Spirals, Standing, TableSplit};
+use asgd::dataset::{
+    images_to_classify, what_is, Circles, DataRecord, HeldOut, Points, Prepared, Samples, Scale, Spirals, Standing,
+    TableSplit,
+};
 use asgd::{Dataset, Error, Model};
 use clap::Args;
 
-use crate::values::{at_least_two, delimiter, not_negative};
+use crate::values::{at_least_two, delimiter, not_negative, share};
 
 /// What turns the name of a data set into samples.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Data")]
 pub struct DataArgs {
     /// Folder that holds data sets, each in a folder of its name.
@@ -24,7 +27,7 @@ pub struct DataArgs {
     #[arg(long, value_name = "FILE")]
     pub test: Option<PathBuf>,
     /// Tables: share of the rows that are set aside for testing. [default: 0.3]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     pub test_fraction: Option<f64>,
     /// Number of classes; a table's must be as many. [default: those of the labels, of IDX files 10]
     #[arg(long, value_name = "N", value_parser = at_least_two)]
@@ -47,7 +50,7 @@ pub struct DataArgs {
 }
 
 /// How a table is read, where it does not say so itself.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Data")]
 pub struct TableArgs {
     /// Tables: whether the first row is a header: yes, no or auto.
@@ -104,9 +107,22 @@ impl TableArgs {
 /// Sets that are looked for by name.
 const KNOWN: [&str; 3] = ["mnist", "fashion-mnist", "kmnist"];
 
+/// Sets of points that are made up.
+const MADE_UP: [&str; 2] = ["circles", "spirals"];
+
+/// Whether it is the name of a set rather than of a file.
+pub fn is_name(dataset: &str) -> bool {
+    MADE_UP.contains(&dataset) || KNOWN.contains(&dataset)
+}
+
+/// To be put behind a message about what is neither a set nor a file: "; did you mean 'mnist'?", or nothing.
+pub fn did_you_mean(dataset: &str) -> String {
+    asgd::names::did_you_mean(dataset, MADE_UP.into_iter().chain(KNOWN))
+}
+
 /// Whether the samples are rows of measurements rather than images.
 pub fn is_small(dataset: &str) -> bool {
-    matches!(dataset, "circles" | "spirals") || is_table(dataset)
+    MADE_UP.contains(&dataset) || is_table(dataset)
 }
 
 /// Whether it is a file of rows.
@@ -179,6 +195,15 @@ pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Pre
         }
     };
     Ok((Prepared { dataset: prepared.dataset.relabelled(&model.class_names)?, ..prepared }, standing))
+}
+
+/// The test samples of a set that has a name, for a trained network to answer: points as it knows them, or images.
+pub fn open_to_classify(name: &str, data_dir: Option<&Path>, model: &Model) -> Result<Samples> {
+    let record = &model.data;
+    Ok(match points(name, &DataArgs::default(), record.points.as_ref()) {
+        Some(points) => Prepared::points(&points, None, None, Some(record))?.dataset.test,
+        None => images_to_classify(&find_in(&data_root(data_dir)?, name)?, model.spec().inputs(), record)?,
+    })
 }
 
 /// As the options say, else as the model that a training starts from was split.
@@ -283,7 +308,9 @@ fn what_else(path: &Path) -> String {
     match what_is(path) {
         Ok(Some(what)) => format!("is {what}"),
         Ok(None) => format!("is a file of unknown kind; {expected}"),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => format!("no such file or folder; {expected}"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            format!("no such file or folder; {expected}{}", did_you_mean(&path.to_string_lossy()))
+        }
         Err(error) => format!("cannot be read: {error}"),
     }
 }

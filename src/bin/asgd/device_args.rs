@@ -8,7 +8,7 @@ use crate::values::at_least_one;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct DeviceArgs {
-    /// `cpu`, or a part of a GPU's name. [default: a discrete GPU, else an integrated one, else the CPU]
+    /// `cpu`, `gpu` (the best one), or a part of a GPU's name. [default: a discrete GPU, else an integrated one, else the CPU]
     #[arg(long, visible_alias = "adapter", value_name = "NAME")]
     pub device: Option<String>,
     /// Threads of the CPU. Results do not depend on it. [default: all that the process may use]

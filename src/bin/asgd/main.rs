@@ -1,5 +1,6 @@
 //! The `asgd` command.
 
+mod answers;
 mod commands;
 mod console;
 mod data_source;
@@ -12,10 +13,13 @@ mod statistics;
 mod sweep;
 mod table;
 mod trained;
+mod usage;
 mod values;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -78,26 +82,29 @@ fn main() -> ExitCode {
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
         std::env::set_var("NODEVICE_SELECT", "1");
     }
-    let cli = match Cli::try_parse() {
+    let words = usage::with_negative_values(std::env::args_os());
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             return ExitCode::from(2);
         }
         Err(error) if error.use_stderr() => {
-            // One line: what is wrong, without clap's usage paragraph.
-            let message = error.to_string();
-            let first: Vec<&str> = message.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
-            eprintln!("{} (see asgd --help)", first.join(" "));
+            console::complain(&usage::explain(&error, &Cli::command(), &words));
             return ExitCode::from(2);
         }
-        Err(help) => {
-            // Help and version go to stdout; a closed pipe is no failure.
+        // Help and version, in colours on a terminal.
+        Err(help) if std::io::stdout().is_terminal() => {
             let _ = help.print();
             return ExitCode::SUCCESS;
         }
+        Err(help) => return exit_code(console::print(help.to_string().as_bytes())),
     };
-    let result = match cli.command {
+    exit_code(run(cli.command))
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Train(args) => commands::train::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Predict(args) => commands::predict::run(&args),
@@ -109,12 +116,17 @@ fn main() -> ExitCode {
         Command::Man(args) => commands::manual::man(&args, Cli::command()),
         Command::Experiment(experiment) => experiments::run(&experiment),
         Command::Devices(args) => commands::devices::run(&args),
-    };
+    }
+}
+
+/// Says what went wrong, if anything did.
+fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<console::NobodyReads>() => ExitCode::SUCCESS,
         Err(error) => {
             let usage = error.downcast_ref::<asgd::Error>().is_some_and(asgd::Error::is_usage);
-            eprintln!("error: {error:#}");
+            console::complain(&format!("error: {error:#}"));
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }

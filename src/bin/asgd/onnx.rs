@@ -81,6 +81,8 @@ struct TensorProto {
     dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     data_type: i32,
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    string_data: Vec<Vec<u8>>,
     #[prost(string, tag = "8")]
     name: String,
     #[prost(bytes = "vec", tag = "9")]
@@ -125,12 +127,17 @@ struct DimensionProto {
 
 /// TensorProto.DataType.FLOAT.
 const FLOAT: i32 = 1;
+/// TensorProto.DataType.INT64.
+const INT64: i32 = 7;
+/// TensorProto.DataType.STRING.
+const STRING: i32 = 8;
 /// TensorProto.DataType.DOUBLE.
 const DOUBLE: i32 = 11;
 /// AttributeProto.AttributeType.INT.
 const INT: i32 = 2;
 
-/// The first network of a model as a file: `input` (batch, inputs), not scaled yet, `logits` and `probabilities` (batch, outputs).
+/// The first network of a model as a file: `input` (batch, inputs), not scaled yet; `logits` (batch, outputs),
+/// `probabilities` (batch, classes) and `label` (batch), which is the class by its name if it has one.
 pub fn encode(model: &Model) -> Vec<u8> {
     let spec = model.spec();
     let mut graph = GraphProto { name: "asgd".into(), ..Default::default() };
@@ -145,8 +152,7 @@ pub fn encode(model: &Model) -> Vec<u8> {
         graph.initializer.push(tensor(&names[1], &[outputs], model.bias(layer, 0)));
         let sum = if layer == last { "logits".to_string() } else { format!("z.{layer}") };
         let [weight, bias] = names;
-        let transposed = AttributeProto { name: "transB".into(), i: 1, kind: INT };
-        graph.node.push(node("Gemm", vec![value, weight, bias], &sum, vec![transposed]));
+        graph.node.push(node("Gemm", vec![value, weight, bias], &sum, vec![integer("transB", 1)]));
         value = sum;
         if layer < last {
             let activation = format!("a.{layer}");
@@ -158,12 +164,21 @@ pub fn encode(model: &Model) -> Vec<u8> {
         }
     }
     let operator = match spec.loss() {
-        Loss::BinaryCrossEntropy => "Sigmoid",
+        // A column a class, as other exporters have it: the sigmoid of -z and of z.
+        Loss::BinaryCrossEntropy => {
+            graph.node.push(node("Neg", vec![value.clone()], "logits.negative", Vec::new()));
+            let axis = vec![integer("axis", 1)];
+            graph.node.push(node("Concat", vec!["logits.negative".into(), value], "logits.both", axis));
+            value = "logits.both".into();
+            "Sigmoid"
+        }
         Loss::CrossEntropy => "Softmax",
     };
-    graph.node.push(node(operator, vec![value], "probabilities", Vec::new()));
+    graph.node.push(node(operator, vec![value.clone()], "probabilities", Vec::new()));
+    // Of the logits, because two probabilities may round to the same number.
+    let label = label(&mut graph, &model.class_names, value);
     graph.input = vec![matrix("input", spec.inputs())];
-    graph.output = vec![matrix("logits", spec.outputs()), matrix("probabilities", spec.outputs())];
+    graph.output = vec![matrix("logits", spec.outputs()), matrix("probabilities", spec.classes()), label];
     let class_names = serde_json::Value::from(&model.class_names[..]).to_string();
     let names = (!model.class_names.is_empty()).then(|| EntryProto { key: "class_names".into(), value: class_names });
     let file = ModelProto {
@@ -177,14 +192,46 @@ pub fn encode(model: &Model) -> Vec<u8> {
     file.encode_to_vec()
 }
 
+/// Nodes that choose the class. Names that are whole numbers are numbers, others text.
+fn label(graph: &mut GraphProto, class_names: &[String], logits: String) -> ValueProto {
+    let index = if class_names.is_empty() { "label" } else { "label.index" };
+    graph.node.push(node("ArgMax", vec![logits], index, vec![integer("axis", 1), integer("keepdims", 0)]));
+    if class_names.is_empty() {
+        return value("label", INT64, None);
+    }
+    let number = |name: &String| name.parse::<i64>().ok().filter(|number| number.to_string() == *name);
+    let numbers: Option<Vec<i64>> = class_names.iter().map(number).collect();
+    let names = TensorProto { dims: vec![class_names.len() as i64], name: "label.names".into(), ..Default::default() };
+    let names = match numbers {
+        Some(numbers) => {
+            let raw_data = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            TensorProto { data_type: INT64, raw_data, ..names }
+        }
+        None => {
+            let string_data = class_names.iter().map(|name| name.clone().into_bytes()).collect();
+            TensorProto { data_type: STRING, string_data, ..names }
+        }
+    };
+    let element = names.data_type;
+    graph.initializer.push(names);
+    graph.node.push(node("Gather", vec!["label.names".into(), index.into()], "label", Vec::new()));
+    value("label", element, None)
+}
+
 /// Nodes that scale the input: computed in f64 and rounded once, as everywhere.
 fn scale(graph: &mut GraphProto, scaling: &Scaling, value: String) -> String {
-    let cast = |to: i32| vec![AttributeProto { name: "to".into(), i: to.into(), kind: INT }];
+    let cast = |to: i32| vec![integer("to", to.into())];
     let names = ["scale.shift", "scale.divisor"].map(String::from);
     for (name, values) in names.iter().zip([scaling.shift(), scaling.divisor()]) {
         let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let dims = vec![values.len() as i64];
-        graph.initializer.push(TensorProto { dims, data_type: DOUBLE, name: name.clone(), raw_data });
+        graph.initializer.push(TensorProto {
+            dims,
+            data_type: DOUBLE,
+            name: name.clone(),
+            raw_data,
+            ..Default::default()
+        });
     }
     let [shift, divisor] = names;
     graph.node.push(node("Cast", vec![value], "input.f64", cast(DOUBLE)));
@@ -198,15 +245,29 @@ fn node(operator: &str, input: Vec<String>, output: &str, attribute: Vec<Attribu
     NodeProto { input, output: vec![output.into()], name: output.into(), op_type: operator.into(), attribute }
 }
 
-fn tensor(name: &str, shape: &[usize], values: &[f32]) -> TensorProto {
-    let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    TensorProto { dims: shape.iter().map(|&size| size as i64).collect(), data_type: FLOAT, name: name.into(), raw_data }
+fn integer(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.into(), i, kind: INT }
 }
 
-/// A value of shape (batch, width).
+fn tensor(name: &str, shape: &[usize], values: &[f32]) -> TensorProto {
+    let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let dims = shape.iter().map(|&size| size as i64).collect();
+    TensorProto { dims, data_type: FLOAT, name: name.into(), raw_data, ..Default::default() }
+}
+
+/// Numbers of shape (batch, width).
 fn matrix(name: &str, width: usize) -> ValueProto {
+    value(name, FLOAT, Some(width))
+}
+
+/// A value of shape (batch, width) or (batch).
+fn value(name: &str, element: i32, width: Option<usize>) -> ValueProto {
     let batch = DimensionProto { value: None, parameter: Some("batch".into()) };
-    let shape = ShapeProto { dim: vec![batch, DimensionProto { value: Some(width as i64), parameter: None }] };
-    let kind = TypeProto { tensor: Some(TensorTypeProto { element: FLOAT, shape: Some(shape) }) };
+    let width = width.map(|width| DimensionProto { value: Some(width as i64), parameter: None });
+    let shape = ShapeProto { dim: [batch].into_iter().chain(width).collect() };
+    let kind = TypeProto { tensor: Some(TensorTypeProto { element, shape: Some(shape) }) };
     ValueProto { name: name.into(), kind: Some(kind) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,8 +56,7 @@ impl Opened {
 }
 
 /// Says on stderr what was decided about data, a line each.
-pub fn say_notes(notes: &[String]) {
-    let report = Reporter { quiet: false };
+pub fn say_notes(report: &Reporter, notes: &[String]) {
     for note in notes {
         report.line(&format!("data     {note}"));
     }
@@ -69,7 +68,7 @@ pub fn open(args: &ModelAndData) -> Result<Opened> {
     let (prepared, standing) = open_for_model(&args.dataset, &args.data, &model)?;
     prepared.dataset.check_fits(model.spec()).with_context(|| args.model.display().to_string())?;
     let device = args.device.open()?;
-    say_notes(&prepared.notes);
+    say_notes(&Reporter { quiet: false }, &prepared.notes);
     Ok(Opened { model, dataset: prepared.dataset, device, standing })
 }
 

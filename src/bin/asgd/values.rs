@@ -56,7 +56,7 @@ pub fn delimiter(text: &str) -> Result<u8, String> {
 
 /// A number of seconds, fractions included.
 pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<f64>().map_err(|_| "expected a number of seconds")?;
+    let seconds = text.parse::<f64>().map_err(|_| "must be a number of seconds")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
@@ -64,7 +64,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 pub fn positive(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
-        _ => Err("expected a finite number above 0".into()),
+        _ => Err("must be a finite number above 0".into()),
     }
 }
 
@@ -72,7 +72,15 @@ pub fn positive(text: &str) -> Result<f32, String> {
 pub fn not_negative<T: std::str::FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
     match text.parse::<T>() {
         Ok(value) if value.into().is_finite() && value.into() >= 0.0 => Ok(value),
-        _ => Err("expected a finite number of at least 0".into()),
+        _ => Err("must be a finite number of at least 0".into()),
+    }
+}
+
+/// A number between 0 and 1.
+pub fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
+        _ => Err("must be a number above 0 and below 1".into()),
     }
 }
 
@@ -80,7 +88,7 @@ pub fn not_negative<T: std::str::FromStr + Into<f64> + Copy>(text: &str) -> Resu
 pub fn at_least_one<T: std::str::FromStr + From<u8> + PartialOrd>(text: &str) -> Result<T, String> {
     match text.parse::<T>() {
         Ok(value) if value >= T::from(1) => Ok(value),
-        _ => Err("expected a whole number of at least 1".into()),
+        _ => Err("must be a whole number of at least 1".into()),
     }
 }
 
@@ -88,7 +96,7 @@ pub fn at_least_one<T: std::str::FromStr + From<u8> + PartialOrd>(text: &str) ->
 pub fn at_least_two(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(value) if value >= 2 => Ok(value),
-        _ => Err("expected a whole number of at least 2".into()),
+        _ => Err("must be a whole number of at least 2".into()),
     }
 }
 

@@ -28,6 +28,7 @@ use self::text::Records;
 use super::samples::{Inputs, Samples};
 use super::scaling::Scaling;
 use crate::error::{Error, Result};
+use crate::names::expected;
 
 /// Whether the first row is a header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl FromStr for Header {
             "auto" => Ok(Self::Auto),
             "yes" => Ok(Self::Yes),
             "no" => Ok(Self::No),
-            _ => Err("expected yes, no or auto".into()),
+            _ => Err(expected(text, &["yes", "no", "auto"])),
         }
     }
 }
@@ -133,8 +134,9 @@ impl Table {
             return Err(refuse("is empty".into()));
         }
         let bytes: Arc<[u8]> = bytes.into();
-        let open =
-            || Records::new(&shown, Box::new(Cursor::new(Arc::clone(&bytes))) as Box<dyn Read>, options.delimiter);
+        let open = || {
+            Records::new(&shown, Box::new(Cursor::new(Arc::clone(&bytes))) as Box<dyn Read + Send>, options.delimiter)
+        };
         let (_, delimiter) = open()?;
         let inferred = infer::infer(&shown, &open, options)?;
         let (mut schema, mut notes) = (inferred.schema, inferred.notes);

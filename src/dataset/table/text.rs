@@ -19,15 +19,15 @@ pub struct Record {
 /// The rows of a table, one after the other, those without any value left out.
 pub struct Records {
     path: PathBuf,
-    records: csv::StringRecordsIntoIter<Box<dyn Read>>,
+    records: csv::StringRecordsIntoIter<Box<dyn Read + Send>>,
     line: u64,
     /// Rows of nothing but delimiters so far.
     pub blank: usize,
 }
 
 /// Opens a file, plain or packed with gzip; `-` is stdin. Also gives back what messages call it.
-pub fn open(path: &Path) -> Result<(PathBuf, Box<dyn Read>)> {
-    let source: Box<dyn Read> = if path == Path::new("-") {
+pub fn open(path: &Path) -> Result<(PathBuf, Box<dyn Read + Send>)> {
+    let source: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
         Box::new(File::open(path).map_err(|error| Error::data(path, format!("cannot be read: {error}")))?)
@@ -35,7 +35,7 @@ pub fn open(path: &Path) -> Result<(PathBuf, Box<dyn Read>)> {
     let path = if path == Path::new("-") { Path::new("stdin") } else { path };
     let mut source = BufReader::with_capacity(1 << 16, source);
     let start = source.fill_buf().map_err(|error| unreadable(path, &error))?;
-    let source: Box<dyn Read> =
+    let source: Box<dyn Read + Send> =
         if kind::is_gzip(start) { Box::new(MultiGzDecoder::new(source)) } else { Box::new(source) };
     Ok((path.to_path_buf(), source))
 }
@@ -51,7 +51,7 @@ pub fn unreadable(path: &Path, error: &io::Error) -> Error {
 
 impl Records {
     /// Rows of what [`open`] opened. Without a delimiter, the first lines tell it.
-    pub fn new(path: &Path, mut source: Box<dyn Read>, delimiter: Option<u8>) -> Result<(Self, u8)> {
+    pub fn new(path: &Path, mut source: Box<dyn Read + Send>, delimiter: Option<u8>) -> Result<(Self, u8)> {
         let head = head(&mut source).map_err(|error| unreadable(path, &error))?;
         if let Some(what) = kind::of(&head) {
             return Err(Error::data(path, format!("is {}, not a table of text{}", what.name, what.mend)));
@@ -71,7 +71,7 @@ impl Records {
             .flexible(true)
             .trim(csv::Trim::All)
             .delimiter(delimiter)
-            .from_reader(Box::new(checked) as Box<dyn Read>)
+            .from_reader(Box::new(checked) as Box<dyn Read + Send>)
             .into_records();
         Ok((Self { path: path.to_path_buf(), records, line: 0, blank: 0 }, delimiter))
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use asgd::Model;
 use clap::Args;
 
-use crate::console::print_line;
+use crate::console::announce;
 use crate::onnx;
 use crate::trained::choose;
 
@@ -28,10 +28,12 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let model = choose(&Model::load(&args.model)?, &args.model, args.replica)?;
     asgd::files::write_atomically(&args.output, &onnx::encode(&model))?;
     let spec = model.spec();
-    print_line(&format!(
-        "{}: input (batch, {}), logits (batch, {}), probabilities",
+    announce(&format!(
+        "{}: input (batch, {}), logits (batch, {}), probabilities (batch, {}), label",
         args.output.display(),
         spec.inputs(),
-        spec.outputs()
-    ))
+        spec.outputs(),
+        spec.classes()
+    ));
+    Ok(())
 }

@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 use md5::{Digest, Md5};
 
-use crate::console::{print_line, Reporter};
+use crate::console::{announce, Reporter};
 use crate::data_source::data_root;
 use crate::values::seconds;
 
@@ -163,10 +163,10 @@ pub fn run(args: &FetchArgs) -> Result<()> {
             bail!("{}; try again later, or name another folder of the web with --mirror", problems.join("; "));
         }
     }
-    if args.quiet {
-        return Ok(());
+    if !args.quiet {
+        announce(&folder.display().to_string());
     }
-    print_line(&folder.display().to_string())
+    Ok(())
 }
 
 /// What came must be what was published.

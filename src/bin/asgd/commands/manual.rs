@@ -1,11 +1,12 @@
 //! `asgd completions` and `asgd man`
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, Command};
 use clap_complete::Shell;
+
+use crate::console::print;
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -24,7 +25,7 @@ pub struct ManArgs {
 pub fn completions(args: &CompletionsArgs, command: &mut Command) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "asgd", &mut script);
-    std::io::stdout().write_all(&script).context("stdout cannot be written")
+    print(&script)
 }
 
 /// Writes asgd.1, asgd-train.1 and so on for the whole command line.

@@ -7,7 +7,7 @@ use asgd::{pruning, Activity, Predictor};
 use clap::Args;
 use serde_json::json;
 
-use crate::console::print_line;
+use crate::console::announce;
 use crate::table::{Cell, Table};
 use crate::trained::{choose, open, ModelAndData, Opened};
 
@@ -80,7 +80,8 @@ pub fn run(args: &PruneArgs) -> Result<()> {
             "certain": (0..on_data.len()).map(certain_in).collect::<Vec<_>>(),
             "samples": samples.len(), "logits_equal": before.len(), "dead_layer": dead_layer.map(|layer| layer + 1),
         });
-        return print_line(&document.to_string());
+        announce(&document.to_string());
+        return Ok(());
     }
     let mut table = Table::new("pruned", "", &["layer", "nodes", "cut", "certain", "on this data"]);
     for layer in 0..on_data.len() {
@@ -88,24 +89,26 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         let cells = [layer + 1, spec.widths()[layer + 1], cut(layer), certain, cut(layer) - certain];
         table.rows.push(cells.map(|number| Cell::Number(number as f64, 0)).into());
     }
-    print_line(&table.text())?;
+    announce(&table.text());
     let reason = if is_in_range {
         "certain: weights and bias alone prove that no input in [0, 1] activates the node"
     } else {
         "nothing is certain: inputs lie outside [0, 1]"
     };
-    print_line(&format!("{reason}; on this data: none of the {} samples of {} does", samples.len(), dataset.name))?;
+    announce(&format!("{reason}; on this data: none of the {} samples of {} does", samples.len(), dataset.name));
     if let Some(layer) = dead_layer {
-        print_line(&format!(
+        announce(&format!(
             "hidden layer {} has no living node: the network says the same of every sample, so that there is nothing to \
              keep; train it again with a lower --lr, --scale standard or another --seed",
             layer + 1
-        ))?;
-        print_line(&format!("{old} parameters before, {new} now"))?;
-        return print_line(&args.output.display().to_string());
+        ));
+        announce(&format!("{old} parameters before, {new} now"));
+        announce(&args.output.display().to_string());
+        return Ok(());
     }
     let saved = 100.0 * (old - new) as f64 / old as f64;
-    print_line(&format!("{old} parameters before, {new} now: {saved:.1} % saved"))?;
-    print_line(&format!("all {} logits of the {} samples are the same, bit for bit", before.len(), samples.len()))?;
-    print_line(&args.output.display().to_string())
+    announce(&format!("{old} parameters before, {new} now: {saved:.1} % saved"));
+    announce(&format!("all {} logits of the {} samples are the same, bit for bit", before.len(), samples.len()));
+    announce(&args.output.display().to_string());
+    Ok(())
 }

@@ -13,7 +13,7 @@ use clap::Parser;
 use indicatif::ProgressBar;
 use serde_json::{json, Value};
 
-use crate::console::{print_line, Reporter};
+use crate::console::{announce, Reporter};
 use crate::data_source::{is_small, is_table, open_for_training, short_name, DataArgs};
 use crate::device_args::DeviceArgs;
 use crate::run::chunks::{Observer, SaveEvery, Training};
@@ -345,12 +345,13 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     match (args.json, args.quiet, &sweep) {
         (true, ..) => {
             result["out"] = json!(folder.path());
-            print_line(&result.to_string())
+            announce(&result.to_string());
         }
-        (false, true, _) => Ok(()),
+        (false, true, _) => {}
         (false, false, None) => outcome::say(&result, &folder),
         (false, false, Some(sweep)) => outcome::say_sweep(sweep, &result, &folder),
     }
+    Ok(())
 }
 
 /// Says what is trained on what.

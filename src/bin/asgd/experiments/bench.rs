@@ -9,7 +9,7 @@ use maud::{html, Markup};
 use serde_json::{json, Value};
 
 use super::report::Report;
-use crate::console::{print_line, Reporter};
+use crate::console::{announce, Reporter};
 use crate::device_args::DeviceArgs;
 use crate::figures::{BLUE, VERMILION};
 use crate::run::folder::{Folder, Opening};
@@ -90,24 +90,24 @@ impl Bench {
     pub fn finish(&self, report: &Report) -> Result<()> {
         report.save(&self.folder)?;
         if !self.report.quiet {
-            print_line(&format!(
+            announce(&format!(
                 "{}: its figures and tables are beside it",
                 self.folder.path().join("report.html").display()
-            ))?;
+            ));
         }
         Ok(())
     }
 
     /// The command for the paper's size and what it would take here.
-    pub fn announce(&self, command: &str, replica_steps: f64, seconds_per_replica_step: f64) -> Result<()> {
+    pub fn announce(&self, command: &str, replica_steps: f64, seconds_per_replica_step: f64) {
         if self.report.quiet {
-            return Ok(());
+            return;
         }
-        print_line(&format!(
+        announce(&format!(
             "the paper's size: {command}; about {} on this device ({:.1} us a step of a replica, as measured, with evaluations)",
             duration(replica_steps * seconds_per_replica_step),
             seconds_per_replica_step * 1e6
-        ))
+        ));
     }
 }
 

@@ -163,7 +163,8 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
     let paper_size = PAPER.len() * PAPER_REPLICAS;
     let seconds = training.seconds_per_replica_step(&bench.device, trained.pace, paper_size)?;
     let command = format!("asgd experiment 3 --replicas {PAPER_REPLICAS} --epochs {PAPER_EPOCHS}");
-    bench.announce(&command, (paper_size as u64 * PAPER_EPOCHS * steps_per_epoch) as f64, seconds)
+    bench.announce(&command, (paper_size as u64 * PAPER_EPOCHS * steps_per_epoch) as f64, seconds);
+    Ok(())
 }
 
 fn steps_per_epoch(data: &Dataset) -> u64 {

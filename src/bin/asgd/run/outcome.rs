@@ -1,12 +1,11 @@
 //! What a training came to, as run.json keeps it and the terminal shows it.
 
-use anyhow::Result;
 use asgd::NetworkSpec;
 use serde_json::{json, Value};
 
 use super::folder::Folder;
 use super::metrics::{self, Point, Trajectories};
-use crate::console::print_line;
+use crate::console::announce;
 use crate::statistics::Summary;
 use crate::sweep::results::Sweep;
 
@@ -53,25 +52,19 @@ pub fn of(spec: &NetworkSpec, trajectories: &Trajectories, steps_per_epoch: u64)
 }
 
 /// Says on stdout what a sweep came to.
-///
-/// # Errors
-/// If stdout cannot be written.
-pub fn say_sweep(sweep: &Sweep<'_>, result: &Value, folder: &Folder) -> Result<()> {
-    print_line(&sweep.text())?;
+pub fn say_sweep(sweep: &Sweep<'_>, result: &Value, folder: &Folder) {
+    announce(&sweep.text());
     let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
     let best = match sweep.best() {
         Some(cell) => format!("best by validation loss: cell {} (best.safetensors); ", cell + 1),
         None => "without a validation set none is best (--validation); ".into(),
     };
-    print_line(&format!("{best}{} cells in {seconds:.1} s", sweep.cells.len()))?;
-    print_line(&format!("{}: sweep.csv, sweep.svg, models, counts, metrics.csv, run.json", folder.path().display()))
+    announce(&format!("{best}{} cells in {seconds:.1} s", sweep.cells.len()));
+    announce(&format!("{}: sweep.csv, sweep.svg, models, counts, metrics.csv, run.json", folder.path().display()));
 }
 
 /// Says it on stdout.
-///
-/// # Errors
-/// If stdout cannot be written.
-pub fn say(result: &Value, folder: &Folder) -> Result<()> {
+pub fn say(result: &Value, folder: &Folder) {
     let replicas = result["replicas"].as_u64().unwrap_or(0) as usize;
     let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
     let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
@@ -86,7 +79,7 @@ pub fn say(result: &Value, folder: &Folder) -> Result<()> {
     let of = if counted > 1 { format!(" (mean ± standard deviation of {counted} replicas)") } else { String::new() };
     if counted > 0 {
         let (accuracy, loss) = (spread("test_accuracy"), spread("test_loss"));
-        print_line(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"))?;
+        announce(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"));
     }
     if diverged > 0 {
         let list = |key: &str| result[key].as_array().into_iter().flatten();
@@ -97,12 +90,12 @@ pub fn say(result: &Value, folder: &Folder) -> Result<()> {
             })
             .collect();
         let which = if which.len() > 10 { format!("{}, ...", which[..10].join(", ")) } else { which.join(", ") };
-        print_line(&format!(
+        announce(&format!(
             "{diverged} of {replicas} replicas diverged and are left out above (replica {which}): try a lower --lr"
-        ))?;
+        ));
     }
-    print_line(&format!(
+    announce(&format!(
         "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
         folder.path().display()
-    ))
+    ));
 }

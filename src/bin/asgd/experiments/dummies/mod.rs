@@ -72,7 +72,8 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
     )?;
     let command =
         format!("asgd experiment 2 --replicas {paper_replicas} --grid-replicas 0 --eval-every {}", args.eval_every);
-    bench.announce(&command, 4.0 * paper_replicas as f64 * 10_000.0, seconds)
+    bench.announce(&command, 4.0 * paper_replicas as f64 * 10_000.0, seconds);
+    Ok(())
 }
 
 /// The one that was asked for, then the others of the grid.
