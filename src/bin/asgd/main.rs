@@ -1,12 +1,14 @@
 //! The `asgd` command.
 
 mod commands;
+mod confusion;
 mod console;
 mod data_source;
 mod device_args;
 mod experiments;
 mod figures;
 mod onnx;
+mod report;
 mod run;
 mod statistics;
 mod table;

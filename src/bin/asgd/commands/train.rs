@@ -21,6 +21,7 @@ use crate::run::curve::learning_curve;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::metrics::{Point, Trajectories};
+use crate::run::page::{self, Run};
 use crate::run::{interrupt, metrics, outcome};
 use crate::values::{at_least_one, hidden, not_negative, positive, Hidden};
 
@@ -237,11 +238,23 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening) -> Result<()> {
     result["dead_replicas"] = json!(health.dead.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
     result["constant_replicas"] = json!(health.constant.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
     result["warnings"] = json!(warnings);
-    write_results(&folder, &training, &trained, &schedule, &title(args, &dataset, &spec, batch_size))?;
+    let title = title(args, &dataset, &spec, batch_size);
+    write_results(&folder, &training, &trained, &schedule, &title)?;
     let mut document = settings;
     document["finished_unix_seconds"] =
         json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
     document["result"] = result.clone();
+    page::write(&Run {
+        title: &title,
+        document: &document,
+        folder: &folder,
+        device: &device,
+        dataset: &dataset,
+        source: (&args.dataset, &args.data),
+        notes: &notes,
+        trained: &trained,
+        steps_per_epoch: schedule.steps_per_epoch,
+    })?;
     folder.write("run.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
     for warning in &warnings {
         report.line(&format!("warning  {warning}"));

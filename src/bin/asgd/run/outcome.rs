@@ -68,7 +68,7 @@ pub fn say(result: &Value, folder: &Folder) -> Result<()> {
         ))?;
     }
     print_line(&format!(
-        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
+        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, report.html, run.json",
         folder.path().display()
     ))
 }
