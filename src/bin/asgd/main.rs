@@ -1,6 +1,7 @@
 //! The `asgd` command.
 
 mod commands;
+mod compare;
 mod confusion;
 mod console;
 mod data_source;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::commands::compare::CompareArgs;
 use crate::commands::devices::DevicesArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::export::ExportArgs;
@@ -54,6 +56,8 @@ enum Command {
     Experiment(Experiment),
     /// Loss, accuracy, confusion matrix, precision and recall of a trained model.
     Evaluate(EvaluateArgs),
+    /// Runs beside each other: settings that differ, accuracies, losses, and a figure of their learning curves.
+    Compare(CompareArgs),
     /// The class of every row of a CSV file, and its probability, as CSV on stdout.
     Predict(PredictArgs),
     /// Dummy nodes, adaptive batch sizes, weights and activations, layer by layer.
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Train(args) => commands::train::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Predict(args) => commands::predict::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Prune(args) => commands::prune::run(&args),

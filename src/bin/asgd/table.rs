@@ -133,7 +133,7 @@ impl Table {
         let class = |column| self.is_of_numbers(column).then_some("number");
         html! {
             table id=(self.name) {
-                caption { (self.caption) }
+                @if !self.caption.is_empty() { caption { (self.caption) } }
                 thead { tr { @for (column, name) in self.header.iter().enumerate() { th class=[class(column)] { (name) } } } }
                 tbody {
                     @for row in &self.rows {

@@ -6,12 +6,24 @@ use serde_json::Value;
 /// What a setting is called.
 pub fn label(key: &str) -> String {
     match key {
+        "dataset" => "data set".into(),
         "widths" => "network".into(),
         "learning_rate" => "lr".into(),
         "evaluate_every_steps" => "evaluated every (steps)".into(),
         "initial_sha256" => "SHA-256 of the initial weights".into(),
         key => key.replace('_', " "),
     }
+}
+
+/// The settings of a run, those first that people look for first.
+pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
+    const FIRST: [&str; 9] =
+        ["widths", "hidden", "optimizer", "learning_rate", "epsilon", "batch_size", "replicas", "steps", "seed"];
+    let rank = |key: &str| FIRST.iter().position(|first| *first == key).unwrap_or(FIRST.len());
+    let mut all: Vec<_> =
+        settings.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value)).collect();
+    all.sort_by_key(|(key, _)| rank(key));
+    all
 }
 
 /// A value of a setting: 784-30-10, 0.01, 1e-8, circles.
@@ -30,14 +42,16 @@ pub fn text(key: &str, value: &Value) -> String {
     }
 }
 
-/// As it was typed: of 32 bits where the number is one of them.
+/// As it was typed: of 32 bits where the number is one of them, but for the last bit, which a JSON reader may change.
 pub fn float(number: f64) -> String {
+    let single = number as f32;
+    let is_single = (f64::from(single) - number).abs() <= f64::EPSILON * number.abs();
     let has_power = number != 0.0 && !(1e-3..1e9).contains(&number.abs());
-    match (number as f32, has_power) {
-        (single, true) if f64::from(single) == number => format!("{single:e}"),
-        (single, false) if f64::from(single) == number => single.to_string(),
-        (_, true) => format!("{number:e}"),
-        (_, false) => number.to_string(),
+    match (is_single, has_power) {
+        (true, true) => format!("{single:e}"),
+        (true, false) => single.to_string(),
+        (false, true) => format!("{number:e}"),
+        (false, false) => number.to_string(),
     }
 }
 
@@ -73,6 +87,7 @@ mod tests {
     #[test]
     fn values_are_as_they_were_typed() {
         assert_eq!(text("learning_rate", &json!(0.01f32)), "0.01");
+        assert_eq!(text("learning_rate", &json!(0.029999999329447743)), "0.03");
         assert_eq!(text("epsilon", &json!(1e-8f32)), "1e-8");
         assert_eq!(text("epsilon", &json!(0.0)), "0");
         assert_eq!(text("learning_rate", &json!(1e30f32)), "1e30");

@@ -112,7 +112,8 @@ impl Folder {
                 _ => Ok(()),
             }
         };
-        for name in ["run.json", CHECKPOINTS] {
+        // metrics.csv would be taken for that of the run that begins.
+        for name in ["run.json", "metrics.csv", CHECKPOINTS] {
             remove(name).with_context(|| format!("{}: cannot be replaced", self.path.join(name).display()))?;
         }
         Ok(())

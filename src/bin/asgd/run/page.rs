@@ -222,7 +222,7 @@ fn settings(report: &mut Report, run: &Run<'_>) {
     let Run { document, trained, .. } = run;
     report.heading("Settings");
     let mut table = Table::new("settings", "How the networks were trained.", &["setting", "value"]);
-    for (key, value) in document["settings"].as_object().into_iter().flatten() {
+    for (key, value) in facts::in_order(&document["settings"]) {
         table.rows.push(vec![facts::label(key).into(), facts::text(key, value).into()]);
     }
     table.rows.push(vec!["parameters".into(), run.spec().parameter_count().to_string().into()]);
