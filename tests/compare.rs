@@ -216,12 +216,12 @@ fn more_runs_than_colours() {
     let path = folder.path();
     let names: Vec<String> = (1..=12).map(|number| format!("r{number}")).collect();
     for (index, name) in names.iter().enumerate() {
-        run(path, &format!("train --epochs 2 --lr 0.{} --quiet --out {name}", index + 11));
+        run(path, &format!("train --epochs 2 --lr 0.{}5 --quiet --out {name}", index + 1));
     }
     run(path, &format!("compare {}", names.join(" ")));
     let figure = fs::read_to_string(path.join("compare.svg")).unwrap();
     for (index, name) in names.iter().enumerate() {
-        assert!(figure.contains(&format!("{name}: lr 0.{}", index + 11)), "{name}");
+        assert!(figure.contains(&format!("{name}: lr 0.{}5", index + 1)), "{name}");
     }
     let twelve = fs::read_to_string(path.join("compare.svg")).unwrap().matches("<polyline").count();
     run(path, &format!("compare {}", names[..9].join(" ")));

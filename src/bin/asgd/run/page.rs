@@ -38,16 +38,19 @@ pub struct Run<'a> {
 /// Pixels of a small figure.
 const PANEL: (u32, u32) = (450, 330);
 
+/// Diverged replicas that are named.
+const REPLICAS_NAMED: usize = 20;
+
 /// Draws and writes it.
 ///
 /// # Errors
-/// If a figure cannot be drawn, the device fails, or the file cannot be written.
+/// If a figure cannot be drawn or the file cannot be written.
 pub fn write(run: &Run<'_>) -> Result<()> {
     let mut report = Report::new(run.title);
     outcome(&mut report, run);
     curves(&mut report, run)?;
     layers(&mut report, run)?;
-    confusion(&mut report, run)?;
+    confusion(&mut report, run);
     settings(&mut report, run);
     commands(&mut report, run);
     run.folder.write("report.html", &report.html())
@@ -79,13 +82,13 @@ fn outcome(report: &mut Report, run: &Run<'_>) {
         count => format!("test accuracy {accuracy} (mean ± standard deviation of {count} replicas)"),
     };
     report.text(html! { p.headline { (of) (seconds) } });
-    let diverged: Vec<String> = (0..replicas)
-        .filter(|replica| !sound.iter().any(|(other, _)| other == replica))
-        .map(|r| r.to_string())
-        .collect();
+    let diverged = (0..replicas).filter(|replica| !sound.iter().any(|(other, _)| other == replica));
+    let diverged: Vec<String> = diverged.map(|replica| replica.to_string()).collect();
     if !diverged.is_empty() {
+        let more = if diverged.len() > REPLICAS_NAMED { ", ..." } else { "" };
+        let named = diverged[..diverged.len().min(REPLICAS_NAMED)].join(", ");
         report.text(html! {
-            p.warning { (diverged.len()) " of " (replicas) " replicas diverged and are left out: " (diverged.join(", ")) }
+            p.warning { (diverged.len()) " of " (replicas) " replicas diverged and are left out: " (named) (more) }
         });
     }
     for warning in result["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -183,18 +186,29 @@ const CONFUSION_WORK: usize = 2_000_000_000;
 /// Classes up to which the whole matrix is shown, and rows that are shown of what is longer.
 const CLASSES_SHOWN: usize = 20;
 
-fn confusion(report: &mut Report, run: &Run<'_>) -> Result<()> {
+fn confusion(report: &mut Report, run: &Run<'_>) {
     let (samples, model) = (&run.dataset.test, &run.trained.model);
     let sound = run.sound();
     let affordable = CONFUSION_WORK / (samples.len() * run.spec().parameter_count()).max(1);
     let chosen: Vec<usize> = sound.iter().map(|(replica, _)| *replica).take(affordable.max(1)).collect();
     if chosen.is_empty() {
-        return Ok(());
+        return;
     }
     let mut networks = Model::zeros(run.spec(), 0);
     networks.class_names.clone_from(&model.class_names);
     chosen.iter().for_each(|&replica| networks.append(&model.slice(replica..replica + 1)));
-    let confusion = Confusion::of(&Predictor::new(run.device, &networks, samples)?, &networks, samples)?;
+    report.heading("Confusion");
+    let counted = Predictor::new(run.device, &networks, samples)
+        .map_err(anyhow::Error::from)
+        .and_then(|predictor| Confusion::of(&predictor, &networks, samples));
+    let confusion = match counted {
+        Ok(confusion) => confusion,
+        // The networks are trained and saved: no reason to fail.
+        Err(error) => {
+            report.text(html! { p.warning { "The confusion matrix is missing: " (format!("{error:#}")) } });
+            return;
+        }
+    };
 
     let count = samples.len();
     let of = match (chosen.len(), sound.len()) {
@@ -205,7 +219,6 @@ fn confusion(report: &mut Report, run: &Run<'_>) -> Result<()> {
         }
     };
     let (classes, shown) = (confusion.names().len(), CLASSES_SHOWN);
-    report.heading("Confusion");
     if classes <= shown {
         report.text(confusion.matrix_html(&format!("{of}. A row is a true class, a column a predicted one.")));
         report.table(confusion.classes_table("Precision and recall.", 0..classes));
@@ -215,7 +228,6 @@ fn confusion(report: &mut Report, run: &Run<'_>) -> Result<()> {
         let caption = format!("The {shown} classes with the lowest recall.");
         report.table(confusion.classes_table(&caption, confusion.hardest(shown)));
     }
-    Ok(())
 }
 
 fn settings(report: &mut Report, run: &Run<'_>) {
