@@ -51,19 +51,29 @@ fn confusion(page: &str) -> Vec<Vec<u64>> {
 fn its_numbers_are_those_of_the_files() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    write_clouds(&path.join("a<b>&.csv"), 4, 200);
-    run(path, "train a<b>&.csv --hidden 8,6 --replicas 3 --epochs 40 --lr 0.05 --quiet --out run");
+    write_clouds(&path.join("a<b>&.csv"), 4, 140);
+    // 15 test samples of each class, but 2 of the last.
+    write_clouds(&path.join("test.csv"), 4, 60);
+    let test = fs::read_to_string(path.join("test.csv")).unwrap();
+    let kept = test.lines().enumerate().filter(|(index, line)| *index < 10 || !line.contains("class 3"));
+    fs::write(path.join("test.csv"), kept.map(|(_, line)| format!("{line}\n")).collect::<String>()).unwrap();
+    run(path, "train a<b>&.csv --test test.csv --hidden 8,6 --replicas 3 --epochs 4 --lr 0.05 --quiet --out run");
     let (run_folder, result) = (path.join("run"), result(&path.join("run")));
     let page = page(&run_folder);
     stands_alone(&page);
 
     let counts = confusion(&page);
     let total: u64 = counts.iter().flatten().sum();
-    assert_eq!(total, 3 * 60, "every test sample once for each replica");
+    assert_eq!(total, 3 * 47, "every test sample once for each replica");
+    for (row, class) in table(&page, "confusion").iter().zip(&counts) {
+        let expected = if row[0] == "class 3" { 3 * 2 } else { 3 * 15 };
+        assert_eq!(class.iter().sum::<u64>(), expected, "rows are true classes: {row:?}");
+    }
     let hits: u64 = (0..4).map(|class| counts[class][class]).sum();
     let accuracy = result["test_accuracy"].as_f64().unwrap();
     assert!((hits as f64 / total as f64 - accuracy).abs() < 1e-12, "{hits} of {total}, {accuracy}");
-    let evaluated = json(&run(path, "evaluate run/model.safetensors a<b>&.csv --json").stdout);
+    assert!(accuracy < 0.95, "without errors rows and columns are alike");
+    let evaluated = json(&run(path, "evaluate run/model.safetensors test.csv --json").stdout);
     assert_eq!(serde_json::json!(counts), evaluated["confusion"]);
     let classes = table(&page, "classes");
     for (class, row) in classes.iter().enumerate() {

@@ -83,7 +83,7 @@ impl Confusion {
     }
 
     /// The matrix for a page: the darker a cell, the larger its share of the true class. Blue is right, red is wrong.
-    pub fn matrix_html(&self, caption: &str) -> Markup {
+    pub fn matrix_html(&self) -> Markup {
         let shade = |truth: usize, predicted: usize| {
             let share = self.counts[truth][predicted] as f64 / self.total(truth).max(1) as f64;
             // Dark ink stays legible on the strongest of them. Few errors are to be seen, so the root.
@@ -94,7 +94,6 @@ impl Confusion {
         html! {
             div.scroll {
                 table.matrix id="confusion" {
-                    caption { (caption) }
                     thead { tr { th { (CORNER) } @for name in &self.names { th scope="col" { (name) } } } }
                     tbody {
                         @for (truth, counts) in self.counts.iter().enumerate() {
@@ -164,7 +163,7 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        let page = confusion().matrix_html("x").into_string();
+        let page = confusion().matrix_html().into_string();
         assert!(page.contains("&lt;b&gt;&amp;") && !page.contains("<b>"), "{page}");
     }
 }

@@ -35,7 +35,7 @@ td.holds { color: #00734f; font-weight: 600 } td.fails { color: #b03a00; font-we
 .matrix thead th { vertical-align: bottom; text-align: right } .matrix th { max-width: 12rem; overflow-wrap: break-word }
 .matrix tbody th { position: sticky; left: 0; background: #fff; font-weight: normal }
 .matrix td { border: 1px solid #fff }
-#runs td { white-space: nowrap } #settings td, #data td { overflow-wrap: anywhere }
+#runs td { white-space: nowrap } #settings td + td, #data td + td { overflow-wrap: anywhere }
 .headline { font-size: 1.2rem } .warning { color: #b03a00 }
 figure { margin: 1.5rem 0; overflow-x: auto } figcaption { color: #444; font-size: 0.9rem; max-width: 60rem }
 svg { max-width: 100%; height: auto }

@@ -68,7 +68,7 @@ pub fn notes(runs: &[PastRun]) -> Vec<String> {
     let several = runs.iter().any(|run| run.replicas() > 1);
     let of = if several { "mean ± standard deviation of the replicas that did not diverge; " } else { "" };
     match best(runs) {
-        Some(_) => notes.push(format!("{of}* the highest test accuracy at the end")),
+        Some(_) => notes.push(format!("{of}* the highest test accuracy at the end (of equals, the lowest test loss)")),
         None if runs.iter().all(|run| run.has_data_of(&runs[0])) => {
             notes.push("every replica of every run diverged".into())
         }

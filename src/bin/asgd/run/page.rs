@@ -69,10 +69,13 @@ impl Run<'_> {
     }
 }
 
+/// A number of an evaluation.
+type Column = fn(&Point) -> f64;
+
 /// The result in a line, what is wrong with it, and the numbers of both sets.
 fn outcome(report: &mut Report, run: &Run<'_>) {
     let (sound, replicas) = (run.sound(), run.trained.trajectories.len());
-    let summary = |value: fn(&Point) -> f64| Summary::of(sound.iter().map(|(_, point)| value(point)));
+    let summary = |value: Column| Summary::of(sound.iter().map(|(_, point)| value(point)));
     let result = &run.document["result"];
     let seconds = result["seconds"].as_f64().map_or_else(String::new, |seconds| format!(", in {seconds:.1} s"));
     let accuracy = Cell::Spread(summary(|point| point.test.accuracy), 4).shown();
@@ -95,7 +98,7 @@ fn outcome(report: &mut Report, run: &Run<'_>) {
         report.text(html! { p.warning { "Warning: " (warning) } });
     }
     let mut table = Table::new("result", "At the end.", &["set", "samples", "accuracy", "loss (nats)"]);
-    let sets: [(&str, usize, fn(&Point) -> f64, fn(&Point) -> f64); 2] = [
+    let sets: [(&str, usize, Column, Column); 2] = [
         ("training", run.dataset.train.len(), |point| point.train.accuracy, |point| point.train.loss),
         ("test", run.dataset.test.len(), |point| point.test.accuracy, |point| point.test.loss),
     ];
@@ -220,7 +223,8 @@ fn confusion(report: &mut Report, run: &Run<'_>) {
     };
     let (classes, shown) = (confusion.names().len(), CLASSES_SHOWN);
     if classes <= shown {
-        report.text(confusion.matrix_html(&format!("{of}. A row is a true class, a column a predicted one.")));
+        report.text(html! { p { (of) ". A row is a true class, a column a predicted one." } });
+        report.text(confusion.matrix_html());
         report.table(confusion.classes_table("Precision and recall.", 0..classes));
     } else {
         let caption = format!("The {shown} commonest errors; {of}. `asgd evaluate` prints all {classes} classes.");
