@@ -8,7 +8,7 @@ demo: ## Build, train on concentric circles, say where the figures are
 	@.ci/ensure-linker
 	$(CARGO) build --release --locked
 	target/release/asgd train --out runs/demo
-	@echo "Look at runs/demo/learning_curve.svg; the figures are in runs/demo/metrics.csv."
+	@echo "Look at runs/demo/report.html; the numbers are in runs/demo/metrics.csv."
 
 test: ## Build and run all tests; those on the real MNIST too where ASGD_DATA_DIR is set
 	@.ci/ensure-linker

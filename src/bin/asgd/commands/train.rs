@@ -22,6 +22,7 @@ use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
 use crate::run::metrics::{self, Point, Rows, Trajectories};
+use crate::run::page::{self, Network, Run};
 use crate::run::schedule::{Extent, Schedule};
 use crate::run::{interrupt, outcome};
 use crate::statistics::quartiles;
@@ -243,90 +244,31 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     if schedules != earlier_schedules {
         folder.change_settings(&settings)?;
     }
-    let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
-    for (index, group) in groups.iter().enumerate() {
-        let schedule = schedules[group.cells[0]];
-        if groups.len() > 1 {
-            report.line(&format!(
-                "group    {} of {}: {}, batches of {}, {} networks",
-                index + 1,
-                groups.len(),
-                widths(&group.spec),
-                group.batch_size,
-                group.cells.len() * args.replicas
-            ));
-        }
-        let training = Training {
-            name: if cells.len() == 1 { "replicas".into() } else { format!("group-{}", index + 1) },
-            dataset: &dataset,
-            initial: group.initial(&initials),
-            settings: TrainSettings {
-                batch_size: group.batch_size,
-                order: args.order,
-                replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], &seeds)).collect(),
-            },
-            steps: schedule.steps,
-            evaluate_every: schedule.evaluate_every,
-            save: match args.checkpoint_every {
-                Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
-                None => SaveEvery::Time(std::time::Duration::from_secs(15)),
-            },
-        };
-        let mut observer = Watch {
-            report: &report,
-            folder: &folder,
-            cells: &cells,
-            schedules: &schedules,
-            replicas: args.replicas,
-            group,
-            trained: &trained,
-        };
-        let of_group = match training.run(&device, &folder, &report, &mut observer) {
-            Ok(of_group) => of_group,
-            Err(error) if interrupt::requested() => {
-                bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
-            }
-            Err(error) => {
-                folder.discard_if_empty();
-                return Err(error);
-            }
-        };
-        for (cell, of_cell) in group.split(&cells, args.replicas, of_group) {
-            trained[cell] = Some(of_cell);
-        }
-    }
-    let trained: Vec<CellTrained> = trained.into_iter().flatten().collect();
-
-    let rows = rows_of_all(&cells, &schedules, &trained);
-    folder.write("metrics.csv", &metrics::csv(&label_columns(&cells), &rows)?)?;
-    let title = |cell: &Cell| {
-        format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
+    let job = Job {
+        args,
+        dataset: &dataset,
+        device: &device,
+        folder: &folder,
+        report: &report,
+        cells: &cells,
+        schedules: &schedules,
     };
+    let trained = match job.train(&groups, &initials, &seeds) {
+        Ok(trained) => trained,
+        Err(error) if interrupt::requested() => {
+            bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
+        }
+        Err(error) => {
+            folder.discard_if_empty();
+            return Err(error);
+        }
+    };
+    drop(initials);
     let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &schedules, &trained));
     let mut result = match &sweep {
-        None => {
-            trained[0].model.save(&folder.path().join("model.safetensors"))?;
-            trained[0].counts.save(&folder.path().join("counts.safetensors"))?;
-            outcome::of(&cells[0].spec, &trained[0].trajectories, schedules[0].steps_per_epoch)
-        }
-        Some(sweep) => {
-            for (number, cell) in (1..).zip(&trained) {
-                cell.model.save(&folder.subfolder("models")?.join(format!("cell-{number}.safetensors")))?;
-                cell.counts.save(&folder.subfolder("counts")?.join(format!("cell-{number}.safetensors")))?;
-            }
-            if let Some(model) = sweep.best_network() {
-                model.save(&folder.path().join("best.safetensors"))?;
-            }
-            folder.write("sweep.csv", &sweep.csv()?)?;
-            folder.write("sweep.svg", &figure(&format!("{}, {} cells", dataset.name, cells.len()), sweep)?)?;
-            sweep.json()
-        }
+        None => outcome::of(&cells[0].spec, &trained[0].trajectories, schedules[0].steps_per_epoch),
+        Some(sweep) => sweep.json(),
     };
-    if let Some(shown) = sweep.as_ref().map_or(Some(0), Sweep::best) {
-        let curve =
-            learning_curve(&title(&cells[shown]), &trained[shown].trajectories, schedules[shown].steps_per_epoch)?;
-        folder.write("learning_curve.svg", &curve)?;
-    }
     result["dataset"] = json!(args.dataset);
     if sweep.is_none() {
         result["steps"] = json!(schedules[0].steps);
@@ -338,7 +280,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     document["finished_unix_seconds"] =
         json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
     document["result"] = result.clone();
-    folder.write("run.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
+    job.write_results(&trained, sweep.as_ref(), &document, &notes)?;
     for warning in &warnings {
         report.line(&format!("warning  {warning}"));
     }
@@ -352,6 +294,125 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         (false, false, Some(sweep)) => outcome::say_sweep(sweep, &result, &folder),
     }
     Ok(())
+}
+
+/// What is trained, on what, and where it goes.
+struct Job<'a> {
+    args: &'a TrainArgs,
+    dataset: &'a Dataset,
+    device: &'a Device,
+    folder: &'a Folder,
+    report: &'a Reporter,
+    cells: &'a [Cell],
+    schedules: &'a [Schedule],
+}
+
+impl Job<'_> {
+    /// Trains group after group what is not trained yet; what became of each cell.
+    fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Vec<CellTrained>> {
+        let Self { args, dataset, device, folder, report, cells, schedules } = *self;
+        let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
+        for (number, group) in (1..).zip(groups) {
+            let schedule = schedules[group.cells[0]];
+            if groups.len() > 1 {
+                report.line(&format!(
+                    "group    {number} of {}: {}, batches of {}, {} networks",
+                    groups.len(),
+                    widths(&group.spec),
+                    group.batch_size,
+                    group.cells.len() * args.replicas
+                ));
+            }
+            let training = Training {
+                name: if cells.len() == 1 { "replicas".into() } else { format!("group-{number}") },
+                dataset,
+                initial: group.initial(initials),
+                settings: TrainSettings {
+                    batch_size: group.batch_size,
+                    order: args.order,
+                    replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
+                },
+                steps: schedule.steps,
+                evaluate_every: schedule.evaluate_every,
+                save: match args.checkpoint_every {
+                    Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
+                    None => SaveEvery::Time(std::time::Duration::from_secs(15)),
+                },
+            };
+            let mut observer =
+                Watch { report, folder, cells, schedules, replicas: args.replicas, group, trained: &trained };
+            let of_group = training.run(device, folder, report, &mut observer)?;
+            for (cell, of_cell) in group.split(cells, args.replicas, of_group) {
+                trained[cell] = Some(of_cell);
+            }
+        }
+        Ok(trained.into_iter().flatten().collect())
+    }
+
+    /// The files of a finished run, and at last run.json, which says that all are there.
+    fn write_results(
+        &self,
+        trained: &[CellTrained],
+        sweep: Option<&Sweep<'_>>,
+        document: &Value,
+        notes: &[String],
+    ) -> Result<()> {
+        let Self { args, dataset, device, folder, cells, schedules, .. } = *self;
+        let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, schedules, trained))?;
+        folder.write("metrics.csv", &metrics)?;
+        let mut sweep_figure = None;
+        match sweep {
+            None => {
+                trained[0].model.save(&folder.path().join("model.safetensors"))?;
+                trained[0].counts.save(&folder.path().join("counts.safetensors"))?;
+            }
+            Some(sweep) => {
+                let (models, counts) = (folder.subfolder("models")?, folder.subfolder("counts")?);
+                for (number, cell) in (1..).zip(trained) {
+                    let name = format!("cell-{number}.safetensors");
+                    cell.model.save(&models.join(&name))?;
+                    cell.counts.save(&counts.join(&name))?;
+                }
+                if let Some(model) = sweep.best_network() {
+                    model.save(&folder.path().join("best.safetensors"))?;
+                }
+                folder.write("sweep.csv", &sweep.csv()?)?;
+                let svg = figure(&format!("{}, {} cells", dataset.name, cells.len()), sweep)?;
+                folder.write("sweep.svg", &svg)?;
+                sweep_figure = Some(svg);
+            }
+        }
+        let shown = sweep.map_or(Some(0), Sweep::best);
+        let title = |cell: &Cell| {
+            format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
+        };
+        if let Some(cell) = shown {
+            let title = title(&cells[cell]);
+            let curve = learning_curve(&title, &trained[cell].trajectories, schedules[cell].steps_per_epoch)?;
+            folder.write("learning_curve.svg", &curve)?;
+        }
+        page::write(&Run {
+            title: match sweep {
+                None => title(&cells[0]),
+                Some(_) => format!("{}, a sweep of {} cells", dataset.name, cells.len()),
+            },
+            document,
+            folder,
+            device,
+            dataset,
+            source: (&args.dataset, &args.data),
+            notes,
+            record: &trained[0].model.data,
+            network: shown.map(|cell| Network {
+                name: sweep.map(|_| format!("cell {}: {}", cell + 1, cells[cell].name(&varied(cells)))),
+                file: if sweep.is_some() { "best.safetensors" } else { "model.safetensors" },
+                trained: &trained[cell],
+                steps_per_epoch: schedules[cell].steps_per_epoch,
+            }),
+            sweep: sweep.zip(sweep_figure),
+        })?;
+        folder.write("run.json", &(serde_json::to_string_pretty(document)? + "\n"))
+    }
 }
 
 /// Says what is trained on what.

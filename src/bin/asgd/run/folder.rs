@@ -29,6 +29,21 @@ pub enum Opening {
 const SETTINGS: &str = "settings.json";
 const CHECKPOINTS: &str = "checkpoints";
 
+/// What a run may leave in its folder; run.json, which says that the others belong together, first.
+const RESULTS: [&str; 11] = [
+    "run.json",
+    "metrics.csv",
+    "model.safetensors",
+    "counts.safetensors",
+    "learning_curve.svg",
+    "report.html",
+    "models",
+    "counts",
+    "best.safetensors",
+    "sweep.csv",
+    "sweep.svg",
+];
+
 /// The next free runs/NAME-NUMBER.
 pub fn free(name: &str) -> PathBuf {
     let numbered = (1u64..).map(|number| Path::new("runs").join(format!("{name}-{number}")));
@@ -112,7 +127,8 @@ impl Folder {
                 _ => Ok(()),
             }
         };
-        for name in ["run.json", CHECKPOINTS, "models", "counts", "best.safetensors", "sweep.csv", "sweep.svg"] {
+        // What is left would be taken for results of the run that begins.
+        for name in RESULTS.into_iter().chain([CHECKPOINTS]) {
             remove(name).with_context(|| format!("{}: cannot be replaced", self.path.join(name).display()))?;
         }
         Ok(())

@@ -95,7 +95,7 @@ pub fn say(result: &Value, folder: &Folder) {
         ));
     }
     announce(&format!(
-        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
+        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, report.html, run.json",
         folder.path().display()
     ));
 }
