@@ -26,7 +26,7 @@ use crate::run::page::{self, Network, Run};
 use crate::run::schedule::{Extent, Schedule};
 use crate::run::{interrupt, outcome};
 use crate::statistics::quartiles;
-use crate::sweep::cells::{varied, Cell, Lists, COLUMNS};
+use crate::sweep::cells::{varied, Cell, Lists, COLUMNS, SHOWN};
 use crate::sweep::figure::figure;
 use crate::sweep::groups::{groups, CellTrained, Group};
 use crate::sweep::results::Sweep;
@@ -360,7 +360,6 @@ impl Job<'_> {
         let Self { args, dataset, device, folder, cells, schedules, .. } = *self;
         let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, schedules, trained))?;
         folder.write("metrics.csv", &metrics)?;
-        let mut sweep_figure = None;
         match sweep {
             None => {
                 trained[0].model.save(&folder.path().join("model.safetensors"))?;
@@ -377,9 +376,8 @@ impl Job<'_> {
                     model.save(&folder.path().join("best.safetensors"))?;
                 }
                 folder.write("sweep.csv", &sweep.csv()?)?;
-                let svg = figure(&format!("{}, {} cells", dataset.name, cells.len()), sweep)?;
-                folder.write("sweep.svg", &svg)?;
-                sweep_figure = Some(svg);
+                let title = format!("{}, {} cells", dataset.name, cells.len());
+                folder.write("sweep.svg", &figure(&title, sweep)?)?;
             }
         }
         let shown = sweep.map_or(Some(0), Sweep::best);
@@ -409,7 +407,7 @@ impl Job<'_> {
                 trained: &trained[cell],
                 steps_per_epoch: schedules[cell].steps_per_epoch,
             }),
-            sweep: sweep.zip(sweep_figure),
+            sweep,
         })?;
         folder.write("run.json", &(serde_json::to_string_pretty(document)? + "\n"))
     }
@@ -455,7 +453,7 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
         ));
         return;
     }
-    let varied: Vec<&str> = varied(cells).into_iter().map(|column| COLUMNS[column]).collect();
+    let varied: Vec<&str> = varied(cells).into_iter().map(|column| SHOWN[column]).collect();
     report.line(&format!(
         "sweep    {} cells, which differ in {}; {replicas} each, {} networks in {} group{}",
         cells.len(),

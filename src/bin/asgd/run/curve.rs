@@ -1,10 +1,11 @@
 //! Curves of a run: means over the replicas, evaluation by evaluation, with bands over all of them; learning_curve.svg.
 
 use anyhow::Result;
+use asgd::Evaluation;
 use plotters::prelude::SeriesLabelPosition;
 
 use super::metrics::{Point, Trajectories};
-use crate::figures::{lines, Curve, Legend, LinePanel, BLUE, VERMILION};
+use crate::figures::{lines, Curve, Legend, LinePanel, BLUE, GREEN, VERMILION};
 
 /// Loss and accuracy over the epochs of a run: lines are means, bands span all replicas.
 pub fn learning_curve(title: &str, trajectories: &Trajectories, steps_per_epoch: u64) -> Result<String> {
@@ -13,29 +14,31 @@ pub fn learning_curve(title: &str, trajectories: &Trajectories, steps_per_epoch:
     lines(&format!("{title}{band}"), &learning_panels(trajectories, steps_per_epoch), 2, (450, 390))
 }
 
-/// Loss and accuracy of both sets.
+/// Loss and accuracy of all sets.
 pub fn learning_panels(trajectories: &Trajectories, steps_per_epoch: u64) -> [LinePanel; 2] {
-    let panel = |y, values: [fn(&Point) -> f64; 2], legend| LinePanel {
-        title: String::new(),
-        x: "epoch",
-        y,
-        curves: [("training set", BLUE, values[0]), ("test set", VERMILION, values[1])]
-            .map(|(name, color, value)| Curve {
-                name: name.to_string(),
-                color,
-                points: mean_and_range(trajectories, steps_per_epoch, value),
-            })
-            .into(),
-        legend: Legend::Inside(legend),
-        y_range: None,
+    let sets: [(&str, _, fn(&Point) -> Option<&Evaluation>); 3] = [
+        ("training set", BLUE, |point| Some(&point.train)),
+        ("validation set", GREEN, |point| point.validation.as_ref()),
+        ("test set", VERMILION, |point| Some(&point.test)),
+    ];
+    let panel = |y, value: fn(&Evaluation) -> f64, legend| {
+        let curves = sets.iter().map(|(name, color, of)| Curve {
+            name: name.to_string(),
+            color: *color,
+            points: mean_and_range(trajectories, steps_per_epoch, |point| of(point).map_or(f64::NAN, value)),
+        });
+        LinePanel {
+            title: String::new(),
+            x: "epoch",
+            y,
+            curves: curves.filter(|curve| !curve.points.is_empty()).collect(),
+            legend: Legend::Inside(legend),
+            y_range: None,
+        }
     };
     [
-        panel(
-            "cross-entropy (nats)",
-            [|point| point.train.loss, |point| point.test.loss],
-            SeriesLabelPosition::UpperRight,
-        ),
-        panel("accuracy", [|point| point.train.accuracy, |point| point.test.accuracy], SeriesLabelPosition::LowerRight),
+        panel("cross-entropy (nats)", |evaluation| evaluation.loss, SeriesLabelPosition::UpperRight),
+        panel("accuracy", |evaluation| evaluation.accuracy, SeriesLabelPosition::LowerRight),
     ]
 }
 

@@ -17,6 +17,7 @@ use crate::data_source::DataArgs;
 use crate::figures::{lines, Curve, Legend, LinePanel, PALETTE};
 use crate::report::Report;
 use crate::statistics::Summary;
+use crate::sweep::figure::panels;
 use crate::sweep::groups::CellTrained;
 use crate::sweep::results::Sweep;
 use crate::table::{Cell, Table};
@@ -36,8 +37,7 @@ pub struct Run<'a> {
     pub record: &'a DataRecord,
     /// The networks that are shown in detail: of a sweep those of the best cell, if there is one.
     pub network: Option<Network<'a>>,
-    /// With its figure.
-    pub sweep: Option<(&'a Sweep<'a>, String)>,
+    pub sweep: Option<&'a Sweep<'a>>,
 }
 
 /// Replicas under the same settings.
@@ -62,8 +62,8 @@ const REPLICAS_NAMED: usize = 20;
 /// If a figure cannot be drawn or the file cannot be written.
 pub fn write(run: &Run<'_>) -> Result<()> {
     let mut report = Report::new(run.title.as_str());
-    if let Some((sweep, svg)) = &run.sweep {
-        cells(&mut report, sweep, svg);
+    if let Some(sweep) = run.sweep {
+        cells(&mut report, sweep)?;
     }
     if let Some(network) = &run.network {
         outcome(&mut report, run, network);
@@ -100,7 +100,7 @@ type OfPoint = fn(&Point) -> Option<&Evaluation>;
 const CELLS_SHOWN: usize = 200;
 
 /// The cells of a sweep, from best to worst.
-fn cells(report: &mut Report, sweep: &Sweep<'_>, svg: &str) {
+fn cells(report: &mut Report, sweep: &Sweep<'_>) -> Result<()> {
     let mut table = sweep.table();
     if table.rows.len() > CELLS_SHOWN {
         table.rows.truncate(CELLS_SHOWN);
@@ -109,7 +109,12 @@ fn cells(report: &mut Report, sweep: &Sweep<'_>, svg: &str) {
     report.table(table);
     let loss = if sweep.best().is_some() { "validation" } else { "training" };
     let caption = format!("Mean {loss} loss of each cell over the epochs; bands span its replicas.");
-    report.panels(caption, vec![svg.to_string()]);
+    let svgs = panels(sweep).into_iter().map(|panel| {
+        let title = panel.title.clone();
+        lines(&title, &[LinePanel { title: String::new(), ..panel }], 1, PANEL)
+    });
+    report.panels(caption, svgs.collect::<Result<_>>()?);
+    Ok(())
 }
 
 /// What is wrong with the networks.

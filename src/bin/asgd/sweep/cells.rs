@@ -28,6 +28,9 @@ pub struct Lists {
 /// Columns of tables that tell cells apart, beside their numbers.
 pub const COLUMNS: [&str; 5] = ["optimizer", "learning_rate", "epsilon", "batch_size", "hidden"];
 
+/// What people call them.
+pub const SHOWN: [&str; 5] = ["optimizer", "lr", "epsilon", "batch", "hidden"];
+
 impl Lists {
     /// Every combination once, the learning rate fastest. Optimizers without epsilon do not combine with it.
     ///
@@ -91,10 +94,14 @@ impl Cell {
     }
 }
 
-/// The columns in which cells differ.
+/// The columns in which cells differ; that a setting means nothing to some of them is no difference.
 pub fn varied(cells: &[Cell]) -> Vec<usize> {
     let settings: Vec<_> = cells.iter().map(Cell::settings).collect();
-    let differs = |column: &usize| settings.iter().any(|other| other[*column] != settings[0][*column]);
+    let differs = |column: &usize| {
+        let mut meant = settings.iter().map(|settings| &settings[*column]).filter(|setting| !setting.is_empty());
+        let first = meant.next();
+        meant.any(|other| Some(other) != first)
+    };
     (0..COLUMNS.len()).filter(differs).collect()
 }
 
@@ -119,6 +126,8 @@ mod tests {
         assert_eq!(varied(&cells), [0, 1, 2, 4]);
         assert_eq!(cells[1].name(&varied(&cells)), "asgd, lr 0.2, epsilon 1e-8, 3");
         assert_eq!(cells[17].name(&varied(&cells)), "sgd, lr 0.3, 7");
+        let one_epsilon = Lists { epsilons: vec![1.0], ..lists() }.cells().unwrap();
+        assert_eq!(varied(&one_epsilon), [0, 1, 4]);
         let usual = Lists { learning_rates: Vec::new(), ..lists() }.cells().unwrap();
         assert_eq!(usual.len(), 2 * 3);
         assert_eq!((usual[0].learning_rate, usual[2].learning_rate), (0.01, 0.1));

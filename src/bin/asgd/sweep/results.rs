@@ -24,7 +24,7 @@ pub struct Sweep<'a> {
 }
 
 /// Rows of a table on the terminal.
-const SHOWN: usize = 40;
+const ROWS: usize = 40;
 
 impl<'a> Sweep<'a> {
     pub fn new(cells: &'a [cells::Cell], schedules: &'a [Schedule], trained: &'a [CellTrained]) -> Self {
@@ -55,7 +55,7 @@ impl<'a> Sweep<'a> {
         let varied = cells::varied(self.cells);
         let has_validation = self.order.is_some();
         let mut header = vec!["", "cell"];
-        header.extend(varied.iter().map(|&column| COLUMNS[column]));
+        header.extend(varied.iter().map(|&column| cells::SHOWN[column]));
         let of_validation: &[&str] = if has_validation { &["validation loss"] } else { &[] };
         header.extend(of_validation);
         header.extend(["train loss", "test loss", "test accuracy"]);
@@ -93,8 +93,8 @@ impl<'a> Sweep<'a> {
     /// The table as a terminal shows it: the best of many.
     pub fn text(&self) -> String {
         let mut table = self.table();
-        let hidden = table.rows.len().saturating_sub(SHOWN);
-        table.rows.truncate(SHOWN);
+        let hidden = table.rows.len().saturating_sub(ROWS);
+        table.rows.truncate(ROWS);
         match hidden {
             0 => table.text(),
             _ => format!("{}\n... and {hidden} more in sweep.csv", table.text()),
