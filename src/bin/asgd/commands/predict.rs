@@ -23,7 +23,7 @@ pub struct PredictArgs {
     /// A model.safetensors.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// A table of inputs, with or without the label column, plain or .gz, or - for stdin: its columns are found by the
+    /// A table of inputs, with or without the label column, or - for stdin (of text): its columns are found by the
     /// titles of the training file and scaled as there. Or images: an .npz, an IDX file, or a folder of them.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
