@@ -12,9 +12,9 @@ demo: ## Build, train on concentric circles, say where the figures are
 
 test: ## Build and run all tests; those on the real MNIST too where ASGD_DATA_DIR is set
 	@.ci/ensure-linker
-	$(CARGO) test --locked --no-run
+	$(CARGO) test --locked --features parquet --no-run
 	@.ci/ensure-adapter target/debug/asgd
-	$(CARGO) test --locked -- $(if $(ASGD_DATA_DIR),--include-ignored)
+	$(CARGO) test --locked --features parquet -- $(if $(ASGD_DATA_DIR),--include-ignored)
 
 bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and memory; ASGD_BENCH_DEVICE names a device
 	$(CARGO) build --release --locked

@@ -43,8 +43,8 @@ Examples:
   asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut
   asgd train --resume runs/first --epochs 20          the same, longer")]
 pub struct TrainArgs {
-    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz)
-    /// or an .npz file.
+    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz;
+    /// .parquet, .arrow) or an .npz file.
     #[arg(default_value = "circles")]
     pub dataset: String,
 
