@@ -1,33 +1,29 @@
 //! `asgd train`
 
-use std::borrow::Cow;
+mod job;
+mod plan;
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context, Result};
 use asgd::dataset::{Prepared, Scale};
-use asgd::{
-    memory, Dataset, Device, Error, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings,
-};
+use asgd::{Dataset, Device, Init, Model, NetworkSpec, Optimizer, Order};
 use clap::Parser;
-use indicatif::ProgressBar;
 use serde_json::{json, Value};
 
+use self::job::Job;
+use self::plan::{cells, check_memory, schedules, seeds};
 use crate::console::{announce, Reporter};
-use crate::data_source::{is_small, is_table, open_for_training, short_name, DataArgs};
+use crate::data_source::{open_for_training, short_name, DataArgs};
 use crate::device_args::DeviceArgs;
-use crate::run::chunks::{Observer, SaveEvery, Training};
-use crate::run::curve::learning_curve;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
-use crate::run::metrics::{self, Point, Rows, Trajectories};
-use crate::run::page::{self, Network, Run};
-use crate::run::schedule::{Extent, Schedule};
+use crate::run::schedule::Extent;
 use crate::run::{interrupt, outcome};
-use crate::statistics::quartiles;
-use crate::sweep::cells::{varied, Cell, Lists, COLUMNS, SHOWN};
-use crate::sweep::figure::figure;
+use crate::sweep::cells::{varied, Cell, SHOWN};
 use crate::sweep::groups::{groups, CellTrained, Group};
 use crate::sweep::results::Sweep;
 use crate::values::{at_least_one, hidden, not_negative, positive, Hidden};
@@ -296,123 +292,6 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     Ok(())
 }
 
-/// What is trained, on what, and where it goes.
-struct Job<'a> {
-    args: &'a TrainArgs,
-    dataset: &'a Dataset,
-    device: &'a Device,
-    folder: &'a Folder,
-    report: &'a Reporter,
-    cells: &'a [Cell],
-    schedules: &'a [Schedule],
-}
-
-impl Job<'_> {
-    /// Trains group after group what is not trained yet; what became of each cell.
-    fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Vec<CellTrained>> {
-        let Self { args, dataset, device, folder, report, cells, schedules } = *self;
-        let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
-        for (number, group) in (1..).zip(groups) {
-            let schedule = schedules[group.cells[0]];
-            if groups.len() > 1 {
-                report.line(&format!(
-                    "group    {number} of {}: {}, batches of {}, {} networks",
-                    groups.len(),
-                    widths(&group.spec),
-                    group.batch_size,
-                    group.cells.len() * args.replicas
-                ));
-            }
-            let training = Training {
-                name: if cells.len() == 1 { "replicas".into() } else { format!("group-{number}") },
-                dataset,
-                initial: group.initial(initials),
-                settings: TrainSettings {
-                    batch_size: group.batch_size,
-                    order: args.order,
-                    replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
-                },
-                steps: schedule.steps,
-                evaluate_every: schedule.evaluate_every,
-                save: match args.checkpoint_every {
-                    Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
-                    None => SaveEvery::Time(std::time::Duration::from_secs(15)),
-                },
-            };
-            let mut observer =
-                Watch { report, folder, cells, schedules, replicas: args.replicas, group, trained: &trained };
-            let of_group = training.run(device, folder, report, &mut observer)?;
-            for (cell, of_cell) in group.split(cells, args.replicas, of_group) {
-                trained[cell] = Some(of_cell);
-            }
-        }
-        Ok(trained.into_iter().flatten().collect())
-    }
-
-    /// The files of a finished run, and at last run.json, which says that all are there.
-    fn write_results(
-        &self,
-        trained: &[CellTrained],
-        sweep: Option<&Sweep<'_>>,
-        document: &Value,
-        notes: &[String],
-    ) -> Result<()> {
-        let Self { args, dataset, device, folder, cells, schedules, .. } = *self;
-        let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, schedules, trained))?;
-        folder.write("metrics.csv", &metrics)?;
-        match sweep {
-            None => {
-                trained[0].model.save(&folder.path().join("model.safetensors"))?;
-                trained[0].counts.save(&folder.path().join("counts.safetensors"))?;
-            }
-            Some(sweep) => {
-                let (models, counts) = (folder.subfolder("models")?, folder.subfolder("counts")?);
-                for (number, cell) in (1..).zip(trained) {
-                    let name = format!("cell-{number}.safetensors");
-                    cell.model.save(&models.join(&name))?;
-                    cell.counts.save(&counts.join(&name))?;
-                }
-                if let Some(model) = sweep.best_network() {
-                    model.save(&folder.path().join("best.safetensors"))?;
-                }
-                folder.write("sweep.csv", &sweep.csv()?)?;
-                let title = format!("{}, {} cells", dataset.name, cells.len());
-                folder.write("sweep.svg", &figure(&title, sweep)?)?;
-            }
-        }
-        let shown = sweep.map_or(Some(0), Sweep::best);
-        let title = |cell: &Cell| {
-            format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
-        };
-        if let Some(cell) = shown {
-            let title = title(&cells[cell]);
-            let curve = learning_curve(&title, &trained[cell].trajectories, schedules[cell].steps_per_epoch)?;
-            folder.write("learning_curve.svg", &curve)?;
-        }
-        page::write(&Run {
-            title: match sweep {
-                None => title(&cells[0]),
-                Some(_) => format!("{}, a sweep of {} cells", dataset.name, cells.len()),
-            },
-            document,
-            folder,
-            device,
-            dataset,
-            source: (&args.dataset, &args.data),
-            notes,
-            record: &trained[0].model.data,
-            network: shown.map(|cell| Network {
-                name: sweep.map(|_| format!("cell {}: {}", cell + 1, cells[cell].name(&varied(cells)))),
-                file: if sweep.is_some() { "best.safetensors" } else { "model.safetensors" },
-                trained: &trained[cell],
-                steps_per_epoch: schedules[cell].steps_per_epoch,
-            }),
-            sweep,
-        })?;
-        folder.write("run.json", &(serde_json::to_string_pretty(document)? + "\n"))
-    }
-}
-
 /// Says what is trained on what.
 fn introduce(
     args: &TrainArgs,
@@ -493,184 +372,4 @@ fn warnings(
     }
     result["warnings"] = json!(warnings);
     Ok(warnings)
-}
-
-/// Columns of metrics.csv that tell the cells of a sweep apart.
-fn label_columns(cells: &[Cell]) -> Vec<&'static str> {
-    match cells.len() {
-        1 => Vec::new(),
-        _ => ["cell"].into_iter().chain(COLUMNS).collect(),
-    }
-}
-
-fn rows<'a>(cells: &'a [Cell], schedules: &[Schedule], cell: usize, trajectories: Cow<'a, Trajectories>) -> Rows<'a> {
-    let labels = match cells.len() {
-        1 => Vec::new(),
-        _ => [(cell + 1).to_string()].into_iter().chain(cells[cell].settings()).collect(),
-    };
-    Rows { labels, spec: &cells[cell].spec, steps_per_epoch: schedules[cell].steps_per_epoch, trajectories }
-}
-
-fn rows_of_all<'a>(cells: &'a [Cell], schedules: &[Schedule], trained: &'a [CellTrained]) -> Vec<Rows<'a>> {
-    let trajectories = trained.iter().map(|cell| Cow::Borrowed(&cell.trajectories)).enumerate();
-    trajectories.map(|(cell, trajectories)| rows(cells, schedules, cell, trajectories)).collect()
-}
-
-/// Tells the terminal, and keeps metrics.csv up with the checkpoints.
-struct Watch<'a> {
-    report: &'a Reporter,
-    folder: &'a Folder,
-    cells: &'a [Cell],
-    schedules: &'a [Schedule],
-    /// Of each cell.
-    replicas: usize,
-    /// That trains now.
-    group: &'a Group,
-    /// Those of the groups before.
-    trained: &'a [Option<CellTrained>],
-}
-
-impl Observer for Watch<'_> {
-    fn evaluated(&mut self, progress: &ProgressBar, chunk: &Trajectories) {
-        let last: Vec<&Point> = chunk.iter().filter_map(|points| points.last()).collect();
-        let Some(first) = last.first() else { return };
-        let epoch = self.schedules[self.group.cells[0]].epoch(first.step);
-        let epoch = format!("epoch {:>5}", (epoch * 100.0).round() / 100.0);
-        let line = if self.cells.len() == 1 {
-            let mean =
-                |value: fn(&Point) -> f64| last.iter().map(|point| value(point)).sum::<f64>() / last.len() as f64;
-            format!(
-                "{epoch}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
-                mean(|point| point.train.loss),
-                mean(|point| point.train.accuracy),
-                mean(|point| point.test.loss),
-                mean(|point| point.test.accuracy)
-            )
-        } else {
-            // A mean over cells would say nothing of any.
-            let of = |point: &&Point| point.validation.as_ref().map_or(point.train.loss, |validation| validation.loss);
-            let name = if first.validation.is_some() { "validation" } else { "train" };
-            let losses: Vec<f64> = last.iter().map(of).filter(|loss| loss.is_finite()).collect();
-            match losses.is_empty() {
-                true => format!("{epoch}  no {name} loss is a number"),
-                false => {
-                    let [lowest, _, median, _, highest] = quartiles(&losses);
-                    format!("{epoch}  {name} loss lowest {lowest:.4} median {median:.4} highest {highest:.4}")
-                }
-            }
-        };
-        self.report.above(progress, &line);
-    }
-
-    fn saved(&mut self, finished: &Trajectories, chunk: &Trajectories) -> Result<()> {
-        let so_far: Trajectories = finished.iter().chain(chunk).cloned().collect();
-        let done = self.trained.iter().enumerate();
-        let done = done.filter_map(|(cell, trained)| Some((cell, Cow::Borrowed(&trained.as_ref()?.trajectories))));
-        let now = self.group.trajectories(self.cells, self.replicas, &so_far);
-        let mut all: Vec<(usize, Cow<'_, Trajectories>)> =
-            done.chain(now.map(|(cell, trajectories)| (cell, Cow::Owned(trajectories)))).collect();
-        all.sort_by_key(|(cell, _)| *cell);
-        let rows: Vec<Rows<'_>> =
-            all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.schedules, cell, trajectories)).collect();
-        self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)
-    }
-}
-
-/// Every combination of what was listed, or the one that was asked for.
-fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<Vec<Cell>> {
-    let specs = match args.hidden.len() {
-        0 => vec![network(args, None, dataset, from_file)?],
-        _ => args.hidden.iter().map(|hidden| network(args, Some(hidden), dataset, from_file)).collect::<Result<_>>()?,
-    };
-    let samples = dataset.train.len();
-    if let Some(size) = args.batch_size.iter().find(|&&size| size > samples) {
-        let problem = format!("{size} samples, but the training set of {} has {samples}", dataset.name);
-        return Err(Error::Setting { setting: "--batch-size", problem }.into());
-    }
-    let lists = Lists {
-        specs,
-        batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
-        optimizers: args.optimizer.clone(),
-        learning_rates: args.lr.clone(),
-        epsilons: args.epsilon.clone(),
-    };
-    Ok(lists.cells()?)
-}
-
-/// Of each cell, after it was made longer.
-fn schedules(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: &[Extent]) -> Result<Vec<Schedule>> {
-    let schedule = |cell: &Cell| -> Result<Schedule> {
-        let steps_per_epoch = dataset.train.len().div_ceil(cell.batch_size) as u64;
-        let default = || Extent::Epochs(default_epochs(&args.dataset, steps_per_epoch));
-        let first = Schedule::new(args.extent().unwrap_or_else(default), steps_per_epoch, args.eval_every)?;
-        let longer = |schedule: Schedule, extent: &Extent| schedule.extended(*extent, args.eval_every);
-        Ok(extended.iter().try_fold(first, longer)?)
-    };
-    cells.iter().map(schedule).collect()
-}
-
-/// Images have many samples, of which a few passes make a network; tables and points few.
-fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
-    const STEPS_OF_A_TABLE: u64 = 2000;
-    match (is_small(dataset), is_table(dataset)) {
-        (true, true) => STEPS_OF_A_TABLE.div_ceil(steps_per_epoch).max(200),
-        (true, false) => 200,
-        (false, _) => 10,
-    }
-}
-
-/// Refuses more replicas than memory can hold, before anything is allocated for them.
-fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule]) -> Result<()> {
-    let bytes = |(cell, schedule): (&Cell, &Schedule)| {
-        // Five values for each parameter: the initial twice, those in training, the final, the counts.
-        let parameters = 5 * 4 * cell.spec.arena_stride() as u128;
-        let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
-        let of_evaluation =
-            size_of::<Point>() + cell.spec.hidden().iter().sum::<usize>() + 8 * cell.spec.layers().len();
-        // At least one replica at a time has as many on the device.
-        (parameters + evaluations * of_evaluation as u128) * args.replicas as u128 + parameters
-    };
-    let what = match (args.replicas, cells.len()) {
-        (1, 1) => "training 1 network".to_string(),
-        (replicas, 1) => format!("training {replicas} replicas"),
-        (replicas, cells) => format!("training {} networks", replicas as u128 * cells as u128),
-    };
-    let bytes = cells.iter().zip(schedules).map(bytes).sum();
-    Ok(memory::require(&what, bytes, "use fewer --replicas or a smaller network")?)
-}
-
-fn network(
-    args: &TrainArgs,
-    hidden: Option<&Hidden>,
-    dataset: &Dataset,
-    from_file: Option<&NetworkSpec>,
-) -> Result<NetworkSpec> {
-    let hidden = match (hidden, from_file) {
-        (Some(Hidden(widths)), _) => widths.clone(),
-        (None, Some(spec)) => spec.hidden().to_vec(),
-        (None, None) if is_small(&args.dataset) => vec![10, 10],
-        (None, None) => vec![30, 20],
-    };
-    // A file may have a softmax for two classes, where a new network gets one sigmoid unit.
-    let outputs = match from_file {
-        Some(spec) if spec.classes() == dataset.classes => spec.outputs(),
-        _ => dataset.output_units(),
-    };
-    let widths = [&[dataset.features()], &hidden[..], &[outputs]].concat();
-    Ok(NetworkSpec::new(&widths)?)
-}
-
-/// Of the replicas of each cell.
-fn seeds(args: &TrainArgs) -> Result<Vec<u64>> {
-    let last = args.seed.checked_add(args.replicas as u64 - 1);
-    let Some(last) = last else {
-        let problem = format!("{} leaves no room for {} replicas", args.seed, args.replicas);
-        return Err(Error::Setting { setting: "--seed", problem }.into());
-    };
-    Ok((args.seed..=last).collect())
-}
-
-fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
-    let Cell { optimizer, learning_rate, epsilon, .. } = *cell;
-    seeds.iter().map(move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon })
 }
