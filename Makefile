@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test bench bench-peers bench-gpu
+.PHONY: demo test newcomer bench bench-peers bench-gpu
 
 demo: ## Build, train on concentric circles, say where the figures are
 	@.ci/ensure-linker
@@ -15,6 +15,9 @@ test: ## Build and run all tests; those on the real MNIST too where ASGD_DATA_DI
 	$(CARGO) test --locked --features parquet --no-run
 	@.ci/ensure-adapter target/debug/asgd
 	$(CARGO) test --locked --features parquet -- $(if $(ASGD_DATA_DIR),--include-ignored)
+
+newcomer: ## Walk from `make demo` to predictions for own tables, as accurate as scikit-learn's, which is installed under target/peers
+	python3 tests/newcomer.py
 
 bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and memory; ASGD_BENCH_DEVICE names a device
 	$(CARGO) build --release --locked
