@@ -4,7 +4,7 @@ use anyhow::Result;
 use asgd::{Dataset, Device, Model, ReplicaSettings, TrainSettings};
 use serde_json::Value;
 
-use super::watch::{label_columns, rows_of_all, Watch};
+use super::watch::{label_columns, rows_of_all, Pace, Watch};
 use super::{widths, TrainArgs};
 use crate::console::Reporter;
 use crate::run::chunks::{SaveEvery, Training};
@@ -33,6 +33,7 @@ impl Job<'_> {
     /// Trains group after group what is not trained yet; what became of each cell.
     pub fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Vec<CellTrained>> {
         let Self { args, dataset, device, folder, report, cells, schedules } = *self;
+        let mut pace = Pace::default();
         let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
         for (number, group) in (1..).zip(groups) {
             let schedule = schedules[group.cells[0]];
@@ -61,8 +62,16 @@ impl Job<'_> {
                     None => SaveEvery::Time(std::time::Duration::from_secs(15)),
                 },
             };
-            let mut observer =
-                Watch { report, folder, cells, schedules, replicas: args.replicas, group, trained: &trained };
+            let mut observer = Watch {
+                report,
+                folder,
+                cells,
+                schedules,
+                replicas: args.replicas,
+                group,
+                trained: &trained,
+                pace: &mut pace,
+            };
             let of_group = training.run(device, folder, report, &mut observer)?;
             for (cell, of_cell) in group.split(cells, args.replicas, of_group) {
                 trained[cell] = Some(of_cell);

@@ -1,6 +1,7 @@
 //! What the terminal and metrics.csv hear of a training on its way.
 
 use std::borrow::Cow;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use indicatif::ProgressBar;
@@ -26,6 +27,23 @@ pub struct Watch<'a> {
     pub group: &'a Group,
     /// Those of the groups before.
     pub trained: &'a [Option<CellTrained>],
+    pub pace: &'a mut Pace,
+}
+
+/// metrics.csv is written whole: where that takes long, and checkpoints are frequent, some of them go without.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// When it was written last, and how long that took.
+    last: Option<(Instant, Duration)>,
+}
+
+impl Pace {
+    /// Writing may take so much of the time.
+    const SHARE: u32 = 20;
+
+    fn is_due(&self) -> bool {
+        self.last.is_none_or(|(end, took)| end.elapsed() >= Self::SHARE * took)
+    }
 }
 
 impl Observer for Watch<'_> {
@@ -61,6 +79,10 @@ impl Observer for Watch<'_> {
     }
 
     fn saved(&mut self, finished: &Trajectories, chunk: &Trajectories) -> Result<()> {
+        if !self.pace.is_due() {
+            return Ok(());
+        }
+        let begin = Instant::now();
         let so_far: Trajectories = finished.iter().chain(chunk).cloned().collect();
         let done = self.trained.iter().enumerate();
         let done = done.filter_map(|(cell, trained)| Some((cell, Cow::Borrowed(&trained.as_ref()?.trajectories))));
@@ -70,7 +92,9 @@ impl Observer for Watch<'_> {
         all.sort_by_key(|(cell, _)| *cell);
         let rows: Vec<Rows<'_>> =
             all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.schedules, cell, trajectories)).collect();
-        self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)
+        self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)?;
+        self.pace.last = Some((Instant::now(), begin.elapsed()));
+        Ok(())
     }
 }
 
