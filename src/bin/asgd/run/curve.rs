@@ -14,9 +14,12 @@ pub fn learning_curve(title: &str, trajectories: &Trajectories, steps_per_epoch:
     lines(&format!("{title}{band}"), &learning_panels(trajectories, steps_per_epoch), 2, (450, 390))
 }
 
+/// An evaluation of a point, if there is one on that set.
+pub type OfPoint = fn(&Point) -> Option<&Evaluation>;
+
 /// Loss and accuracy of all sets.
 pub fn learning_panels(trajectories: &Trajectories, steps_per_epoch: u64) -> [LinePanel; 2] {
-    let sets: [(&str, _, fn(&Point) -> Option<&Evaluation>); 3] = [
+    let sets: [(&str, _, OfPoint); 3] = [
         ("training set", BLUE, |point| Some(&point.train)),
         ("validation set", GREEN, |point| point.validation.as_ref()),
         ("test set", VERMILION, |point| Some(&point.test)),

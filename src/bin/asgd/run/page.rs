@@ -8,7 +8,7 @@ use asgd::{Activity, Dataset, Device, Evaluation, Model, NetworkSpec, Predictor}
 use maud::html;
 use serde_json::Value;
 
-use super::curve::{learning_panels, mean_and_range};
+use super::curve::{learning_panels, mean_and_range, OfPoint};
 use super::facts;
 use super::folder::Folder;
 use super::metrics::{by_layer, has_diverged, Point};
@@ -93,9 +93,6 @@ impl Network<'_> {
 }
 
 /// A number of an evaluation.
-/// An evaluation of a point, if there is one on that set.
-type OfPoint = fn(&Point) -> Option<&Evaluation>;
-
 /// Rows that are shown of a sweep's table.
 const CELLS_SHOWN: usize = 200;
 
