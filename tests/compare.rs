@@ -154,28 +154,35 @@ fn a_replaced_run_does_not_leave_its_metrics() {
 
 #[test]
 fn the_cells_of_a_sweep_are_runs() {
-    let folder = three_runs();
+    let folder = TempDir::new().unwrap();
     let path = folder.path();
-    // Replicas 0 and 1 are one cell, replica 2 is another.
-    edit(&path.join("runs/a"), |rows| {
-        for (index, row) in rows.iter_mut().enumerate() {
-            let cells = match (index, row[0] == "2") {
-                (0, _) => ["cell", "learning_rate", "hidden"],
-                (_, false) => ["0", "0.05", "10-10"],
-                (_, true) => ["1", "0.5", "10-10"],
-            };
-            row.extend(cells.map(String::from));
-        }
-    });
-    let document = compare(path, "runs/a");
+    run(path, "train --optimizer sgd,asgd --lr 0.05,0.5 --hidden 10 --hidden 5,4 --replicas 2 --epochs 8 --quiet --out runs/s");
+    run(path, "train --optimizer sgd --lr 0.2 --hidden 10 --replicas 2 --epochs 8 --quiet --out runs/p");
+    let document = compare(path, "runs/s runs/p");
     let runs = document["runs"].as_array().unwrap();
-    assert_eq!(runs.iter().map(|run| run["run"].as_str().unwrap()).collect::<Vec<_>>(), ["a/cell-0", "a/cell-1"]);
-    assert_eq!(runs.iter().map(|run| run["replicas"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 1]);
-    assert_eq!(document["differences"], json!(["learning_rate"]));
+    let names: Vec<&str> = runs.iter().map(|run| run["run"].as_str().unwrap()).collect();
+    let cells: Vec<String> = (1..=8).map(|cell| format!("s/cell-{cell}")).chain(["p".into()]).collect();
+    assert_eq!(names, cells);
+    // Another share set aside is a setting, not other data.
+    assert_eq!(document["differences"], json!(["widths", "optimizer", "learning_rate", "validation"]));
     assert_eq!(runs[1]["settings"]["learning_rate"], json!(0.5));
-    let metrics = Metrics::read(&path.join("runs/a"));
-    is_close(&runs[0]["test_accuracy"], mean_and_deviation(&metrics.last(0..2, "test_accuracy")).0);
-    is_close(&runs[1]["test_accuracy"], metrics.last([2], "test_accuracy")[0]);
+    assert_eq!(
+        [&runs[0], &runs[7], &runs[8]].map(|run| &run["settings"]["widths"]),
+        [&json!("2-10-1"), &json!("2-5-4-1"), &json!("2-10-1")]
+    );
+    let rows: Vec<Vec<String>> = fs::read_to_string(path.join("runs/s/metrics.csv"))
+        .unwrap()
+        .lines()
+        .map(|line| line.split(',').map(String::from).collect())
+        .collect();
+    let [cell, step, accuracy] =
+        ["cell", "epoch", "test_accuracy"].map(|title| rows[0].iter().position(|other| other == title).unwrap());
+    for (index, run) in runs[..8].iter().enumerate() {
+        let last = rows.iter().filter(|row| row[cell] == (index + 1).to_string() && row[step] == "8");
+        let accuracies: Vec<f64> = last.map(|row| row[accuracy].parse().unwrap()).collect();
+        assert_eq!(accuracies.len(), 2);
+        is_close(&run["test_accuracy"], mean_and_deviation(&accuracies).0);
+    }
 }
 
 #[test]

@@ -160,3 +160,21 @@ fn variables_of_wgpu_are_not_used() {
     // And a run resumes, whatever they are.
     assert!(say("train --resume run", &both).contains("test accuracy"));
 }
+
+#[cfg(unix)]
+#[test]
+fn names_need_be_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = TempDir::new().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"bad\xff");
+    let status = command::asgd(folder.path(), "train --epochs 1 --quiet --out").arg(name).status().unwrap();
+    assert!(status.success() && folder.path().join(name).join("model.safetensors").exists());
+}
+
+#[test]
+fn negative_values_are_read_again_on_resume() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    run(path, "train --hidden 5 --epochs 2 --validation -0 --quiet --out run");
+    run(path, "train --resume run --epochs 3 --quiet");
+}

@@ -98,13 +98,20 @@ fn choose(opened: &Opened, split: Option<Split>) -> Result<(Samples, String)> {
         }
         (None | Some(Standing::Own), _) => Ok((dataset.test.clone(), "test set".into())),
         (Some(Standing::SetAside), _) => {
-            let all = dataset.train.len() + dataset.test.len();
+            let all = dataset.all().len();
             Ok((dataset.test.clone(), format!("test set, as it was set aside in training from {all} rows")))
         }
-        (Some(Standing::TrainedOn), Some(Split::Test)) => {
-            refuse("test, but the model was trained on all rows of this file")
-        }
-        (Some(Standing::TrainedOn), _) => Ok((dataset.train.clone(), "training set".into())),
+        (Some(Standing::TrainedOn), Some(Split::Test)) => match &dataset.validation {
+            None => refuse("test, but the model was trained on all rows of this file"),
+            Some(_) => refuse("test, but the test set of the training was another file"),
+        },
+        // The other sets are the whole file, or the rows that were not trained on.
+        (Some(Standing::TrainedOn), Some(Split::All)) => Ok((dataset.test.clone(), "all rows".into())),
+        (Some(Standing::TrainedOn), Some(Split::Train)) => Ok((dataset.train.clone(), "training set".into())),
+        (Some(Standing::TrainedOn), _) => Ok(match &dataset.validation {
+            Some(samples) => (samples.clone(), "validation set, which was set aside in training".into()),
+            None => (dataset.train.clone(), "training set".into()),
+        }),
         (Some(_), Some(Split::Train)) => refuse("train, but the model was not trained on this file"),
         (Some(Standing::TestFile), _) => Ok((dataset.test.clone(), "the test set of the training".into())),
         (Some(Standing::Other(_)), _) => Ok((dataset.test.clone(), "all rows".into())),
@@ -117,6 +124,8 @@ fn trained_on(opened: &Opened, split: Option<Split>, samples: &Samples) -> Seen 
     match (opened.standing, split) {
         (_, Some(Split::Validation)) => exactly(0),
         (Some(Standing::Other(seen)), _) => seen,
+        (Some(Standing::TrainedOn), Some(Split::All)) => exactly(opened.dataset.train.len()),
+        (Some(Standing::TrainedOn), None) if opened.dataset.validation.is_some() => exactly(0),
         (Some(Standing::TrainedOn), _) | (Some(Standing::Own | Standing::SetAside), Some(Split::Train)) => {
             exactly(samples.len())
         }

@@ -10,8 +10,8 @@ use csv::{ReaderBuilder, StringRecord};
 /// What replicas of the same settings went through: a run's, or those of one cell of a sweep.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// Number of the cell and the settings that its rows name; none where the file has no cells.
-    pub cell: Option<(String, Vec<(String, String)>)>,
+    /// Number of the cell; none where the file has no cells.
+    pub cell: Option<String>,
     /// The evaluations of each replica, in the order of their steps.
     pub replicas: Vec<Vec<Row>>,
 }
@@ -26,19 +26,18 @@ pub struct Row {
     pub has_diverged: bool,
 }
 
-/// Reads the histories in a metrics.csv: one, or one for each value of the column `cell`. Columns that are called like one
-/// of `settings` are settings of their cell.
+/// Reads the histories in a metrics.csv: one, or one for each value of the column `cell`.
 ///
 /// # Errors
 /// [`Error::Data`] that names the line.
-pub fn read(path: &Path, settings: &[&str]) -> Result<Vec<History>> {
+pub fn read(path: &Path) -> Result<Vec<History>> {
     let file = std::fs::File::open(path)
         .map_err(|error| Error::Data { path: path.into(), problem: format!("cannot be read: {error}") })?;
     let problem = |problem: String| Error::Data { path: path.into(), problem };
     // The number of values is checked here, for a message of our own.
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(std::io::BufReader::new(file));
     let titles = reader.headers().map_err(|error| problem(what(&error)))?.clone();
-    let columns = Columns::find(&titles, settings).map_err(problem)?;
+    let columns = Columns::find(&titles).map_err(problem)?;
     let mut cells: BTreeMap<Cell, (History, BTreeMap<u64, usize>)> = BTreeMap::new();
     for record in reader.records() {
         let record = record.map_err(|error| problem(what(&error)))?;
@@ -50,10 +49,9 @@ pub fn read(path: &Path, settings: &[&str]) -> Result<Vec<History>> {
         let row = columns.row(&record).map_err(wrong)?;
         let replica = columns.replica.parse(&record).map_err(wrong)?;
         let cell = columns.cell.map(|index| record[index].to_string());
-        let (history, places) = cells.entry(Cell(cell.clone())).or_insert_with(|| {
-            let settings = columns.settings.iter().map(|(name, index)| (name.clone(), record[*index].to_string()));
-            (History { cell: cell.map(|cell| (cell, settings.collect())), replicas: Vec::new() }, BTreeMap::new())
-        });
+        let (history, places) = cells
+            .entry(Cell(cell.clone()))
+            .or_insert_with(|| (History { cell, replicas: Vec::new() }, BTreeMap::new()));
         let place = *places.entry(replica).or_insert(history.replicas.len());
         if place == history.replicas.len() {
             history.replicas.push(Vec::new());
@@ -108,11 +106,10 @@ struct Columns {
     test_accuracy: Column,
     diverged: Column,
     cell: Option<usize>,
-    settings: Vec<(String, usize)>,
 }
 
 impl Columns {
-    fn find(titles: &StringRecord, settings: &[&str]) -> Result<Self, String> {
+    fn find(titles: &StringRecord) -> Result<Self, String> {
         let place = |title: &str| titles.iter().position(|other| other == title);
         let column = |title| {
             let index = place(title).ok_or_else(|| format!("line 1: there is no column '{title}'"))?;
@@ -126,7 +123,6 @@ impl Columns {
             test_accuracy: column("test_accuracy")?,
             diverged: column("diverged")?,
             cell: place("cell"),
-            settings: settings.iter().filter_map(|name| Some((name.to_string(), place(name)?))).collect(),
         })
     }
 
@@ -157,7 +153,7 @@ mod tests {
     fn read_text(text: &str) -> Result<Vec<History>, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        read(file.path(), &["learning_rate", "momentum"]).map_err(|error| error.to_string())
+        read(file.path()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -178,8 +174,7 @@ mod tests {
         let histories =
             read_text(&format!("{header}0,0,0,1,1,0,10,0.1\n0,0,0,1,1,0,2,0.3\n1,0,0,1,1,0,10,0.1\n")).unwrap();
         let cells: Vec<_> = histories.iter().map(|history| history.cell.clone().unwrap()).collect();
-        let setting = |value: &str| vec![("learning_rate".to_string(), value.to_string())];
-        assert_eq!(cells, [("2".into(), setting("0.3")), ("10".into(), setting("0.1"))], "in the order of numbers");
+        assert_eq!(cells, ["2", "10"], "in the order of numbers");
         assert_eq!(histories[1].replicas.len(), 2);
     }
 

@@ -44,8 +44,9 @@ pub fn read(folder: &Path) -> Result<Vec<PastRun>> {
     if document["experiment"].is_number() {
         return Err(no_run("an experiment").into());
     }
-    let named = document["settings"].as_object().ok_or_else(|| no_run("other settings"))?;
-    let titles: Vec<&str> = named.keys().map(String::as_str).chain(["hidden"]).collect();
+    if !document["settings"].is_object() {
+        return Err(no_run("other settings").into());
+    }
     let metrics = folder.join("metrics.csv");
     if !metrics.exists() {
         let problem = "has not saved any evaluation yet: there is no metrics.csv".into();
@@ -54,14 +55,14 @@ pub fn read(folder: &Path) -> Result<Vec<PastRun>> {
     let result = &document["result"];
     let run_of = |history: History| PastRun {
         folder: folder.into(),
-        cell: history.cell.as_ref().map(|(cell, _)| cell.clone()),
-        settings: settings(&document, history.cell.as_ref().map_or(&[][..], |(_, settings)| settings)),
+        settings: settings(&document, history.cell.as_deref()),
+        cell: history.cell.clone(),
         data: document["dataset"].clone(),
         is_finished: result.is_object(),
         seconds: result["seconds"].as_f64(),
         history,
     };
-    Ok(history::read(&metrics, &titles)?.into_iter().map(run_of).collect())
+    Ok(history::read(&metrics)?.into_iter().map(run_of).collect())
 }
 
 /// run.json; of a run that is not finished, settings.json.
@@ -85,25 +86,29 @@ fn document(folder: &Path) -> Result<Value> {
     refuse(folder, "holds no run".into())
 }
 
-/// What may tell runs apart. What follows from the rest is left out; what a cell says stands in for what the run says.
-fn settings(document: &Value, of_cell: &[(String, String)]) -> Vec<(String, String)> {
-    let all = &document["settings"];
+/// What may tell runs apart. What follows from the rest is left out; what a cell says stands beside what the sweep says.
+fn settings(document: &Value, cell: Option<&str>) -> Vec<(String, String)> {
+    let mut all = document["settings"].clone();
+    let number = cell.and_then(|cell| cell.parse::<usize>().ok()).and_then(|number| number.checked_sub(1));
+    if let (Some(cells), Some(all)) = (all["cells"].as_array().cloned(), all.as_object_mut()) {
+        all.remove("cells");
+        let of_cell = number.and_then(|index| cells.get(index)?.as_object().cloned());
+        all.extend(of_cell.into_iter().flatten());
+    }
     let mut found = vec![("dataset".to_string(), facts::text("name", &document["dataset"]["name"]))];
-    let has = |key: &str| of_cell.iter().any(|(name, _)| name == key);
-    for (key, value) in facts::in_order(all) {
-        let is_derived = matches!(key, "initial_sha256" | "evaluate_every_steps" | "steps_per_epoch");
-        if is_derived || key == "widths" && has("hidden") {
+    let epochs = all["steps"].as_f64().zip(all["steps_per_epoch"].as_f64()).map(|(steps, each)| steps / each);
+    for (key, value) in facts::in_order(&all) {
+        if matches!(key, "initial_sha256" | "evaluate_every_steps" | "steps_per_epoch" | "padded") {
             continue;
         }
-        let epochs = all["steps"].as_f64().zip(all["steps_per_epoch"].as_f64()).map(|(steps, each)| steps / each);
-        let (key, text) = match (key, epochs, of_cell.iter().find(|(name, _)| name == key)) {
-            (_, _, Some((_, text))) => (key, text.clone()),
-            ("steps", Some(epochs), None) => ("epochs", facts::float((epochs * 100.0).round() / 100.0)),
+        let (key, text) = match (key, epochs) {
+            ("steps", Some(epochs)) => ("epochs", facts::float((epochs * 100.0).round() / 100.0)),
             _ => (key, facts::text(key, value)),
         };
         found.push((key.to_string(), text));
     }
-    found.extend(of_cell.iter().filter(|(key, _)| all[key].is_null()).cloned());
+    let share = &document["dataset"]["validation"]["fraction"];
+    found.push(("validation".into(), facts::text("validation", share)));
     let of_data = [("scale", &document["dataset"]["scale"]), ("device", &document["device"]["name"])];
     found.extend(of_data.map(|(key, value)| (key.to_string(), facts::text(key, value))));
     // SGD has no epsilon.
@@ -163,13 +168,11 @@ impl PastRun {
         means.filter(|lowest| lowest.test_loss.is_finite()).min_by(|a, b| a.test_loss.total_cmp(&b.test_loss))
     }
 
-    /// Whether both were trained and tested on the same samples. Another scale is another setting, not other data.
+    /// Whether both come of the same samples with the same test set. Another scale, or another share set aside for
+    /// validation, is another setting, not other data.
     pub fn has_data_of(&self, other: &Self) -> bool {
-        let key = |data: &Value| {
-            let keys = ["name", "train_samples", "test_samples", "features", "classes", "split"];
-            keys.map(|key| data[key].clone())
-        };
         let [own, others] = [&self.data, &other.data];
-        own["sha256"] == others["sha256"] || own["scale"] != others["scale"] && key(own) == key(others)
+        let source = |data: &Value| [data["source_sha256"].clone(), data["split"].clone()];
+        own["sha256"] == others["sha256"] || own["source_sha256"].is_string() && source(own) == source(others)
     }
 }

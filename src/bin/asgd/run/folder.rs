@@ -119,17 +119,21 @@ impl Folder {
     /// Takes an earlier run away. Its settings stay until others take their place, so that whenever this should be
     /// killed, the folder holds a run that can be resumed or be replaced.
     fn clear(&self) -> Result<()> {
-        let remove = |name: &str| -> std::io::Result<()> {
+        // What is left would be taken for results of the run that begins.
+        self.remove(RESULTS.into_iter().chain([CHECKPOINTS]))
+    }
+
+    /// Removes files and folders that may be there.
+    fn remove(&self, names: impl Iterator<Item = &'static str>) -> Result<()> {
+        for name in names {
             let path = self.path.join(name);
             let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
             match removed {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("{}: cannot be replaced", path.display()));
+                }
+                _ => {}
             }
-        };
-        // What is left would be taken for results of the run that begins.
-        for name in RESULTS.into_iter().chain([CHECKPOINTS]) {
-            remove(name).with_context(|| format!("{}: cannot be replaced", self.path.join(name).display()))?;
         }
         Ok(())
     }
@@ -150,13 +154,9 @@ impl Folder {
 
     /// Other settings from now on: the run in it goes on under them, and is not finished any more.
     pub fn change_settings(&self, settings: &Value) -> Result<()> {
-        self.write(SETTINGS, &(serde_json::to_string_pretty(settings)? + "\n"))?;
-        match std::fs::remove_file(self.path.join("run.json")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("{}: cannot be replaced", self.path.join("run.json").display()))
-            }
-            _ => Ok(()),
-        }
+        // Results first: without them the folder holds a run on its way, under the one settings or the others.
+        self.remove(RESULTS.into_iter())?;
+        self.write(SETTINGS, &(serde_json::to_string_pretty(settings)? + "\n"))
     }
 
     /// A folder within it, made if it is not there.

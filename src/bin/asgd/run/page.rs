@@ -35,8 +35,8 @@ pub struct Run<'a> {
     /// What was decided when the data was read.
     pub notes: &'a [String],
     pub record: &'a DataRecord,
-    /// The networks that are shown in detail: of a sweep those of the best cell, if there is one.
-    pub network: Option<Network<'a>>,
+    /// The networks that are shown in detail: of a sweep those of the best cell, or of the first.
+    pub network: Network<'a>,
     pub sweep: Option<&'a Sweep<'a>>,
 }
 
@@ -45,7 +45,9 @@ pub struct Network<'a> {
     /// Which cell of a sweep.
     pub name: Option<String>,
     /// Where a network of them is, in the run's folder.
-    pub file: &'static str,
+    pub file: String,
+    /// Whether that file holds one network.
+    pub is_alone: bool,
     pub trained: &'a CellTrained,
     pub steps_per_epoch: u64,
 }
@@ -65,15 +67,11 @@ pub fn write(run: &Run<'_>) -> Result<()> {
     if let Some(sweep) = run.sweep {
         cells(&mut report, sweep)?;
     }
-    if let Some(network) = &run.network {
-        outcome(&mut report, run, network);
-    }
+    outcome(&mut report, run);
     warnings(&mut report, run);
-    if let Some(network) = &run.network {
-        curves(&mut report, network)?;
-        layers(&mut report, network)?;
-        confusion(&mut report, run, network);
-    }
+    curves(&mut report, &run.network)?;
+    layers(&mut report, &run.network)?;
+    confusion(&mut report, run);
     settings(&mut report, run);
     commands(&mut report, run);
     run.folder.write("report.html", &report.html())
@@ -92,7 +90,6 @@ impl Network<'_> {
     }
 }
 
-/// A number of an evaluation.
 /// Rows that are shown of a sweep's table.
 const CELLS_SHOWN: usize = 200;
 
@@ -104,7 +101,7 @@ fn cells(report: &mut Report, sweep: &Sweep<'_>) -> Result<()> {
         table.caption += &format!("; the first {CELLS_SHOWN} of {}, all are in sweep.csv", sweep.cells.len());
     }
     report.table(table);
-    let loss = if sweep.best().is_some() { "validation" } else { "training" };
+    let loss = if sweep.has_validation { "validation" } else { "training" };
     let caption = format!("Mean {loss} loss of each cell over the epochs; bands span its replicas.");
     let svgs = panels(sweep).into_iter().map(|panel| {
         let title = panel.title.clone();
@@ -127,7 +124,8 @@ fn warnings(report: &mut Report, run: &Run<'_>) {
 }
 
 /// The result in a line, and the numbers of all sets.
-fn outcome(report: &mut Report, run: &Run<'_>, network: &Network<'_>) {
+fn outcome(report: &mut Report, run: &Run<'_>) {
+    let network = &run.network;
     let (sound, replicas) = (network.sound(), network.trained.trajectories.len());
     let accuracy = Summary::of(sound.iter().map(|(_, point)| point.test.accuracy));
     let result = &run.document["result"];
@@ -139,7 +137,7 @@ fn outcome(report: &mut Report, run: &Run<'_>, network: &Network<'_>) {
         count => format!("test accuracy {accuracy} (mean ± standard deviation of {count} replicas)"),
     };
     if let Some(name) = &network.name {
-        report.heading(format!("The best, {name}"));
+        report.heading(name.as_str());
     }
     report.text(html! { p.headline { (of) (seconds) } });
     let diverged = (0..replicas).filter(|replica| !sound.iter().any(|(other, _)| other == replica));
@@ -247,7 +245,8 @@ const CONFUSION_WORK: usize = 2_000_000_000;
 /// Classes up to which the whole matrix is shown, and rows that are shown of what is longer.
 const CLASSES_SHOWN: usize = 20;
 
-fn confusion(report: &mut Report, run: &Run<'_>, network: &Network<'_>) {
+fn confusion(report: &mut Report, run: &Run<'_>) {
+    let network = &run.network;
     let (samples, model) = (&run.dataset.test, &network.trained.model);
     let sound = network.sound();
     let affordable = CONFUSION_WORK / (samples.len() * network.spec().parameter_count()).max(1);
@@ -300,8 +299,8 @@ fn settings(report: &mut Report, run: &Run<'_>) {
     for (key, value) in facts::in_order(&document["settings"]).into_iter().filter(|(key, _)| *key != "cells") {
         table.rows.push(vec![facts::label(key).into(), facts::text(key, value).into()]);
     }
-    if let Some(network) = run.network.as_ref().filter(|_| run.sweep.is_none()) {
-        table.rows.push(vec!["parameters".into(), network.spec().parameter_count().to_string().into()]);
+    if run.sweep.is_none() {
+        table.rows.push(vec!["parameters".into(), run.network.spec().parameter_count().to_string().into()]);
     }
     report.table(table);
 
@@ -338,20 +337,22 @@ fn commands(report: &mut Report, run: &Run<'_>) {
         ("This run was made by", made),
         ("Interrupted, it resumes with", facts::command(["asgd", "train", "--resume", &path])),
     ];
-    if let Some(network) = network {
-        let model = folder.path().join(network.file).display().to_string();
-        let test = data.test.as_deref().map(Path::display).map(|test| test.to_string());
-        let mut evaluate = vec!["asgd", "evaluate", &model, test.as_deref().unwrap_or(source)];
-        let data_dir = data.data_dir.as_deref().map(Path::display).map(|path| path.to_string());
-        evaluate.extend(data_dir.iter().flat_map(|path| ["--data-dir", path]));
-        let is_rows = record.table.is_some() || record.points.is_some();
-        let mut predict = vec!["asgd", "predict", &model, if is_rows { "NEW.csv" } else { "NEW.npz" }];
-        // The best network of a sweep is alone in its file.
-        let is_one = run.sweep.is_some() || network.trained.model.replicas() == 1;
-        predict.extend(if is_one { &[][..] } else { &["--replica", "0"] });
-        lines.push(("Its networks are scored on the test set with", facts::command(evaluate)));
-        lines.push(("and classify new samples with", facts::command(predict)));
+    for extent in document["arguments"]["extended"].as_array().into_iter().flatten().filter_map(Value::as_object) {
+        for (unit, count) in extent {
+            let (option, count) = (format!("--{unit}"), count.to_string());
+            lines.push(("and made longer by", facts::command(["asgd", "train", "--resume", &path, &option, &count])));
+        }
     }
+    let model = folder.path().join(&network.file).display().to_string();
+    let test = data.test.as_deref().map(Path::display).map(|test| test.to_string());
+    let mut evaluate = vec!["asgd", "evaluate", &model, test.as_deref().unwrap_or(source)];
+    let data_dir = data.data_dir.as_deref().map(Path::display).map(|path| path.to_string());
+    evaluate.extend(data_dir.iter().flat_map(|path| ["--data-dir", path]));
+    let is_rows = record.table.is_some() || record.points.is_some();
+    let mut predict = vec!["asgd", "predict", &model, if is_rows { "NEW.csv" } else { "NEW.npz" }];
+    predict.extend(if network.is_alone { &[][..] } else { &["--replica", "0"] });
+    lines.push(("Its networks are scored on the test set with", facts::command(evaluate)));
+    lines.push(("and classify new samples with", facts::command(predict)));
     lines.push(("Beside another run it is put by", facts::command(["asgd", "compare", &path, "OTHER"])));
     report.heading("Commands");
     if let Some(directory) = document["arguments"]["directory"].as_str() {

@@ -1,6 +1,9 @@
 //! The cells of a sweep: every combination of the settings that were listed.
 
+use std::collections::HashSet;
+
 use asgd::{Error, Gradient, NetworkSpec, Optimizer};
+use serde_json::{json, Value};
 
 use crate::values::{number, widths};
 
@@ -53,11 +56,12 @@ impl Lists {
                 }
             }
         }
-        let repeated = (1..cells.len()).find(|&index| cells[..index].contains(&cells[index]));
-        match repeated {
-            Some(index) => {
-                let problem = format!("the lists hold '{}' twice", cells[index].settings().join(" "));
-                Err(Error::Setting { setting: "a sweep", problem })
+        let mut seen = HashSet::new();
+        match cells.iter().find(|cell| !seen.insert(cell.settings())) {
+            Some(cell) => {
+                let all: Vec<usize> = (0..COLUMNS.len()).collect();
+                let problem = format!("the lists hold the same settings twice: {}", cell.name(&all));
+                Err(Error::Setting { setting: "sweep", problem })
             }
             None => Ok(cells),
         }
@@ -78,6 +82,17 @@ impl Cell {
             self.batch_size.to_string(),
             widths(self.spec.hidden()),
         ]
+    }
+
+    /// Its settings, as run.json keeps them.
+    pub fn json(&self) -> Value {
+        json!({
+            "widths": self.spec.widths(),
+            "optimizer": self.optimizer.to_string(),
+            "learning_rate": self.learning_rate,
+            "epsilon": self.epsilon,
+            "batch_size": self.batch_size,
+        })
     }
 
     /// Those of its settings in which cells differ, as people say them.
@@ -136,6 +151,6 @@ mod tests {
     #[test]
     fn nothing_trains_twice() {
         let error = Lists { learning_rates: vec![0.1, 0.1], ..lists() }.cells().unwrap_err().to_string();
-        assert!(error.contains("asgd 0.1") && error.contains("twice"), "{error}");
+        assert!(error.contains("asgd, lr 0.1") && error.contains("twice"), "{error}");
     }
 }

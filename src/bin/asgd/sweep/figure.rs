@@ -36,7 +36,7 @@ pub fn panels(sweep: &Sweep<'_>) -> Vec<LinePanel> {
         let best = sweep.order().into_iter().take(PALETTE.len()).collect();
         vec![(format!("the best {} of {} cells", PALETTE.len(), sweep.cells.len()), best, &varied[..])]
     };
-    let has_validation = sweep.best().is_some();
+    let has_validation = sweep.has_validation;
     let value: fn(&Point) -> f64 = match has_validation {
         true => |point| point.validation.as_ref().map_or(f64::NAN, |validation| validation.loss),
         false => |point| point.train.loss,

@@ -39,11 +39,12 @@ impl Job<'_> {
             let schedule = schedules[group.cells[0]];
             if groups.len() > 1 {
                 report.line(&format!(
-                    "group    {number} of {}: {}, batches of {}, {} networks",
+                    "group    {number} of {}: {}, batches of {}, {} network{}",
                     groups.len(),
                     widths(&group.spec),
                     group.batch_size,
-                    group.cells.len() * args.replicas
+                    group.cells.len() * args.replicas,
+                    if group.cells.len() * args.replicas == 1 { "" } else { "s" }
                 ));
             }
             let training = Training {
@@ -111,15 +112,15 @@ impl Job<'_> {
                 folder.write("sweep.svg", &figure(&title, sweep)?)?;
             }
         }
-        let shown = sweep.map_or(Some(0), Sweep::best);
+        // Without a best cell the first one stands for all.
+        let shown = sweep.and_then(Sweep::best).unwrap_or(0);
         let title = |cell: &Cell| {
             format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
         };
-        if let Some(cell) = shown {
-            let title = title(&cells[cell]);
-            let curve = learning_curve(&title, &trained[cell].trajectories, schedules[cell].steps_per_epoch)?;
-            folder.write("learning_curve.svg", &curve)?;
-        }
+        let curve =
+            learning_curve(&title(&cells[shown]), &trained[shown].trajectories, schedules[shown].steps_per_epoch)?;
+        folder.write("learning_curve.svg", &curve)?;
+        let best = if sweep.and_then(Sweep::best).is_some() { "The best, cell" } else { "Cell" };
         page::write(&Run {
             title: match sweep {
                 None => title(&cells[0]),
@@ -132,12 +133,17 @@ impl Job<'_> {
             source: (&args.dataset, &args.data),
             notes,
             record: &trained[0].model.data,
-            network: shown.map(|cell| Network {
-                name: sweep.map(|_| format!("cell {}: {}", cell + 1, cells[cell].name(&varied(cells)))),
-                file: if sweep.is_some() { "best.safetensors" } else { "model.safetensors" },
-                trained: &trained[cell],
-                steps_per_epoch: schedules[cell].steps_per_epoch,
-            }),
+            network: Network {
+                name: sweep.map(|_| format!("{best} {}: {}", shown + 1, cells[shown].name(&varied(cells)))),
+                file: match sweep {
+                    None => "model.safetensors".into(),
+                    Some(sweep) if sweep.best().is_some() => "best.safetensors".into(),
+                    Some(_) => format!("models/cell-{}.safetensors", shown + 1),
+                },
+                is_alone: sweep.and_then(Sweep::best).is_some() || trained[shown].model.replicas() == 1,
+                trained: &trained[shown],
+                steps_per_epoch: schedules[shown].steps_per_epoch,
+            },
             sweep,
         })?;
         folder.write("run.json", &(serde_json::to_string_pretty(document)? + "\n"))

@@ -4,6 +4,7 @@ mod job;
 mod plan;
 mod watch;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +27,7 @@ use crate::run::{interrupt, outcome};
 use crate::sweep::cells::{varied, Cell, SHOWN};
 use crate::sweep::groups::{groups, CellTrained, Group};
 use crate::sweep::results::Sweep;
+use crate::usage;
 use crate::values::{at_least_one, hidden, not_negative, positive, Hidden};
 
 #[derive(Debug, Parser)]
@@ -122,12 +124,23 @@ pub struct TrainArgs {
     pub data: DataArgs,
 
     /// The command line as it was given.
-    #[arg(skip = std::env::args().collect::<Vec<_>>())]
+    #[arg(skip = words())]
     pub words: Vec<String>,
     /// To what it was made longer since, one after the other.
     #[arg(skip)]
     pub extended: Vec<Extent>,
+    /// Whether the run was begun with cells of several widths side by side.
+    #[arg(skip)]
+    pub padded: Option<bool>,
 }
+
+/// The command line; what is no text in it is near enough for people.
+fn words() -> Vec<String> {
+    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// Warnings that the terminal hears; run.json has all.
+const WARNINGS_SAID: usize = 20;
 
 impl TrainArgs {
     /// The length that was asked for.
@@ -178,7 +191,8 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
     if words.get(1).is_none_or(|command| command != "train") {
         bail!(no_run());
     }
-    let args = TrainArgs::try_parse_from(&words[1..]).ok().with_context(no_run)?;
+    let parsed = usage::with_negative_values(words[1..].iter().map(OsString::from));
+    let args = TrainArgs::try_parse_from(parsed).ok().with_context(no_run)?;
     let extended = match &settings["arguments"]["extended"] {
         Value::Null => Vec::new(),
         extended => serde_json::from_value(extended.clone()).ok().with_context(no_run)?,
@@ -189,7 +203,8 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
     }
     // Unless it is told otherwise, a run resumes on the device that it was started on.
     let name = args.device.device.or_else(|| settings["device"]["name"].as_str().map(String::from));
-    Ok(TrainArgs { words, extended, device: DeviceArgs { device: name, ..args.device }, ..args })
+    let padded = settings["settings"]["padded"].as_bool();
+    Ok(TrainArgs { words, extended, padded, device: DeviceArgs { device: name, ..args.device }, ..args })
 }
 
 /// The first `extents` of the extents are those that the run had before.
@@ -216,7 +231,9 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     };
     let initials: Vec<Model> = cells.iter().map(initial).collect::<Result<_>>()?;
     let device = args.device.open()?;
-    let groups = groups(&cells, device.prefers_padding());
+    // Checkpoints belong to groups: a run that was begun keeps its own, on whatever device.
+    let padded = args.padded.unwrap_or(device.prefers_padding());
+    let groups = groups(&cells, padded);
 
     let report = Reporter { quiet: args.quiet };
     introduce(args, &report, &device, &dataset, &initials[0], &notes);
@@ -231,6 +248,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         seed: args.seed,
         init: args.init.to_string(),
         order: args.order.to_string(),
+        padded,
         arguments: json!({
             "directory": std::env::current_dir().ok(), "command": args.words, "extended": args.extended,
         }),
@@ -277,8 +295,11 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
     document["result"] = result.clone();
     job.write_results(&trained, sweep.as_ref(), &document, &notes)?;
-    for warning in &warnings {
+    for warning in warnings.iter().take(WARNINGS_SAID) {
         report.line(&format!("warning  {warning}"));
+    }
+    if warnings.len() > WARNINGS_SAID {
+        report.line(&format!("warning  ... and {} more in run.json", warnings.len() - WARNINGS_SAID));
     }
     match (args.json, args.quiet, &sweep) {
         (true, ..) => {
@@ -364,7 +385,16 @@ fn warnings(
         };
         result["dead_replicas"] = json!(health.dead.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
         result["constant_replicas"] = json!(health.constant.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
-        let lines = health.lines(&cell.model);
+        let mut lines = health.lines(&cell.model);
+        let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
+        // A run that is no sweep says it with its result.
+        if cells.len() > 1 && diverged > 0 {
+            let of = cell.trajectories.len();
+            lines.insert(
+                0,
+                format!("{diverged} of {of} replicas diverged ({}); try a lower --lr", outcome::diverged_at(result)),
+            );
+        }
         match cells.len() {
             1 => warnings.extend(lines),
             _ => warnings.extend(lines.into_iter().map(|line| format!("cell {}: {line}", index + 1))),

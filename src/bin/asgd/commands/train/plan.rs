@@ -1,7 +1,7 @@
 //! What the arguments of a training ask for: cells, schedules, seeds; and whether there is room for it.
 
 use anyhow::Result;
-use asgd::{memory, Dataset, Error, NetworkSpec};
+use asgd::{memory, Dataset, Error, Gradient, NetworkSpec};
 
 use super::TrainArgs;
 use crate::data_source::{is_small, is_table};
@@ -21,6 +21,11 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
         let problem = format!("{size} samples, but the training set of {} has {samples}", dataset.name);
         return Err(Error::Setting { setting: "--batch-size", problem }.into());
     }
+    let has_epsilon = args.optimizer.iter().any(|optimizer| optimizer.gradient == Gradient::Effective);
+    if args.epsilon.len() > 1 && !has_epsilon {
+        let problem = "several, but none of the optimizers has an epsilon".into();
+        return Err(Error::Setting { setting: "--epsilon", problem }.into());
+    }
     let lists = Lists {
         specs,
         batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
@@ -33,10 +38,13 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
 
 /// Of each cell, after it was made longer.
 pub fn schedules(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: &[Extent]) -> Result<Vec<Schedule>> {
+    let steps_per_epoch = |cell: &Cell| dataset.train.len().div_ceil(cell.batch_size) as u64;
+    // All cells see the samples equally often.
+    let fewest = cells.iter().map(steps_per_epoch).min().unwrap_or(1);
+    let extent = args.extent().unwrap_or_else(|| Extent::Epochs(default_epochs(&args.dataset, fewest)));
     let schedule = |cell: &Cell| -> Result<Schedule> {
-        let steps_per_epoch = dataset.train.len().div_ceil(cell.batch_size) as u64;
-        let default = || Extent::Epochs(default_epochs(&args.dataset, steps_per_epoch));
-        let first = Schedule::new(args.extent().unwrap_or_else(default), steps_per_epoch, args.eval_every)?;
+        let steps_per_epoch = steps_per_epoch(cell);
+        let first = Schedule::new(extent, steps_per_epoch, args.eval_every)?;
         let longer = |schedule: Schedule, extent: &Extent| schedule.extended(*extent, args.eval_every);
         Ok(extended.iter().try_fold(first, longer)?)
     };
@@ -70,7 +78,7 @@ pub fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule]) ->
         (replicas, cells) => format!("training {} networks", replicas as u128 * cells as u128),
     };
     let bytes = cells.iter().zip(schedules).map(bytes).sum();
-    Ok(memory::require(&what, bytes, "use fewer --replicas or a smaller network")?)
+    Ok(memory::require(&what, bytes, "use fewer --replicas, fewer cells or a smaller network")?)
 }
 
 fn network(
