@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 mod command;
 
-use command::{adapter, asgd, refuses, without_adapters};
+use command::{adapter, asgd, refuses, run, without_adapters};
 
 #[test]
 fn names_that_are_nearly_right_are_understood() {
@@ -167,7 +167,7 @@ fn names_need_be_no_text() {
     use std::os::unix::ffi::OsStrExt;
     let folder = TempDir::new().unwrap();
     let name = std::ffi::OsStr::from_bytes(b"bad\xff");
-    let status = command::asgd(folder.path(), "train --epochs 1 --quiet --out").arg(name).status().unwrap();
+    let status = asgd(folder.path(), "train --epochs 1 --quiet --out").arg(name).status().unwrap();
     assert!(status.success() && folder.path().join(name).join("model.safetensors").exists());
 }
 
