@@ -1,3 +1,4 @@
+// Uses: nothing
 // columns.wgsl: a sample4 of four rows as a 4 x 4 matrix: a column of four samples for each feature or neuron.
 
 // sum + columns * factors, as one chain of fused multiply-adds: 16 instead of the 20 operations of adding a

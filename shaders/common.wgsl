@@ -1,6 +1,5 @@
-// common.wgsl: what every kernel shares. It is appended to each kernel, together with the constants
-// that the host chooses for the adapter: WORKGROUP_SIZE, a multiple of 8, and TILE_OCTETS, octets of neurons
-// (or of inputs) that one invocation owns, at most 4.
+// Uses: nothing
+// common.wgsl: what every kernel shares.
 //
 // Names of dimensions in the shapes of the bindings:
 //   R  replicas           P  parameters of a replica, rows padded to a multiple of 8
@@ -13,11 +12,11 @@
 
 const MAX_LAYERS = 32u;
 
-const TILE_ROWS = 8u * TILE_OCTETS;
+const WORKGROUP_SIZE = 64u;     // a multiple of 8
 
-// A tile of sums: row 8 p + i is column p of matrix i. An array as long as the loops over it: compilers then unroll
-// the loops and keep the tile in registers.
-alias Tile = array<mat4x4<f32>, 8>;
+// Neurons (or inputs) that one invocation owns, and their sums for four samples.
+const TILE_ROWS = 8u;
+alias Tile = array<vec4<f32>, TILE_ROWS>;
 
 struct Octet {
     low: vec4<f32>,

@@ -1,3 +1,4 @@
+// Uses: state, masks, columns, tile
 // delta.wgsl: delta^l = (W^(l+1)^T delta^(l+1)) * [z^l > 0] (eqs. 5 and 6).
 //
 // One invocation owns TILE_ROWS neurons of layer l for one sample4 and walks over the neurons of
@@ -10,7 +11,6 @@ fn delta_tile(replica: u32, layer: Layer, tile: u32, sample4: u32, local: u32, i
     let row_count = min(layer.inputs - min(first_neuron, layer.inputs), TILE_ROWS);
     let stride = layer.weight_stride / 2u;
     let sample4s = batch.sample4s;
-    let lane = local % 8u;
     let weights = (replica * network.parameter_vec4s + layer.weight_start) / 2u + min(first_neuron, layer.inputs - 1u) * stride;
     let above = row_start(replica, layer.output_row) + sample4;
 
@@ -18,20 +18,18 @@ fn delta_tile(replica: u32, layer: Layer, tile: u32, sample4: u32, local: u32, i
     for (var octet = 0u; octet < stride; octet++) {
         let low = delta_columns(above, 8u * octet, layer.outputs);
         let high = delta_columns(above, 8u * octet + 4u, layer.outputs);
-        add_tile(&sums, low, high, load_tile(weights + octet, stride, max(row_count, 1u) - 1u, lane));
+        add_tile(&sums, low, high, weights + octet, stride, max(row_count, 1u) - 1u);
     }
 
     let offset = row_start(replica, layer.input_row + first_neuron) + sample4;
-    let stored_rows = select(0u, row_count, in_bounds);
-    mask_octet(&sums, offset, stored_rows, local, 0u);
-    if TILE_OCTETS > 1u {
-        mask_octet(&sums, offset, stored_rows, local, 1u);
-    }
-    if TILE_OCTETS > 2u {
-        mask_octet(&sums, offset, stored_rows, local, 2u);
-    }
-    if TILE_OCTETS > 3u {
-        mask_octet(&sums, offset, stored_rows, local, 3u);
+    for (var row = 0u; row < TILE_ROWS; row++) {
+        var delta = vec4<f32>();
+        if in_bounds && row < row_count {
+            let own = offset + row * sample4s;
+            delta = select(vec4<f32>(), sums[row], activations[own] > vec4<f32>());
+            deltas[own] = delta;
+        }
+        share_mask(local, row, sample4_bits(delta != vec4<f32>()));
     }
     store_masks(replica, network.row_count + layer.input_row + first_neuron, row_count, sample4, local, in_bounds, 0u);
 }
@@ -42,21 +40,8 @@ fn delta_columns(above: u32, first: u32, outputs: u32) -> mat4x4<f32> {
     return mat4x4(deltas[rows.x], deltas[rows.y], deltas[rows.z], deltas[rows.w]);
 }
 
-// Deltas of an octet of neurons from their sums, where the neuron is active.
-fn mask_octet(sums: ptr<function, Tile>, offset: u32, stored_rows: u32, local: u32, tile_octet: u32) {
-    for (var index = 0u; index < 8u; index++) {
-        let row = 8u * tile_octet + index;
-        var delta = vec4<f32>();
-        if row < stored_rows {
-            let own = offset + row * batch.sample4s;
-            delta = select(vec4<f32>(), (*sums)[index][tile_octet], activations[own] > vec4<f32>());
-            deltas[own] = delta;
-        }
-        (*sums)[index][tile_octet] = delta;
-    }
-    for (var index = 0u; index < 8u; index++) {
-        share_mask(local, 8u * tile_octet + index, sample4_bits((*sums)[index][tile_octet] != vec4<f32>()));
-    }
+fn shared_octet(index: u32) -> Octet {
+    return parameters[index];
 }
 
 // The deltas of the inputs of batch.layer, for all replicas.

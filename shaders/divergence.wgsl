@@ -1,3 +1,4 @@
+// Uses: common
 // divergence.wgsl: whether a replica's parameters have left the numbers.
 //
 // One invocation owns every 64th vec4 of a replica's parameters. Outputs are written: 1 where one of them is NaN or

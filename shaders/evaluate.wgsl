@@ -1,3 +1,4 @@
+// Uses: common
 // evaluate.wgsl: loss sum and hits over a data set, block by block.
 //
 // 64 invocations a replica; each owns every 64th sample4 of the block and adds to its own two totals, so the

@@ -1,3 +1,4 @@
+// Uses: inputs, common
 // gather.wgsl: the next batches, transposed so that samples are the fastest axis, and their zero masks.
 //
 // One invocation owns a block of features (16 of bytes, 4 of floats) of 32 samples (one mask word) of one

@@ -1,3 +1,4 @@
+// Uses: nothing
 // inputs_f32.wgsl: samples as 32-bit floats.
 
 alias InputSample4 = vec4<f32>;    // four samples of a feature

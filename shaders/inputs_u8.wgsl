@@ -1,3 +1,4 @@
+// Uses: nothing
 // inputs_u8.wgsl: samples that stay 8-bit on the GPU. Kernels compute with the bytes as they are, which are exact in
 // f32, and divide the finished sum by 255.
 

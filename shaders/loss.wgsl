@@ -1,3 +1,4 @@
+// Uses: state, masks
 // loss.wgsl: delta^L = output - target (eq. 4 for the last layer), from the logits.
 //
 // Softmax with cross-entropy where the output layer has two or more units, one sigmoid unit with binary

@@ -1,3 +1,4 @@
+// Uses: forward, loss, delta
 // propagate.wgsl: forward, loss and delta of every layer in one dispatch. No sample needs another one,
 // so an invocation takes its sample4 through the whole network and back; it reads only what it
 // wrote itself. Appended to forward.wgsl, loss.wgsl and delta.wgsl, whose functions it calls: same

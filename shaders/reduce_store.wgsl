@@ -1,3 +1,4 @@
+// Uses: reduce
 // reduce_store.wgsl: the end of the staged reduce: S and c are written for update.wgsl, and for whoever
 // wants to read them.
 
@@ -6,15 +7,11 @@
 
 const STORES_INACTIVE = true;
 
-fn counts_wanted(replica: u32) -> u32 {
-    return 1u;
+fn counts_wanted(replica: u32) -> bool {
+    return true;
 }
 
-fn settings_of(replica: u32) -> Replica {
-    return Replica();
-}
-
-fn finish(offset: u32, sums: Octet, low_counts: vec4<u32>, high_counts: vec4<u32>, settings: Replica) {
+fn finish(replica: u32, offset: u32, sums: Octet, low_counts: vec4<u32>, high_counts: vec4<u32>) {
     gradient_sums[2u * offset] = sums.low;
     gradient_sums[2u * offset + 1u] = sums.high;
     adaptive_batch_sizes[2u * offset] = low_counts;

@@ -1,3 +1,4 @@
+// Uses: common
 // select.wgsl: which features of the gathered batches are active, that is, not zero in every sample. The others
 // add nothing to the first layer and their parameters do not move, so the step leaves them out.
 //

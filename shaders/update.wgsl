@@ -1,3 +1,4 @@
+// Uses: optimizer, common
 // update.wgsl: theta from S and c, for every parameter of every replica (algorithm 2, last line).
 //
 // One invocation owns four neighbouring parameters and updates them in place.

@@ -2,7 +2,7 @@
 
 use super::adapter::Gpu;
 use super::dispatch::Dispatch;
-use super::kernels::{Bound, Pipeline, Variant, GATHER, PERMUTE, SELECT};
+use super::kernels::{Bound, Pipeline, GATHER, PERMUTE, SELECT};
 use super::layout::{Batch, InputFormat, Network};
 use crate::dataset::{Inputs, Samples};
 use crate::error::Result;
@@ -123,7 +123,7 @@ pub(crate) struct Gatherer {
 impl Gatherer {
     pub fn new(
         gpu: &Gpu,
-        variant: Variant,
+        format: InputFormat,
         samples: &DeviceSamples,
         batches: &Batches,
         network: &wgpu::Buffer,
@@ -132,19 +132,19 @@ impl Gatherer {
     ) -> Self {
         let Batches { sample_indices, labels, inputs, input_masks, features, .. } = batches;
         Self {
-            permute: Pipeline::new(gpu, &PERMUTE, variant).bind(
+            permute: Pipeline::new(gpu, &PERMUTE, format).bind(
                 gpu,
                 network,
                 batch,
                 &[replicas, &samples.labels, sample_indices, labels],
             ),
-            gather: Pipeline::new(gpu, &GATHER, variant).bind(
+            gather: Pipeline::new(gpu, &GATHER, format).bind(
                 gpu,
                 network,
                 batch,
                 &[&samples.inputs, sample_indices, inputs, input_masks],
             ),
-            select: Pipeline::new(gpu, &SELECT, variant).bind(gpu, network, batch, &[input_masks, features]),
+            select: Pipeline::new(gpu, &SELECT, format).bind(gpu, network, batch, &[input_masks, features]),
         }
     }
 

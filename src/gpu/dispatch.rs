@@ -1,11 +1,17 @@
 //! How many invocations each kernel takes.
 
-use super::kernels::{Variant, MAX_WORKGROUPS};
-use super::layout::{Layer, Network};
+use super::kernels::MAX_WORKGROUPS;
+use super::layout::{InputFormat, Layer, Network};
 use crate::error::{Error, Result};
 
 /// Totals that `evaluate.wgsl` keeps for each replica, and flags of `divergence.wgsl`.
 pub const EVALUATE_LANES: u64 = 64;
+
+/// Neurons that one invocation owns: TILE_ROWS of common.wgsl.
+const TILE_ROWS: u32 = 8;
+
+/// The widest layer of a network whose layers are all computed in one dispatch.
+pub const MAX_NARROW: u32 = 128;
 
 /// Iterations that all loops of one invocation may do together on software Vulkan: Mesa's llvmpipe 22.3.6 silently leaves
 /// every loop of an invocation after so many. (25.0.7 does not.)
@@ -18,8 +24,8 @@ pub struct Dispatch<'a> {
     pub network: &'a Network,
     /// Four samples each, in a batch row.
     pub sample4s: u32,
-    /// What the kernels were composed for.
-    pub variant: Variant,
+    /// How samples are stored.
+    pub format: InputFormat,
 }
 
 impl Dispatch<'_> {
@@ -34,7 +40,7 @@ impl Dispatch<'_> {
 
     /// One for each block of features and 32 samples.
     pub fn gather(&self, steps: u32, input_replicas: u32) -> u64 {
-        let blocks = self.network.input_rows / self.variant.inputs.row_multiple();
+        let blocks = self.network.input_rows / self.format.row_multiple();
         self.select(steps, input_replicas) * u64::from(blocks) * u64::from(self.sample4s / 8)
     }
 
@@ -45,7 +51,7 @@ impl Dispatch<'_> {
 
     /// Tiles that cover `neurons`.
     fn tiles(&self, neurons: u32) -> u64 {
-        u64::from(neurons.div_ceil(8 * self.variant.tile_octets))
+        u64::from(neurons.div_ceil(TILE_ROWS))
     }
 
     /// One for each tile of the layer's outputs and each sample4.
@@ -68,11 +74,11 @@ impl Dispatch<'_> {
         self.loss()
     }
 
-    /// Four inputs by a tile of neurons, over all layers; rows of tiles are padded to eight.
+    /// Four inputs by a tile of neurons, over all layers.
     pub fn reduce(&self) -> u64 {
         let invocations = |layer: &Layer| {
             let columns = if layer.reads_data == 1 { self.network.input_rows / 4 } else { layer.inputs / 4 + 1 };
-            u64::from(columns.next_multiple_of(8)) * self.tiles(layer.outputs)
+            u64::from(columns) * self.tiles(layer.outputs)
         };
         self.replicas() * self.network.layers().iter().map(invocations).sum::<u64>()
     }
@@ -123,6 +129,12 @@ impl Dispatch<'_> {
         let layers = self.network.layers();
         let deltas: u64 = layers.iter().skip(1).map(delta).sum();
         layers.iter().map(forward).sum::<u64>() + self.loss_iterations() + deltas
+    }
+
+    /// Whether a step takes all layers in one dispatch: where none is wide, and none has many inputs.
+    pub fn is_narrow(&self) -> bool {
+        let widest = self.network.layers().iter().map(|layer| layer.outputs).max().unwrap_or(0);
+        widest <= MAX_NARROW && self.propagate_iterations() <= MAX_LOOP_ITERATIONS
     }
 
     /// An error if an invocation of a kernel that does one tile of one layer might do more than [`MAX_LOOP_ITERATIONS`].

@@ -5,8 +5,8 @@ use wgpu::BufferUsages;
 use super::adapter::Gpu;
 use super::buffers::{activation_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE};
 use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_ITERATIONS};
-use super::kernels::{Bound, Pipeline, Variant, ACTIVITY, DIVERGENCE, EVALUATE, FORWARD};
-use super::layout::{Batch, Layer, Network};
+use super::kernels::{Bound, Pipeline, ACTIVITY, DIVERGENCE, EVALUATE, FORWARD};
+use super::layout::{Batch, InputFormat, Layer, Network};
 use super::pacing::Pacer;
 use crate::error::Result;
 use crate::evaluation::{Activity, Evaluation};
@@ -27,7 +27,7 @@ pub(crate) struct Evaluator {
     activity_bits: wgpu::Buffer,
     diverged: wgpu::Buffer,
     pacer: Pacer,
-    variant: Variant,
+    format: InputFormat,
 }
 
 /// Activations of a block may take this many bytes.
@@ -46,26 +46,26 @@ impl Evaluator {
         gpu: &Gpu,
         network: &Network,
         network_uniform: &wgpu::Buffer,
-        variant: Variant,
+        format: InputFormat,
         parameters: &wgpu::Buffer,
         replicas: &wgpu::Buffer,
         sets: impl Iterator<Item = &'a DeviceSamples> + Clone,
     ) -> Result<Self> {
         let largest = sets.clone().map(|samples| samples.count).max().unwrap_or(1);
         let most = largest.div_ceil(4 * Self::MIN_SAMPLE4S).clamp(1, 8);
-        let smallest = Dispatch { network, sample4s: Self::MIN_SAMPLE4S, variant };
+        let smallest = Dispatch { network, sample4s: Self::MIN_SAMPLE4S, format };
         let in_iterations = MAX_LOOP_ITERATIONS / smallest.evaluate_iterations(Self::MIN_SAMPLE4S);
         let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_SAMPLE4S)).min(in_iterations) as u32;
         let sample4s = Self::MIN_SAMPLE4S * fitting.clamp(1, most);
 
-        let batches = Batches::new(gpu, network, variant.inputs, 1, 1, sample4s)?;
+        let batches = Batches::new(gpu, network, format, 1, 1, sample4s)?;
         let batch_uniform = gpu.buffer(
             "the blocks",
             MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE,
             BufferUsages::UNIFORM | BufferUsages::COPY_DST,
         )?;
         let state = State::new(gpu, network, sample4s, false)?;
-        let dispatch = Dispatch { network, sample4s, variant };
+        let dispatch = Dispatch { network, sample4s, format };
         dispatch.check(1, 1)?;
         if gpu.is_software() {
             dispatch.check_iterations()?;
@@ -76,10 +76,10 @@ impl Evaluator {
         let activity_bits = gpu.storage("the activity", dispatch.rows() * 4)?;
         let diverged = gpu.storage("the diverged replicas", dispatch.evaluate() * 4)?;
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
-            Pipeline::new(gpu, kernel, variant).bind(gpu, network_uniform, &batch_uniform, storage)
+            Pipeline::new(gpu, kernel, format).bind(gpu, network_uniform, &batch_uniform, storage)
         };
         let gatherer =
-            |samples| Gatherer::new(gpu, variant, samples, &batches, network_uniform, &batch_uniform, replicas);
+            |samples| Gatherer::new(gpu, format, samples, &batches, network_uniform, &batch_uniform, replicas);
         Ok(Self {
             sets: sets.map(|samples| (gatherer(samples), samples.count)).collect(),
             forward: bind(
@@ -97,7 +97,7 @@ impl Evaluator {
             activity_bits,
             diverged,
             pacer: Pacer::new(MAX_BLOCKS),
-            variant,
+            format,
         })
     }
 
@@ -151,7 +151,7 @@ impl Evaluator {
     /// logits.
     pub fn outputs(&self, gpu: &Gpu, network: &Network, set: usize, layer: usize) -> Result<Vec<f32>> {
         let sample4s = self.batches.sample4s;
-        let dispatch = Dispatch { network, sample4s, variant: self.variant };
+        let dispatch = Dispatch { network, sample4s, format: self.format };
         let block = sample4s as usize * 4;
         let samples = self.sets[set].1 as usize;
         let Layer { outputs, output_row, .. } = network.layers()[layer];
@@ -186,7 +186,7 @@ impl Evaluator {
     /// Runs the whole of one set through all replicas.
     pub fn evaluate(&mut self, gpu: &Gpu, network: &Network, set: usize) -> Result<Vec<Evaluation>> {
         let sample_count = self.sets[set].1;
-        let dispatch = Dispatch { network, sample4s: self.batches.sample4s, variant: self.variant };
+        let dispatch = Dispatch { network, sample4s: self.batches.sample4s, format: self.format };
         let blocks = sample_count.div_ceil(self.batches.sample4s * 4);
         let mut next = 0;
         while next < blocks {

@@ -9,27 +9,18 @@ use super::adapter::Gpu;
 use super::buffers::{
     activation_bytes, input_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE,
 };
-use super::dispatch::{Dispatch, MAX_LOOP_ITERATIONS};
+use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
-use super::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
+use super::kernels::{Bound, Pipeline, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
+use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
 use crate::engine::{no_validation_set, TrainingEngine};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::{Order, TrainSettings};
 use crate::spec::NetworkSpec;
-
-/// How a step is cut into dispatches. The arithmetic is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepForm {
-    /// One kernel a stage and layer: the readable form.
-    Staged,
-    /// Two kernels a step: all that belongs to a sample, all that belongs to a parameter.
-    Fused,
-}
 
 /// The GPU's engine of a [`Trainer`](crate::Trainer).
 pub struct Trainer {
@@ -37,7 +28,7 @@ pub struct Trainer {
     spec: NetworkSpec,
     settings: TrainSettings,
     network: Network,
-    variant: Variant,
+    format: InputFormat,
     train_samples: DeviceSamples,
     batches: Batches,
     parameters: wgpu::Buffer,
@@ -58,7 +49,8 @@ pub struct Trainer {
     reduce: OnceLock<Pipeline>,
 }
 
-/// The bound kernels of a step.
+/// The bound kernels of a step: two dispatches for networks whose layers are narrow, else one a stage and layer. The arithmetic is the
+/// same.
 enum StepKernels {
     Fused {
         propagate: Bound,
@@ -95,31 +87,16 @@ impl Trainer {
     /// [`Error::Setting`] for settings that make no sense, [`Error::Limit`] if R replicas do not fit the adapter
     /// (see [`Self::max_replicas`]), or what the driver reported.
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
-        Self::with_form(gpu, dataset, initial, settings, None)
-    }
-
-    /// The same with steps of one form, for tests and benchmarks that compare the two; `None` takes what suits the adapter.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn with_form(
-        gpu: &Gpu,
-        dataset: &Dataset,
-        initial: &Model,
-        settings: TrainSettings,
-        form: Option<StepForm>,
-    ) -> Result<Self> {
         settings.check(dataset, initial)?;
         let spec = initial.spec().clone();
         let format = InputFormat::from(dataset.train.inputs());
         let network = Network::new(&spec, settings.replicas.len(), format);
-        let variant = Variant::choose(gpu, format, &spec);
         let sample4s = sample4s(settings.batch_size);
         let replica_count = network.replica_count;
 
         let gather_bytes = GATHER_BYTES[usize::from(gpu.is_software())];
         let slots = (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS) as u32;
-        let dispatch = Dispatch { network: &network, sample4s, variant };
+        let dispatch = Dispatch { network: &network, sample4s, format };
         dispatch.check(slots, replica_count)?;
         if gpu.is_software() {
             dispatch.check_iterations()?;
@@ -139,33 +116,30 @@ impl Trainer {
         let batches = Batches::new(gpu, &network, format, slots, replica_count, sample4s)?;
         let state = State::new(gpu, &network, sample4s, true)?;
         let gatherer =
-            Gatherer::new(gpu, variant, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
+            Gatherer::new(gpu, format, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
         let count_sums = gpu.storage("the count sums", dispatch.rows() * 4)?;
 
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
-            Pipeline::new(gpu, kernel, variant).bind(gpu, &network_uniform, &batch_uniform, storage)
+            Pipeline::new(gpu, kernel, format).bind(gpu, &network_uniform, &batch_uniform, storage)
         };
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let reduced = [inputs, input_masks, features, activations, deltas, masks];
-        let may_fuse = gpu.is_software() && dispatch.propagate_iterations() <= MAX_LOOP_ITERATIONS;
-        let form = form.unwrap_or(if may_fuse { StepForm::Fused } else { StepForm::Staged });
-        let step_kernels = match form {
-            StepForm::Fused => StepKernels::Fused {
+        let step_kernels = if dispatch.is_narrow() {
+            StepKernels::Fused {
                 propagate: bind(&PROPAGATE, &[&parameters, inputs, activations, masks, deltas, features, labels]),
                 reduce_update: bind(&REDUCE_UPDATE, &[&reduced[..], &[&replicas, &parameters]].concat()),
-            },
-            StepForm::Staged => {
-                let (sums, counts) = sum_buffers(gpu, &network)?;
-                StepKernels::Staged {
-                    forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
-                    loss: bind(&LOSS, &[activations, masks, deltas, labels]),
-                    delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
-                    reduce: bind(&REDUCE, &[&reduced[..], &[&sums, &counts]].concat()),
-                    update: bind(&UPDATE, &[&replicas, &sums, &counts, &parameters]),
-                    sums,
-                    counts,
-                }
+            }
+        } else {
+            let (sums, counts) = sum_buffers(gpu, &network)?;
+            StepKernels::Staged {
+                forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
+                loss: bind(&LOSS, &[activations, masks, deltas, labels]),
+                delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
+                reduce: bind(&REDUCE, &[&reduced[..], &[&sums, &counts]].concat()),
+                update: bind(&UPDATE, &[&replicas, &sums, &counts, &parameters]),
+                sums,
+                counts,
             }
         };
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
@@ -173,7 +147,7 @@ impl Trainer {
             gpu,
             &network,
             &network_uniform,
-            variant,
+            format,
             &parameters,
             &replicas,
             [&train_samples, &test_samples].into_iter().chain(&validation_samples),
@@ -184,7 +158,7 @@ impl Trainer {
             spec,
             settings,
             network,
-            variant,
+            format,
             train_samples,
             batches,
             parameters,
@@ -229,7 +203,7 @@ impl Trainer {
         let mut uniform = Vec::new();
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s, variant: self.variant };
+        let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s, format: self.format };
         while self.step < end {
             let steps_per_epoch = self.steps_per_epoch();
             let (epoch, step_in_epoch) = (self.step / steps_per_epoch, self.step % steps_per_epoch);
@@ -292,7 +266,7 @@ impl Trainer {
     }
 
     fn dispatch(&self) -> Dispatch<'_> {
-        Dispatch { network: &self.network, sample4s: self.batches.sample4s, variant: self.variant }
+        Dispatch { network: &self.network, sample4s: self.batches.sample4s, format: self.format }
     }
 
     fn arena_bytes(&self) -> u64 {
@@ -305,67 +279,10 @@ impl Trainer {
         let State { activations, deltas, masks } = &self.state;
         let Batches { inputs, input_masks, features, .. } = &self.batches;
         let storage = [inputs, input_masks, features, activations, deltas, masks, &sums, &counts];
-        let reduce = self.reduce.get_or_init(|| Pipeline::new(&self.gpu, &REDUCE, self.variant));
+        let reduce = self.reduce.get_or_init(|| Pipeline::new(&self.gpu, &REDUCE, self.format));
         let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
         self.run_once(batch, &reduce, self.dispatch().reduce())?;
         Ok((sums, counts))
-    }
-
-    /// The kernels of a step, in their order; for benchmarks.
-    pub fn kernels(&self) -> Vec<&'static str> {
-        match self.step_kernels {
-            StepKernels::Fused { .. } => vec!["permute", "gather", "select", "propagate", "reduce_update"],
-            StepKernels::Staged { .. } => {
-                vec!["permute", "gather", "select", "forward", "loss", "delta", "reduce", "update"]
-            }
-        }
-    }
-
-    /// Runs one of [`Self::kernels`] `times` times on the last step's batch and waits for it, all layers each time.
-    /// For benchmarks: parameters are updated anew each time, so that what is trained is of no further use.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] before the first step or for another name, or what the driver reported.
-    pub fn repeat_kernel(&mut self, name: &str, times: u32) -> Result<()> {
-        let Some(batch) = self.last_batch else {
-            return Err(Error::setting("kernel", "nothing to repeat before the first step"));
-        };
-        let layers = self.network.layers();
-        let per_layer: Vec<Batch> =
-            (0..layers.len() as u32).map(|layer| Batch { layer, steps: 1, position: 0, ..batch }).collect();
-        write_batches(&self.gpu, &self.batch_uniform, &per_layer)?;
-        let dispatch = self.dispatch();
-        let replicas = self.batches.input_replicas;
-        let each_layer = |invocations: &dyn Fn(&Layer) -> u64| -> Vec<(u32, u64)> {
-            layers.iter().enumerate().map(|(index, layer)| (index as u32, invocations(layer))).collect()
-        };
-        let (bound, dispatches) = match (&self.step_kernels, name) {
-            (_, "permute") => (&self.gatherer.permute, vec![(0, dispatch.permute(1, replicas))]),
-            (_, "gather") => (&self.gatherer.gather, vec![(0, dispatch.gather(1, replicas))]),
-            (_, "select") => (&self.gatherer.select, vec![(0, dispatch.select(1, replicas))]),
-            (StepKernels::Fused { propagate, .. }, "propagate") => (propagate, vec![(0, dispatch.propagate())]),
-            (StepKernels::Fused { reduce_update, .. }, "reduce_update") => {
-                (reduce_update, vec![(0, dispatch.reduce())])
-            }
-            (StepKernels::Staged { forward, .. }, "forward") => (forward, each_layer(&|layer| dispatch.forward(layer))),
-            (StepKernels::Staged { loss, .. }, "loss") => (loss, vec![(0, dispatch.loss())]),
-            (StepKernels::Staged { delta, .. }, "delta") => {
-                (delta, each_layer(&|layer| dispatch.delta(layer)).split_off(1))
-            }
-            (StepKernels::Staged { reduce, .. }, "reduce") => (reduce, vec![(0, dispatch.reduce())]),
-            (StepKernels::Staged { update, .. }, "update") => (update, vec![(0, dispatch.update())]),
-            _ => return Err(Error::setting("kernel", format!("{name} is none of {:?}", self.kernels()))),
-        };
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        for _ in 0..times {
-            for &(layer, invocations) in &dispatches {
-                bound.dispatch(&mut pass, layer * BATCH_STRIDE as u32, invocations);
-            }
-        }
-        drop(pass);
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait(submission)
     }
 
     fn run_once(&self, batch: Batch, kernel: &Bound, invocations: u64) -> Result<()> {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use asgd::dataset::{Inputs, Samples};
 use asgd::gpu::dispatch::Dispatch;
-use asgd::gpu::kernels::{Kernel, Pipeline, Variant};
+use asgd::gpu::kernels::{Kernel, Pipeline};
 use asgd::gpu::layout::{Batch, InputFormat, Layer, Network};
 use asgd::gpu::Gpu;
 use asgd::reference::select::select;
@@ -21,18 +21,6 @@ pub const POISON: u32 = u32::MAX;
 pub fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
     GPU.get_or_init(|| Gpu::new(None).expect("the tests need an adapter"))
-}
-
-/// Every variant that this adapter can run: the plain one, and what is chosen for narrow and for wide networks.
-pub fn variants(inputs: InputFormat) -> Vec<Variant> {
-    let mut variants = vec![Variant { inputs, subgroups_of_8: false, workgroup_size: 64, tile_octets: 1 }];
-    for widest in [10, 32] {
-        let chosen = Variant::choose(gpu(), inputs, &NetworkSpec::new(&[1, widest]).unwrap());
-        if !variants.contains(&chosen) {
-            variants.push(chosen);
-        }
-    }
-    variants
 }
 
 /// Numbers that differ from one another, and are the same in every run.
@@ -181,8 +169,8 @@ impl Fixture {
         Self { case: case.clone(), network, sample4s, model, slots, inputs, input_bytes, labels, activations, deltas }
     }
 
-    pub fn dispatch(&self, variant: Variant) -> Dispatch<'_> {
-        Dispatch { network: &self.network, sample4s: self.sample4s, variant }
+    pub fn dispatch(&self) -> Dispatch<'_> {
+        Dispatch { network: &self.network, sample4s: self.sample4s, format: self.case.inputs }
     }
 
     /// The last slot's batch, for the kernels of layer `layer`.
@@ -395,21 +383,14 @@ impl Fixture {
     }
 
     /// Runs a kernel with `storage` in the order of its storage bindings, and returns what they hold then.
-    pub fn run(
-        &self,
-        kernel: &'static Kernel,
-        variant: Variant,
-        batch: Batch,
-        invocations: u64,
-        storage: &[&[u32]],
-    ) -> Vec<Vec<u32>> {
+    pub fn run(&self, kernel: &'static Kernel, batch: Batch, invocations: u64, storage: &[&[u32]]) -> Vec<Vec<u32>> {
         type Pipelines = Mutex<HashMap<(&'static str, String), &'static Pipeline>>;
         static PIPELINES: OnceLock<Pipelines> = OnceLock::new();
         let mut pipelines =
             PIPELINES.get_or_init(Default::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let pipeline: &'static Pipeline = pipelines
-            .entry((kernel.entry, kernel.source(variant)))
-            .or_insert_with(|| Box::leak(Box::new(Pipeline::new(gpu(), kernel, variant))));
+            .entry((kernel.entry, kernel.source(self.case.inputs)))
+            .or_insert_with(|| Box::leak(Box::new(Pipeline::new(gpu(), kernel, self.case.inputs))));
 
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network = gpu().buffer("network", size_of::<Network>() as u64, uniform).unwrap();

@@ -5,7 +5,7 @@ use asgd::reference::update::update;
 use asgd::reference::Sum;
 use asgd::{Optimizer, ReplicaSettings};
 
-use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Case, Fixture, Parameter, POISON};
+use crate::fixture::{assert_close, bits, cases, many_workgroups, Case, Fixture, Parameter, POISON};
 use crate::update::{bounded_update, columns};
 
 /// By replica and layer.
@@ -58,16 +58,14 @@ fn equals_its_twin() {
         let expected = expected(&fixture);
         let buffers = reduced_buffers(&fixture);
         let poison = vec![POISON; case.replicas * fixture.network.parameter_stride()];
-        for variant in variants(case.inputs) {
-            let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
-            storage.extend([&poison[..], &poison[..]]);
-            let results = fixture.run(&REDUCE, variant, fixture.batch(0), fixture.dispatch(variant).reduce(), &storage);
-            for (index, parameter) in fixture.parameters().into_iter().enumerate() {
-                let what = format!("{case:?} {variant:?} {parameter:?}");
-                let (sum, count) = of_parameter(&expected, parameter);
-                assert_close(&what, results[6][index], sum, roundings(case));
-                assert_eq!(results[7][index], count, "{what}");
-            }
+        let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
+        storage.extend([&poison[..], &poison[..]]);
+        let results = fixture.run(&REDUCE, fixture.batch(0), fixture.dispatch().reduce(), &storage);
+        for (index, parameter) in fixture.parameters().into_iter().enumerate() {
+            let what = format!("{case:?} {parameter:?}");
+            let (sum, count) = of_parameter(&expected, parameter);
+            assert_close(&what, results[6][index], sum, roundings(case));
+            assert_eq!(results[7][index], count, "{what}");
         }
     }
 }
@@ -89,22 +87,19 @@ fn with_update_equals_its_twins() {
             .collect();
         let columns: Vec<ReplicaColumns> = settings.iter().map(columns).collect();
         let before = fixture.packed_parameters();
-        for variant in variants(case.inputs) {
-            let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
-            storage.extend([bytemuck::cast_slice(&columns), &before[..]]);
-            let results =
-                fixture.run(&REDUCE_UPDATE, variant, fixture.batch(0), fixture.dispatch(variant).reduce(), &storage);
-            for (index, parameter) in fixture.parameters().into_iter().enumerate() {
-                let what = format!("{case:?} {variant:?} {parameter:?}");
-                let (sum, count) = of_parameter(&expected, parameter);
-                let theta = f64::from(f32::from_bits(before[index]));
-                let settings = &settings[parameter.replica];
-                let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);
-                assert_eq!(bounded.value, update(theta, sum.value, count, case.size, settings));
-                assert_close(&what, results[7][index], bounded, 1);
-                if count == 0 {
-                    assert_eq!(results[7][index], before[index], "{what}: untouched, bit for bit");
-                }
+        let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
+        storage.extend([bytemuck::cast_slice(&columns), &before[..]]);
+        let results = fixture.run(&REDUCE_UPDATE, fixture.batch(0), fixture.dispatch().reduce(), &storage);
+        for (index, parameter) in fixture.parameters().into_iter().enumerate() {
+            let what = format!("{case:?} {parameter:?}");
+            let (sum, count) = of_parameter(&expected, parameter);
+            let theta = f64::from(f32::from_bits(before[index]));
+            let settings = &settings[parameter.replica];
+            let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);
+            assert_eq!(bounded.value, update(theta, sum.value, count, case.size, settings));
+            assert_close(&what, results[7][index], bounded, 1);
+            if count == 0 {
+                assert_eq!(results[7][index], before[index], "{what}: untouched, bit for bit");
             }
         }
     }
