@@ -5,7 +5,7 @@
 
 use std::mem::{offset_of, size_of};
 
-use asgd::gpu::kernels::{Access, Kernel, ALL, FILES, FORWARD};
+use asgd::gpu::kernels::{Access, Kernel, ALL, FILES, UPDATE};
 use asgd::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns, MAX_LAYERS};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
@@ -110,7 +110,7 @@ fn without_padding((fields, size): (Vec<(String, u32)>, u32)) -> (Vec<(String, u
 
 #[test]
 fn structs_are_laid_out_alike() {
-    let (module, _) = validate(&FORWARD, InputFormat::U8).unwrap();
+    let (module, _) = validate(&UPDATE, InputFormat::U8).unwrap();
     let layouts = [
         (
             "Layer",
@@ -149,7 +149,7 @@ fn structs_are_laid_out_alike() {
     for (name, rust) in layouts {
         assert_eq!(without_padding(wgsl_layout(&module, name)), rust, "{name}");
     }
-    let source = FORWARD.source(InputFormat::U8);
+    let source = UPDATE.source(InputFormat::U8);
     assert!(source.contains(&format!("const MAX_LAYERS = {MAX_LAYERS}u;")), "the longest network differs");
 }
 

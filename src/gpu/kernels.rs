@@ -34,9 +34,9 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 23] = files![
+pub const FILES: [(&str, &str); 20] = files![
     "activity",
-    "columns",
+    "block",
     "common",
     "count",
     "delta",
@@ -47,16 +47,13 @@ pub const FILES: [(&str, &str); 23] = files![
     "inputs_f32",
     "inputs_u8",
     "loss",
-    "masks",
     "optimizer",
     "permute",
     "propagate",
     "reduce",
-    "reduce_store",
-    "reduce_update",
+    "replica",
     "select",
-    "state",
-    "tile",
+    "store",
     "update",
 ];
 
@@ -92,20 +89,16 @@ pub const PROPAGATE: Kernel = Kernel {
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read)],
 };
 
-/// Gradient sums and counts, written out.
+/// Gradient sums and counts, written to be looked at.
 pub const REDUCE: Kernel = Kernel {
-    file: "reduce_store",
+    file: "store",
     entry: "reduce",
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
 };
 
-/// Parameters from gradient sums and counts.
-pub const UPDATE: Kernel =
-    Kernel { file: "update", entry: "update", storage: &[(2, Read), (3, Read), (4, Read), (5, Write)] };
-
-/// Gradient sums, counts and the update in one dispatch.
-pub const REDUCE_UPDATE: Kernel = Kernel {
-    file: "reduce_update",
+/// Gradient sums, counts and, from them, parameters.
+pub const UPDATE: Kernel = Kernel {
+    file: "update",
     entry: "reduce",
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Read), (9, Write)],
 };
@@ -125,7 +118,7 @@ pub const DIVERGENCE: Kernel =
     Kernel { file: "divergence", entry: "find_divergence", storage: &[(2, Read), (3, Write)] };
 
 /// All kernels.
-pub const ALL: [&Kernel; 14] = [
+pub const ALL: [&Kernel; 13] = [
     &PERMUTE,
     &GATHER,
     &SELECT,
@@ -135,7 +128,6 @@ pub const ALL: [&Kernel; 14] = [
     &PROPAGATE,
     &REDUCE,
     &UPDATE,
-    &REDUCE_UPDATE,
     &EVALUATE,
     &ACTIVITY,
     &COUNT,
@@ -229,7 +221,11 @@ impl Pipeline {
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some(kernel.entry),
-            compilation_options: Default::default(),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Each kernel writes what it reads.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
             cache: None,
         });
         Self { pipeline, layout, kernel }
@@ -269,45 +265,20 @@ impl Bound {
     ///
     /// # Errors
     /// What the driver reported.
-    pub fn run(&self, gpu: &Gpu, invocations: u64) -> Result<()> {
+    pub fn run(&self, gpu: &Gpu, workgroups: [u32; 3]) -> Result<()> {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        self.dispatch(&mut encoder.begin_compute_pass(&Default::default()), 0, invocations);
+        self.dispatch(&mut encoder.begin_compute_pass(&Default::default()), 0, workgroups);
         let submission = gpu.queue.submit([encoder.finish()]);
         gpu.wait(submission)
     }
 
-    /// Encodes a dispatch of at least `invocations`, with the batch at `batch_offset` bytes.
-    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, batch_offset: u32, invocations: u64) {
-        let [x, y] = workgroups(invocations);
+    /// Encodes a dispatch, with the batch at `batch_offset` bytes.
+    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, batch_offset: u32, [x, y, z]: [u32; 3]) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[batch_offset]);
-        pass.dispatch_workgroups(x, y, 1);
+        pass.dispatch_workgroups(x, y, z);
     }
 }
 
 /// Workgroups that an axis of a dispatch may have: WebGPU's default, which every adapter allows.
 pub(crate) const MAX_WORKGROUPS: u64 = 65_535;
-
-/// Invocations of a workgroup: WORKGROUP_SIZE of common.wgsl.
-const WORKGROUP_SIZE: u64 = 64;
-
-/// x and y of a dispatch of at least `invocations`.
-pub fn workgroups(invocations: u64) -> [u32; 2] {
-    let groups = invocations.div_ceil(WORKGROUP_SIZE);
-    let y = groups.div_ceil(MAX_WORKGROUPS);
-    [groups.div_ceil(y.max(1)) as u32, y as u32]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workgroups_cover_their_invocations() {
-        for invocations in [1, 64, 65, 65_535 * 64, 65_535 * 64 + 1, 65_535 * 64 * 3 + 5, 4_000_000_000] {
-            let [x, y] = workgroups(invocations);
-            assert!(u64::from(x) <= MAX_WORKGROUPS && u64::from(y) <= MAX_WORKGROUPS);
-            assert!(u64::from(x) * u64::from(y) * WORKGROUP_SIZE >= invocations);
-        }
-    }
-}

@@ -36,7 +36,7 @@ impl Predictor {
         let spec = model.spec();
         samples.check_fits(spec)?;
         let format = InputFormat::from(samples.inputs());
-        let network = Network::new(spec, model.replicas(), format);
+        let network = Network::new(spec, model.replicas());
         let uniform =
             gpu.buffer("the network", size_of::<Network>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
         gpu.write(&uniform, &[network])?;

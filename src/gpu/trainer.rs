@@ -11,7 +11,7 @@ use super::buffers::{
 };
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, Pipeline, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
+use super::kernels::{Bound, Pipeline, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, SELECT, UPDATE};
 use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
@@ -36,7 +36,9 @@ pub struct Trainer {
     batch_uniform: wgpu::Buffer,
     state: State,
     gatherer: Gatherer,
-    step_kernels: StepKernels,
+    select: Bound,
+    propagation: Propagation,
+    update: Bound,
     count: Bound,
     count_sums: wgpu::Buffer,
     evaluator: Evaluator,
@@ -45,34 +47,22 @@ pub struct Trainer {
     step: u64,
     /// The last step's batch, whose activations and deltas are still in the state.
     last_batch: Option<Batch>,
-    /// For [`TrainingEngine::last_reduction`] of the fused form, which keeps no sums; compiled when first asked for.
+    /// For [`TrainingEngine::last_reduction`], since a step keeps no sums; compiled when first asked for.
     reduce: OnceLock<Pipeline>,
 }
 
-/// The bound kernels of a step: two dispatches for networks whose layers are narrow, else one a stage and layer. The arithmetic is the
-/// same.
-enum StepKernels {
-    Fused {
-        propagate: Bound,
-        reduce_update: Bound,
-    },
-    Staged {
-        forward: Bound,
-        loss: Bound,
-        delta: Bound,
-        reduce: Bound,
-        update: Bound,
-        /// S and c of the last step.
-        sums: wgpu::Buffer,
-        counts: wgpu::Buffer,
-    },
+/// What a step does before its update: all layers in one dispatch where they are narrow, else a dispatch a layer. The arithmetic
+/// is the same.
+enum Propagation {
+    Fused(Bound),
+    Layers { forward: Bound, loss: Bound, delta: Bound },
 }
 
 /// `Batch`es that a submission can hold.
 const MAX_BATCHES: u64 = 4096;
 
-/// Gathered batches may take this many bytes on a GPU, and on a CPU, whose caches should keep them.
-const GATHER_BYTES: [u64; 2] = [32 << 20, 1 << 20];
+/// Gathered batches may take this many bytes, or a quarter of the adapter's largest binding.
+const GATHER_BYTES: u64 = 256 << 20;
 
 const MAX_SLOTS: u64 = 32;
 
@@ -84,23 +74,21 @@ impl Trainer {
     /// Uploads data and initial parameters (one network a replica), and compiles the kernels.
     ///
     /// # Errors
-    /// [`Error::Setting`] for settings that make no sense, [`Error::Limit`] if R replicas do not fit the adapter
+    /// [`Error::Setting`](crate::Error::Setting) for settings that make no sense,
+    /// [`Error::Limit`](crate::Error::Limit) if R replicas do not fit the adapter
     /// (see [`Self::max_replicas`]), or what the driver reported.
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         settings.check(dataset, initial)?;
         let spec = initial.spec().clone();
         let format = InputFormat::from(dataset.train.inputs());
-        let network = Network::new(&spec, settings.replicas.len(), format);
+        let network = Network::new(&spec, settings.replicas.len());
         let sample4s = sample4s(settings.batch_size);
         let replica_count = network.replica_count;
 
-        let gather_bytes = GATHER_BYTES[usize::from(gpu.is_software())];
+        let gather_bytes = GATHER_BYTES.min(gpu.limits().max_storage_buffer_binding_size / 4);
         let slots = (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS) as u32;
-        let dispatch = Dispatch { network: &network, sample4s, format };
-        dispatch.check(slots, replica_count)?;
-        if gpu.is_software() {
-            dispatch.check_iterations()?;
-        }
+        let dispatch = Dispatch { network: &network, sample4s };
+        dispatch.check(slots, replica_count, gpu.is_software())?;
         let parameters = gpu.storage_from("the parameters", &initial.to_arena())?;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_uniform = gpu.buffer("the network", size_of::<Network>() as u64, uniform)?;
@@ -124,24 +112,19 @@ impl Trainer {
         };
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
-        let reduced = [inputs, input_masks, features, activations, deltas, masks];
-        let step_kernels = if dispatch.is_narrow() {
-            StepKernels::Fused {
-                propagate: bind(&PROPAGATE, &[&parameters, inputs, activations, masks, deltas, features, labels]),
-                reduce_update: bind(&REDUCE_UPDATE, &[&reduced[..], &[&replicas, &parameters]].concat()),
-            }
+        let propagation = if dispatch.is_narrow() {
+            let storage = [&parameters, inputs, activations, masks, deltas, features, labels];
+            Propagation::Fused(bind(&PROPAGATE, &storage))
         } else {
-            let (sums, counts) = sum_buffers(gpu, &network)?;
-            StepKernels::Staged {
+            Propagation::Layers {
                 forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
                 loss: bind(&LOSS, &[activations, masks, deltas, labels]),
                 delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
-                reduce: bind(&REDUCE, &[&reduced[..], &[&sums, &counts]].concat()),
-                update: bind(&UPDATE, &[&replicas, &sums, &counts, &parameters]),
-                sums,
-                counts,
             }
         };
+        let update =
+            bind(&UPDATE, &[inputs, input_masks, features, activations, deltas, masks, &replicas, &parameters]);
+        let select = bind(&SELECT, &[input_masks, features]);
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
             gpu,
@@ -166,7 +149,9 @@ impl Trainer {
             batch_uniform,
             state,
             gatherer,
-            step_kernels,
+            select,
+            propagation,
+            update,
             count,
             count_sums,
             evaluator,
@@ -180,7 +165,7 @@ impl Trainer {
     /// How many replicas of `spec` fit the adapter's limits at once.
     pub fn max_replicas(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
         let format = InputFormat::from(dataset.train.inputs());
-        let one = Network::new(spec, 1, format);
+        let one = Network::new(spec, 1);
         let sample4s = sample4s(batch_size);
         let largest = [
             one.parameter_stride() as u64 * 4,
@@ -196,14 +181,14 @@ impl Trainer {
     fn encode(&mut self, end: u64) -> Result<wgpu::CommandBuffer> {
         let end = end.min(self.step + self.pacer.units());
         let layers = self.network.layer_count;
-        let batches_per_step = match self.step_kernels {
-            StepKernels::Fused { .. } => 1,
-            StepKernels::Staged { .. } => u64::from(layers),
+        let batches_per_step = match self.propagation {
+            Propagation::Fused(_) => 1,
+            Propagation::Layers { .. } => u64::from(layers),
         };
         let mut uniform = Vec::new();
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s, format: self.format };
+        let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s };
         while self.step < end {
             let steps_per_epoch = self.steps_per_epoch();
             let (epoch, step_in_epoch) = (self.step / steps_per_epoch, self.step % steps_per_epoch);
@@ -227,36 +212,35 @@ impl Trainer {
                 sample_count: self.train_samples.count,
                 shuffled: u32::from(self.settings.order == Order::Shuffled),
                 layer: 0,
-                pad: 0,
             };
             let mut offset = |batch: Batch| {
                 uniform.push(batch);
                 ((uniform.len() as u64 - 1) * BATCH_STRIDE) as u32
             };
-            self.gatherer.encode(&mut pass, offset(first), dispatch, steps as u32, self.batches.input_replicas);
+            let gathered = offset(first);
+            self.gatherer.encode(&mut pass, gathered, dispatch, steps as u32, first.input_replicas);
+            self.select.dispatch(&mut pass, gathered, dispatch.select(steps as u32, first.input_replicas));
             for slot in 0..steps as u32 {
                 let left = first.sample_count - first.position - slot * first.batch_size;
                 let batch = Batch { size: left.min(first.batch_size), slot, ..first };
                 self.last_batch = Some(batch);
-                match &self.step_kernels {
-                    StepKernels::Fused { propagate, reduce_update } => {
-                        let offset = offset(batch);
-                        propagate.dispatch(&mut pass, offset, dispatch.propagate());
-                        reduce_update.dispatch(&mut pass, offset, dispatch.reduce());
-                    }
-                    StepKernels::Staged { forward, loss, delta, reduce, update, .. } => {
-                        let offsets: Vec<u32> = (0..layers).map(|layer| offset(Batch { layer, ..batch })).collect();
-                        for (layer, &offset) in self.network.layers().iter().zip(&offsets) {
-                            forward.dispatch(&mut pass, offset, dispatch.forward(layer));
+                let own = offset(batch);
+                match &self.propagation {
+                    Propagation::Fused(propagate) => propagate.dispatch(&mut pass, own, dispatch.propagate()),
+                    Propagation::Layers { forward, loss, delta } => {
+                        let mut offsets = vec![own];
+                        offsets.extend((1..layers).map(|layer| offset(Batch { layer, ..batch })));
+                        let shapes = self.network.layers().iter().zip(offsets);
+                        for (shape, at) in shapes.clone() {
+                            forward.dispatch(&mut pass, at, dispatch.forward(shape));
                         }
-                        loss.dispatch(&mut pass, offsets[0], dispatch.loss());
-                        for (layer, &offset) in self.network.layers().iter().zip(&offsets).skip(1).rev() {
-                            delta.dispatch(&mut pass, offset, dispatch.delta(layer));
+                        loss.dispatch(&mut pass, own, dispatch.loss());
+                        for (shape, at) in shapes.skip(1).rev() {
+                            delta.dispatch(&mut pass, at, dispatch.delta(shape));
                         }
-                        reduce.dispatch(&mut pass, offsets[0], dispatch.reduce());
-                        update.dispatch(&mut pass, offsets[0], dispatch.update());
                     }
                 }
+                self.update.dispatch(&mut pass, own, dispatch.reduce());
             }
             self.step += steps;
         }
@@ -266,16 +250,17 @@ impl Trainer {
     }
 
     fn dispatch(&self) -> Dispatch<'_> {
-        Dispatch { network: &self.network, sample4s: self.batches.sample4s, format: self.format }
+        Dispatch { network: &self.network, sample4s: self.batches.sample4s }
     }
 
     fn arena_bytes(&self) -> u64 {
         u64::from(self.network.replica_count) * self.network.parameter_stride() as u64 * 4
     }
 
-    /// Sums and counts of a batch whose activations and deltas are in the state.
-    fn reduce_again(&self, batch: Batch) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
-        let (sums, counts) = sum_buffers(&self.gpu, &self.network)?;
+    /// S and c of a batch whose activations and deltas are in the state.
+    fn reduce(&self, batch: Batch) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
+        let sums = self.gpu.storage("the gradient sums", self.arena_bytes())?;
+        let counts = self.gpu.storage("the adaptive batch sizes", self.arena_bytes())?;
         let State { activations, deltas, masks } = &self.state;
         let Batches { inputs, input_masks, features, .. } = &self.batches;
         let storage = [inputs, input_masks, features, activations, deltas, masks, &sums, &counts];
@@ -285,9 +270,9 @@ impl Trainer {
         Ok((sums, counts))
     }
 
-    fn run_once(&self, batch: Batch, kernel: &Bound, invocations: u64) -> Result<()> {
+    fn run_once(&self, batch: Batch, kernel: &Bound, workgroups: [u32; 3]) -> Result<()> {
         write_batches(&self.gpu, &self.batch_uniform, &[batch])?;
-        kernel.run(&self.gpu, invocations)
+        kernel.run(&self.gpu, workgroups)
     }
 }
 
@@ -336,17 +321,10 @@ impl TrainingEngine for Trainer {
 
     fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>> {
         let Some(batch) = self.last_batch else { return Ok(None) };
-        let reduced;
-        let (sums, counts) = match &self.step_kernels {
-            StepKernels::Staged { sums, counts, .. } => (sums, counts),
-            StepKernels::Fused { .. } => {
-                reduced = self.reduce_again(batch)?;
-                (&reduced.0, &reduced.1)
-            }
-        };
+        let (sums, counts) = self.reduce(batch)?;
         // One after the other: a buffer for both might be larger than the adapter allows.
-        let sums = self.gpu.read::<f32>(&[(sums, self.arena_bytes())])?;
-        let counts = self.gpu.read::<u32>(&[(counts, self.arena_bytes())])?;
+        let sums = self.gpu.read::<f32>(&[(&sums, self.arena_bytes())])?;
+        let counts = self.gpu.read::<u32>(&[(&counts, self.arena_bytes())])?;
         Ok(Some((Model::from_arena(&self.spec, &sums[0]), AdaptiveBatchSizes::from_arena(&self.spec, &counts[0]))))
     }
 
@@ -368,10 +346,4 @@ impl TrainingEngine for Trainer {
         };
         Ok(Some(sums[0].chunks_exact(self.network.row_count as usize).map(mean).collect()))
     }
-}
-
-/// Room for S and c of every parameter.
-fn sum_buffers(gpu: &Gpu, network: &Network) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
-    let bytes = u64::from(network.replica_count) * network.parameter_stride() as u64 * 4;
-    Ok((gpu.storage("the gradient sums", bytes)?, gpu.storage("the adaptive batch sizes", bytes)?))
 }

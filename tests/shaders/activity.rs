@@ -19,7 +19,7 @@ fn equals_its_twin() {
         let rows = case.replicas * fixture.network.row_count as usize;
         // Bits are added to those of the blocks before.
         let before: Vec<u32> = (0..rows as u32).map(|row| u32::from(row % 5 == 0)).collect();
-        let buffers = fixture.run(&ACTIVITY, fixture.batch(0), fixture.dispatch().rows(), &[&masks, &before]);
+        let buffers = fixture.run(&ACTIVITY, fixture.batch(0), fixture.dispatch().activity(), &[&masks, &before]);
         for replica in 0..case.replicas {
             for (layer, shape) in fixture.network.layers().iter().enumerate() {
                 let expected = activity(&fixture.activations[replica][layer], case.size);

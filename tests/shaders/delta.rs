@@ -20,8 +20,8 @@ fn equals_its_twin() {
             }
             fixture.poison_masks(&mut poisoned_masks, &below, true);
             let storage = [&parameters[..], &activations, &poisoned_masks, &poisoned];
-            let invocations = fixture.dispatch().delta(shape);
-            let buffers = fixture.run(&DELTA, fixture.batch(index), invocations, &storage);
+            let workgroups = fixture.dispatch().delta(shape);
+            let buffers = fixture.run(&DELTA, fixture.batch(index), workgroups, &storage);
             for replica in 0..case.replicas {
                 let (weight, above) = (fixture.model.weight(index, replica), &fixture.deltas[replica][index]);
                 let expected = delta(weight, above, &fixture.activations[replica][index - 1], case.size);

@@ -16,8 +16,8 @@ fn equals_its_twin() {
             let offset = (round * 7919 + 3) % parameters.len();
             parameters[offset] = value.to_bits();
             let poison = vec![POISON; case.replicas * 64];
-            let invocations = fixture.dispatch().evaluate();
-            let buffers = fixture.run(&DIVERGENCE, fixture.batch(0), invocations, &[&parameters, &poison]);
+            let workgroups = fixture.dispatch().evaluate();
+            let buffers = fixture.run(&DIVERGENCE, fixture.batch(0), workgroups, &[&parameters, &poison]);
             for (replica, (found, bits)) in buffers[1].chunks(64).zip(parameters.chunks(stride)).enumerate() {
                 let values: Vec<f32> = bits.iter().map(|&bits| f32::from_bits(bits)).collect();
                 assert!(found.iter().all(|&lane| lane < 2), "{case:?}: a lane was not written");

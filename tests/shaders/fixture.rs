@@ -67,11 +67,11 @@ pub struct Case {
     pub inputs: InputFormat,
 }
 
-/// Sizes below, at and above the tiles (8 and 32 neurons, 4 inputs, 32 samples), odd sizes, batch 1, a short last
-/// batch, one neuron, no hidden layer, many layers, many replicas.
+/// Sizes below, at and above the tiles (32 neurons, inputs or samples, and 128 inputs), odd sizes, batch 1, a short last batch, one
+/// neuron, no hidden layer, many layers, many replicas.
 pub fn cases() -> Vec<Case> {
     let case = |widths: &[usize], batch_size, size, replicas| {
-        let inputs = if widths[0] > 2 { InputFormat::U8 } else { InputFormat::F32 };
+        let inputs = if [1, 2, 129].contains(&widths[0]) { InputFormat::F32 } else { InputFormat::U8 };
         Case { widths: widths.to_vec(), batch_size, size, replicas, inputs }
     };
     vec![
@@ -80,12 +80,14 @@ pub fn cases() -> Vec<Case> {
         case(&[3, 2], 32, 32, 1),
         case(&[4, 8, 3], 33, 33, 2),
         case(&[5, 15, 16, 17, 2], 31, 31, 2),
-        case(&[7, 16, 3], 64, 64, 1),
+        case(&[31, 32, 33, 2], 64, 64, 1),
         case(&[63, 31, 33, 10], 64, 5, 3),
         case(&[2, 10, 10, 10, 10, 10, 1], 128, 128, 4),
         case(&[28, 1, 1, 4], 100, 77, 2),
         case(&[784, 30, 20, 10], 64, 64, 2),
-        case(&[2, 40, 70, 3], 65, 65, 1),
+        case(&[127, 128, 129, 3], 65, 65, 1),
+        case(&[129, 127, 33], 127, 96, 2),
+        case(&[2, 40, 70, 35], 129, 129, 1),
     ]
 }
 
@@ -126,7 +128,7 @@ pub struct Fixture {
 impl Fixture {
     pub fn new(case: &Case) -> Self {
         let spec = NetworkSpec::new(&case.widths).unwrap();
-        let network = Network::new(&spec, case.replicas, case.inputs);
+        let network = Network::new(&spec, case.replicas);
         let mut numbers = Numbers::new(case.widths.iter().sum::<usize>() as u64);
         let mut model = Model::zeros(&spec, case.replicas);
         for replica in 0..case.replicas {
@@ -170,7 +172,7 @@ impl Fixture {
     }
 
     pub fn dispatch(&self) -> Dispatch<'_> {
-        Dispatch { network: &self.network, sample4s: self.sample4s, format: self.case.inputs }
+        Dispatch { network: &self.network, sample4s: self.sample4s }
     }
 
     /// The last slot's batch, for the kernels of layer `layer`.
@@ -187,7 +189,6 @@ impl Fixture {
             sample_count: 1000,
             shuffled: 0,
             layer: layer as u32,
-            pad: 0,
         }
     }
 
@@ -383,7 +384,13 @@ impl Fixture {
     }
 
     /// Runs a kernel with `storage` in the order of its storage bindings, and returns what they hold then.
-    pub fn run(&self, kernel: &'static Kernel, batch: Batch, invocations: u64, storage: &[&[u32]]) -> Vec<Vec<u32>> {
+    pub fn run(
+        &self,
+        kernel: &'static Kernel,
+        batch: Batch,
+        workgroups: [u32; 3],
+        storage: &[&[u32]],
+    ) -> Vec<Vec<u32>> {
         type Pipelines = Mutex<HashMap<(&'static str, String), &'static Pipeline>>;
         static PIPELINES: OnceLock<Pipelines> = OnceLock::new();
         let mut pipelines =
@@ -399,7 +406,7 @@ impl Fixture {
         gpu().write(&batches, &[batch]).unwrap();
         let buffers: Vec<_> = storage.iter().map(|words| gpu().storage_from("test", words).unwrap()).collect();
         let bound = pipeline.bind(gpu(), &network, &batches, &buffers.iter().collect::<Vec<_>>());
-        bound.run(gpu(), invocations).unwrap();
+        bound.run(gpu(), workgroups).unwrap();
         let sizes: Vec<_> =
             buffers.iter().zip(storage).map(|(buffer, words)| (buffer, words.len() as u64 * 4)).collect();
         gpu().read(&sizes).unwrap()

@@ -65,8 +65,8 @@ fn equals_its_twin() {
             fixture.poison_masks(&mut poisoned_masks, shape, false);
             let storage = [&parameters[..], &inputs, &poisoned, &poisoned_masks, &features];
             let batch: Batch = fixture.batch(index);
-            let invocations = fixture.dispatch().forward(shape);
-            let buffers = fixture.run(&FORWARD, batch, invocations, &storage);
+            let workgroups = fixture.dispatch().forward(shape);
+            let buffers = fixture.run(&FORWARD, batch, workgroups, &storage);
             let what = format!("{case:?}");
             check_layer(
                 &fixture,

@@ -21,8 +21,8 @@ fn equals_its_twin() {
         let (poisoned_inputs, poisoned_masks) = (vec![POISON; sample4s * value_words], vec![POISON; sample4s / 8]);
         let storage = [&data[..], &indices, &poisoned_inputs, &poisoned_masks];
         let batch = Batch { steps: steps as u32, sample_count: 50, ..fixture.batch(0) };
-        let invocations = fixture.dispatch().gather(steps as u32, replicas as u32);
-        let buffers = fixture.run(&GATHER, batch, invocations, &storage);
+        let workgroups = fixture.dispatch().gather(steps as u32, replicas as u32);
+        let buffers = fixture.run(&GATHER, batch, workgroups, &storage);
         for (index, samples) in indices.chunks(fixture.stride()).enumerate() {
             let mut expected = gather(&set, samples);
             // The row that multiplies the bias, then zeros.

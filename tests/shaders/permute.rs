@@ -18,7 +18,6 @@ fn equals_its_twin() {
                 optimizer: 1,
                 learning_rate: 0.1,
                 epsilon: 0.0,
-                pad: [0; 3],
             })
             .collect();
         // The last of three batches is short.
@@ -31,8 +30,8 @@ fn equals_its_twin() {
             let samples = steps as usize * replicas * fixture.stride();
             let poison = vec![POISON; samples];
             let storage = [bytemuck::cast_slice(&columns), &labels[..], &poison, &poison];
-            let invocations = fixture.dispatch().permute(steps, replicas as u32);
-            let buffers = fixture.run(&PERMUTE, batch, invocations, &storage);
+            let workgroups = fixture.dispatch().permute(steps, replicas as u32);
+            let buffers = fixture.run(&PERMUTE, batch, workgroups, &storage);
             for (offset, (&actual_index, &actual_label)) in buffers[2].iter().zip(&buffers[3]).enumerate() {
                 let (sample, replica) = (offset % fixture.stride(), offset / fixture.stride() % replicas);
                 let step = (offset / fixture.stride() / replicas) as u32;

@@ -6,7 +6,7 @@ use crate::fixture::{cases, Case, Fixture, Numbers, POISON};
 
 #[test]
 fn equals_its_twin() {
-    // More mask words than it looks at.
+    // Many mask words, and several times the features that a workgroup takes at once.
     let long = Case { widths: vec![784, 1], batch_size: 9632, size: 9600, replicas: 1, inputs: InputFormat::U8 };
     for case in cases().into_iter().chain([long]) {
         let fixture = Fixture::new(&case);
@@ -17,8 +17,8 @@ fn equals_its_twin() {
             let masks: Vec<u32> = (0..steps * case.replicas * words * rows).map(|_| mask()).collect();
             let poison = vec![POISON; steps * case.replicas * (4 + rows)];
             let batch = Batch { steps: steps as u32, ..fixture.batch(0) };
-            let invocations = fixture.dispatch().select(steps as u32, case.replicas as u32);
-            let buffers = fixture.run(&SELECT, batch, invocations, &[&masks, &poison]);
+            let workgroups = fixture.dispatch().select(steps as u32, case.replicas as u32);
+            let buffers = fixture.run(&SELECT, batch, workgroups, &[&masks, &poison]);
             for (index, list) in buffers[1].chunks(4 + rows).enumerate() {
                 let of_row = |row: usize| (0..words).map(|word| masks[(index * words + word) * rows + row]).collect();
                 let (count, features) = select(&(0..rows).map(of_row).collect::<Vec<_>>());
