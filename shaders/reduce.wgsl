@@ -20,7 +20,6 @@
 
 const TILE_INPUTS = 128u;
 const TILE_NEURONS = 32u;
-const NONE = 0xffffffffu;
 
 // A column is what an invocation reads of a stage: of each sample4 its four inputs, or its four neurons. A 17th vec4 against bank
 // conflicts. 10.6 KiB.
@@ -44,30 +43,20 @@ fn layer_tiles(layer: Layer) -> u32 {
     return input_tiles(layer) * ((layer.outputs + TILE_NEURONS - 1u) / TILE_NEURONS);
 }
 
-// Input `index` of `count`: a feature of select.wgsl's list, or a neuron.
-fn input_of(replica: u32, layer: Layer, index: u32, count: u32) -> u32 {
-    if index < count && layer.reads_data == 1u {
+// Input `index`: a feature of select.wgsl's list in the first layer.
+fn input_of(replica: u32, layer: Layer, index: u32) -> u32 {
+    if layer.reads_data == 1u {
         return features[features_start(replica) + 4u + index];
     }
-    return select(NONE, index, index < count);
+    return index;
 }
 
 // Four samples of an input.
 fn load_input(replica: u32, layer: Layer, input: u32, sample4: u32) -> vec4<f32> {
-    if input > layer.inputs || sample4 >= batch.sample4s {
-        return vec4<f32>();
-    }
     if layer.reads_data == 1u {
         return input_values(inputs[input_start(replica, input) + sample4]);
     }
     return activations[row_start(replica, layer.input_row + input) + sample4];
-}
-
-fn load_delta(replica: u32, layer: Layer, neuron: u32, sample4: u32) -> vec4<f32> {
-    if neuron >= layer.outputs || sample4 >= batch.sample4s {
-        return vec4<f32>();
-    }
-    return deltas[row_start(replica, layer.output_row + neuron) + sample4];
 }
 
 fn add_product(sum: vec4<f32>, columns: mat4x4<f32>, samples: vec4<f32>) -> vec4<f32> {
@@ -92,48 +81,50 @@ fn reduce_tile(replica: u32, layer: Layer, tile: u32, local: u32) {
     if first_input >= count {
         return;
     }
-    // What this invocation stages: sample4 local % 4 of two inputs, and in half of the workgroup of a neuron.
+    // What this invocation stages: sample4 local % 4 of two inputs and, in half of the workgroup, of a neuron. Past the last one it
+    // stages that again, and finish_input leaves it out.
     let row = local / 4u;
-    let sample4 = local % 4u;
-    let low = input_of(replica, layer, first_input + row, count);
-    let high = input_of(replica, layer, first_input + 64u + row, count);
-    let neuron = select(NONE, first_neuron + row, row < TILE_NEURONS);
+    let low = input_of(replica, layer, min(first_input + row, count - 1u));
+    let high = input_of(replica, layer, min(first_input + 64u + row, count - 1u));
+    let deltas_start = row_start(replica, layer.output_row + min(first_neuron + row, layer.outputs - 1u));
+    let place = 4u * (local % 4u) + row / 32u;
     // What it owns: inputs input + 32 i, neurons 4 neuron4 + j.
     let input = local / 8u;
     let neuron4 = local % 8u;
 
     var sums: Sums;
+    var sample4 = local % 4u;
     var next_low = load_input(replica, layer, low, sample4);
     var next_high = load_input(replica, layer, high, sample4);
-    var next_delta = load_delta(replica, layer, neuron, sample4);
+    var next_delta = deltas[deltas_start + sample4];
     for (var first = 0u; first < batch.sample4s; first += 4u) {
         workgroupBarrier();
-        staged_inputs[row % 32u][4u * sample4 + row / 32u] = next_low;
-        staged_inputs[row % 32u][4u * sample4 + 2u + row / 32u] = next_high;
+        staged_inputs[row % 32u][place] = next_low;
+        staged_inputs[row % 32u][place + 2u] = next_high;
         if row < TILE_NEURONS {
-            staged_deltas[row / 4u][4u * sample4 + row % 4u] = next_delta;
+            staged_deltas[row / 4u][4u * (local % 4u) + row % 4u] = next_delta;
         }
         workgroupBarrier();
-        // On their way while the arithmetic runs.
-        next_low = load_input(replica, layer, low, first + 4u + sample4);
-        next_high = load_input(replica, layer, high, first + 4u + sample4);
-        next_delta = load_delta(replica, layer, neuron, first + 4u + sample4);
+        // On their way while the arithmetic runs; after the last stage, the last ones again.
+        sample4 = min(sample4 + 4u, batch.sample4s - 1u);
+        next_low = load_input(replica, layer, low, sample4);
+        next_high = load_input(replica, layer, high, sample4);
+        next_delta = deltas[deltas_start + sample4];
         add_sample4(&sums, input, neuron4, 0u);
         add_sample4(&sums, input, neuron4, 4u);
         add_sample4(&sums, input, neuron4, 8u);
         add_sample4(&sums, input, neuron4, 12u);
     }
-
-    let first = first_neuron / 4u + neuron4;
-    finish_input(replica, layer, input_of(replica, layer, first_input + input, count), first, sums.a);
-    finish_input(replica, layer, input_of(replica, layer, first_input + input + 32u, count), first, sums.b);
-    finish_input(replica, layer, input_of(replica, layer, first_input + input + 64u, count), first, sums.c);
-    finish_input(replica, layer, input_of(replica, layer, first_input + input + 96u, count), first, sums.d);
+    finish_input(replica, layer, first_input + input, count, first_neuron / 4u + neuron4, sums.a);
+    finish_input(replica, layer, first_input + input + 32u, count, first_neuron / 4u + neuron4, sums.b);
+    finish_input(replica, layer, first_input + input + 64u, count, first_neuron / 4u + neuron4, sums.c);
+    finish_input(replica, layer, first_input + input + 96u, count, first_neuron / 4u + neuron4, sums.d);
 }
 
 // The parameters of one input and four neurons, if there are such; those after the last neuron stay zero.
-fn finish_input(replica: u32, layer: Layer, input: u32, neuron4: u32, sum: vec4<f32>) {
-    if input > layer.inputs || neuron4 >= layer.weight_stride {
+fn finish_input(replica: u32, layer: Layer, index: u32, count: u32, neuron4: u32, sum: vec4<f32>) {
+    let input = input_of(replica, layer, min(index, count - 1u));
+    if index >= count || input > layer.inputs || neuron4 >= layer.weight_stride {
         return;
     }
     let is_neuron = vec4(4u * neuron4) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
@@ -154,7 +145,6 @@ fn count_of(replica: u32, layer: Layer, input: u32, neuron4: u32) -> vec4<u32> {
             let row = start + layer.input_row + input;
             mask = masks[row / 4u][row % 4u];
         }
-        // Rows start at multiples of four.
         counts += countOneBits(vec4(mask) & masks[(start + network.row_count + layer.output_row) / 4u + min(neuron4, (layer.outputs - 1u) / 4u)]);
     }
     return counts;
