@@ -96,6 +96,11 @@ pub fn many_workgroups() -> Case {
     Case { widths: vec![1, 1, 1], batch_size: 2, size: 2, replicas: 66_000, inputs: InputFormat::F32 }
 }
 
+/// The same for kernels that take three steps' batches.
+pub fn many_batches() -> Case {
+    Case { widths: vec![1, 1], batch_size: 2, size: 2, replicas: 22_000, inputs: InputFormat::U8 }
+}
+
 /// Which parameter; the column after the inputs is the bias.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {

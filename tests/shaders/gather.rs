@@ -3,11 +3,11 @@ use asgd::gpu::kernels::GATHER;
 use asgd::gpu::layout::{Batch, InputFormat};
 use asgd::reference::gather::{gather, mask};
 
-use crate::fixture::{cases, samples, Fixture, Numbers, POISON};
+use crate::fixture::{cases, many_batches, samples, Fixture, Numbers, POISON};
 
 #[test]
 fn equals_its_twin() {
-    for case in cases() {
+    for case in cases().into_iter().chain([many_batches()]) {
         let fixture = Fixture::new(&case);
         let (features, replicas, steps) = (case.widths[0], case.replicas, 3);
         let set = samples(50, features, case.inputs, 3);

@@ -2,13 +2,13 @@ use asgd::gpu::kernels::SELECT;
 use asgd::gpu::layout::{Batch, InputFormat};
 use asgd::reference::select::select;
 
-use crate::fixture::{cases, Case, Fixture, Numbers, POISON};
+use crate::fixture::{cases, many_batches, Case, Fixture, Numbers, POISON};
 
 #[test]
 fn equals_its_twin() {
     // Many mask words, and several times the features that a workgroup takes at once.
     let long = Case { widths: vec![784, 1], batch_size: 9632, size: 9600, replicas: 1, inputs: InputFormat::U8 };
-    for case in cases().into_iter().chain([long]) {
+    for case in cases().into_iter().chain([long, many_batches()]) {
         let fixture = Fixture::new(&case);
         let (rows, words, steps) = (fixture.network.input_rows as usize, fixture.stride() / 32, 3);
         for active_in_ten in [0, 3, 10] {
