@@ -29,7 +29,7 @@ bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and me
 bench-peers: ## aSGD steps beside JAX, PyTorch and burn, installed under target/peers; needs ASGD_DATA_DIR
 	python3 benches/peers/bench.py
 
-bench-gpu: ## What only a real GPU can show: peers up to R = 1,000, many replicas, layers of 4,096, kernels, matrix products
+bench-gpu: ## What only a real GPU can show: peers up to R = 1,000, many replicas, layers of 4,096, matrix products
 	WORKLOADS="mnist-R1 mnist-R16 mnist-R1000 wide-R1 circles-R1000" python3 benches/peers/bench.py
 	for workload in mnist-R1100 circles-R40000 wide-4096; do \
 		ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench ratio -- 5 $$workload || exit 1; done

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 
 use asgd::dataset::{Inputs, Samples};
 use asgd::gpu::dispatch::Dispatch;
-use asgd::gpu::kernels::{Kernel, Pipeline, Variant};
+use asgd::gpu::kernels::{Kernel, Pipeline};
 use asgd::gpu::layout::{Batch, InputFormat, Layer, Network};
 use asgd::gpu::Gpu;
 use asgd::reference::select::select;
@@ -21,18 +21,6 @@ pub const POISON: u32 = u32::MAX;
 pub fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
     GPU.get_or_init(|| Gpu::new(None).expect("the tests need an adapter"))
-}
-
-/// Every variant that this adapter can run: the plain one, and what is chosen for narrow and for wide networks.
-pub fn variants(inputs: InputFormat) -> Vec<Variant> {
-    let mut variants = vec![Variant { inputs, subgroups_of_8: false, workgroup_size: 64, tile_octets: 1 }];
-    for widest in [10, 32] {
-        let chosen = Variant::choose(gpu(), inputs, &NetworkSpec::new(&[1, widest]).unwrap());
-        if !variants.contains(&chosen) {
-            variants.push(chosen);
-        }
-    }
-    variants
 }
 
 /// Numbers that differ from one another, and are the same in every run.
@@ -79,11 +67,11 @@ pub struct Case {
     pub inputs: InputFormat,
 }
 
-/// Sizes below, at and above the tiles (8 and 32 neurons, 4 inputs, 32 samples), odd sizes, batch 1, a short last
-/// batch, one neuron, no hidden layer, many layers, many replicas.
+/// Sizes below, at and above the tiles (32 neurons, inputs or samples, and 128 inputs), odd sizes, batch 1, a short last batch, one
+/// neuron, no hidden layer, many layers, many replicas.
 pub fn cases() -> Vec<Case> {
     let case = |widths: &[usize], batch_size, size, replicas| {
-        let inputs = if widths[0] > 2 { InputFormat::U8 } else { InputFormat::F32 };
+        let inputs = if [1, 2, 129].contains(&widths[0]) { InputFormat::F32 } else { InputFormat::U8 };
         Case { widths: widths.to_vec(), batch_size, size, replicas, inputs }
     };
     vec![
@@ -92,18 +80,25 @@ pub fn cases() -> Vec<Case> {
         case(&[3, 2], 32, 32, 1),
         case(&[4, 8, 3], 33, 33, 2),
         case(&[5, 15, 16, 17, 2], 31, 31, 2),
-        case(&[7, 16, 3], 64, 64, 1),
+        case(&[31, 32, 33, 2], 64, 64, 1),
         case(&[63, 31, 33, 10], 64, 5, 3),
         case(&[2, 10, 10, 10, 10, 10, 1], 128, 128, 4),
         case(&[28, 1, 1, 4], 100, 77, 2),
         case(&[784, 30, 20, 10], 64, 64, 2),
-        case(&[2, 40, 70, 3], 65, 65, 1),
+        case(&[127, 128, 129, 3], 65, 65, 1),
+        case(&[129, 127, 33], 127, 96, 2),
+        case(&[2, 40, 70, 35], 129, 129, 1),
     ]
 }
 
 /// One neuron a layer and so many replicas that dispatches pass 65,535 workgroups.
 pub fn many_workgroups() -> Case {
     Case { widths: vec![1, 1, 1], batch_size: 2, size: 2, replicas: 66_000, inputs: InputFormat::F32 }
+}
+
+/// The same for kernels that take three steps' batches.
+pub fn many_batches() -> Case {
+    Case { widths: vec![1, 1], batch_size: 2, size: 2, replicas: 22_000, inputs: InputFormat::U8 }
 }
 
 /// Which parameter; the column after the inputs is the bias.
@@ -138,7 +133,7 @@ pub struct Fixture {
 impl Fixture {
     pub fn new(case: &Case) -> Self {
         let spec = NetworkSpec::new(&case.widths).unwrap();
-        let network = Network::new(&spec, case.replicas, case.inputs);
+        let network = Network::new(&spec, case.replicas);
         let mut numbers = Numbers::new(case.widths.iter().sum::<usize>() as u64);
         let mut model = Model::zeros(&spec, case.replicas);
         for replica in 0..case.replicas {
@@ -181,8 +176,8 @@ impl Fixture {
         Self { case: case.clone(), network, sample4s, model, slots, inputs, input_bytes, labels, activations, deltas }
     }
 
-    pub fn dispatch(&self, variant: Variant) -> Dispatch<'_> {
-        Dispatch { network: &self.network, sample4s: self.sample4s, variant }
+    pub fn dispatch(&self) -> Dispatch<'_> {
+        Dispatch { network: &self.network, sample4s: self.sample4s }
     }
 
     /// The last slot's batch, for the kernels of layer `layer`.
@@ -199,7 +194,6 @@ impl Fixture {
             sample_count: 1000,
             shuffled: 0,
             layer: layer as u32,
-            pad: 0,
         }
     }
 
@@ -398,9 +392,8 @@ impl Fixture {
     pub fn run(
         &self,
         kernel: &'static Kernel,
-        variant: Variant,
         batch: Batch,
-        invocations: u64,
+        workgroups: [u32; 3],
         storage: &[&[u32]],
     ) -> Vec<Vec<u32>> {
         type Pipelines = Mutex<HashMap<(&'static str, String), &'static Pipeline>>;
@@ -408,8 +401,8 @@ impl Fixture {
         let mut pipelines =
             PIPELINES.get_or_init(Default::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let pipeline: &'static Pipeline = pipelines
-            .entry((kernel.entry, kernel.source(variant)))
-            .or_insert_with(|| Box::leak(Box::new(Pipeline::new(gpu(), kernel, variant))));
+            .entry((kernel.entry, kernel.source(self.case.inputs)))
+            .or_insert_with(|| Box::leak(Box::new(Pipeline::new(gpu(), kernel, self.case.inputs))));
 
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network = gpu().buffer("network", size_of::<Network>() as u64, uniform).unwrap();
@@ -418,7 +411,7 @@ impl Fixture {
         gpu().write(&batches, &[batch]).unwrap();
         let buffers: Vec<_> = storage.iter().map(|words| gpu().storage_from("test", words).unwrap()).collect();
         let bound = pipeline.bind(gpu(), &network, &batches, &buffers.iter().collect::<Vec<_>>());
-        bound.run(gpu(), invocations).unwrap();
+        bound.run(gpu(), workgroups).unwrap();
         let sizes: Vec<_> =
             buffers.iter().zip(storage).map(|(buffer, words)| (buffer, words.len() as u64 * 4)).collect();
         gpu().read(&sizes).unwrap()

@@ -3,7 +3,7 @@ use asgd::gpu::layout::{Batch, Layer};
 use asgd::reference::forward::{forward, relu};
 use asgd::reference::gather::mask;
 
-use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Fixture, POISON};
+use crate::fixture::{assert_close, bits, cases, many_workgroups, Fixture, POISON};
 
 /// Checks the activations of one layer and their masks, for all samples that are really in the batch.
 #[track_caller]
@@ -54,37 +54,35 @@ fn equals_its_twin() {
         let features = fixture.packed_features();
         let before = bits(&fixture.packed_activations());
         let masks = fixture.packed_masks();
-        for variant in variants(case.inputs) {
-            for (index, shape) in fixture.network.layers().iter().enumerate() {
-                let mut poisoned = before.clone();
-                let mut poisoned_masks = masks.clone();
-                for replica in 0..case.replicas {
-                    let row = fixture.row(replica, shape, 0, fixture.stride());
-                    let length = shape.outputs as usize * fixture.stride();
-                    poisoned[row..row + length].fill(POISON);
-                }
-                fixture.poison_masks(&mut poisoned_masks, shape, false);
-                let storage = [&parameters[..], &inputs, &poisoned, &poisoned_masks, &features];
-                let batch: Batch = fixture.batch(index);
-                let invocations = fixture.dispatch(variant).forward(shape);
-                let buffers = fixture.run(&FORWARD, variant, batch, invocations, &storage);
-                let what = format!("{case:?} {variant:?}");
-                check_layer(
-                    &fixture,
-                    index,
-                    shape,
-                    |replica| fixture.below(replica, index).to_vec(),
-                    &buffers[2],
-                    &buffers[3],
-                    &what,
-                );
-                // Everything else is as it was: other layers, rows of ones, rows of zeros.
-                for (offset, (&after, &before)) in buffers[2].iter().zip(&poisoned).enumerate() {
-                    assert!(before == POISON || after == before, "{what}: layer {index} touched index {offset}");
-                }
-                for (offset, (&after, &before)) in buffers[3].iter().zip(&poisoned_masks).enumerate() {
-                    assert!(before == POISON || after == before, "{what}: layer {index} touched mask word {offset}");
-                }
+        for (index, shape) in fixture.network.layers().iter().enumerate() {
+            let mut poisoned = before.clone();
+            let mut poisoned_masks = masks.clone();
+            for replica in 0..case.replicas {
+                let row = fixture.row(replica, shape, 0, fixture.stride());
+                let length = shape.outputs as usize * fixture.stride();
+                poisoned[row..row + length].fill(POISON);
+            }
+            fixture.poison_masks(&mut poisoned_masks, shape, false);
+            let storage = [&parameters[..], &inputs, &poisoned, &poisoned_masks, &features];
+            let batch: Batch = fixture.batch(index);
+            let workgroups = fixture.dispatch().forward(shape);
+            let buffers = fixture.run(&FORWARD, batch, workgroups, &storage);
+            let what = format!("{case:?}");
+            check_layer(
+                &fixture,
+                index,
+                shape,
+                |replica| fixture.below(replica, index).to_vec(),
+                &buffers[2],
+                &buffers[3],
+                &what,
+            );
+            // Everything else is as it was: other layers, rows of ones, rows of zeros.
+            for (offset, (&after, &before)) in buffers[2].iter().zip(&poisoned).enumerate() {
+                assert!(before == POISON || after == before, "{what}: layer {index} touched index {offset}");
+            }
+            for (offset, (&after, &before)) in buffers[3].iter().zip(&poisoned_masks).enumerate() {
+                assert!(before == POISON || after == before, "{what}: layer {index} touched mask word {offset}");
             }
         }
     }
@@ -99,14 +97,11 @@ fn nan_stays_nan() {
     let (parameters, inputs) = (fixture.packed_parameters(), fixture.packed_inputs());
     let (before, masks) = (bits(&fixture.packed_activations()), fixture.packed_masks());
     let features = fixture.packed_features();
-    for variant in variants(case.inputs) {
-        let shape = fixture.network.layers()[0];
-        let storage = [&parameters[..], &inputs, &before, &masks, &features];
-        let buffers =
-            fixture.run(&FORWARD, variant, fixture.batch(0), fixture.dispatch(variant).forward(&shape), &storage);
-        for neuron in 0..shape.outputs as usize {
-            let value = f32::from_bits(buffers[2][fixture.row(1, &shape, neuron, fixture.stride())]);
-            assert_eq!(value.is_nan(), neuron == 3, "{variant:?} neuron {neuron}: {value}");
-        }
+    let shape = fixture.network.layers()[0];
+    let storage = [&parameters[..], &inputs, &before, &masks, &features];
+    let buffers = fixture.run(&FORWARD, fixture.batch(0), fixture.dispatch().forward(&shape), &storage);
+    for neuron in 0..shape.outputs as usize {
+        let value = f32::from_bits(buffers[2][fixture.row(1, &shape, neuron, fixture.stride())]);
+        assert_eq!(value.is_nan(), neuron == 3, "neuron {neuron}: {value}");
     }
 }

@@ -3,7 +3,7 @@ use asgd::reference::gather::mask;
 use asgd::reference::loss::loss;
 use asgd::reference::{gamma, Sum};
 
-use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Fixture, POISON};
+use crate::fixture::{assert_close, bits, cases, many_workgroups, Fixture, POISON};
 
 /// u, the unit roundoff of f32.
 const U: f64 = 1.0 / (1 << 24) as f64;
@@ -58,39 +58,34 @@ fn equals_its_twin() {
             let logits = bits(&fixture.packed_activations());
             let (deltas, masks) = (vec![POISON; logits.len()], vec![POISON; logits.len() / 16]);
             let labels = fixture.packed_labels();
-            for variant in variants(case.inputs) {
-                let storage = [&logits[..], &masks, &deltas, &labels];
-                let buffers = fixture.run(&LOSS, variant, fixture.batch(0), fixture.dispatch(variant).loss(), &storage);
-                let mut untouched = vec![true; logits.len() / fixture.stride()];
-                for replica in 0..case.replicas {
-                    let logits: Vec<f64> = fixture.activations[replica][layer].iter().map(|&z| f64::from(z)).collect();
-                    let expected = bounded_loss(&logits, fixture.labels_of(replica));
-                    for unit in 0..last.outputs as usize {
-                        let row = fixture.row(replica, &last, unit, fixture.stride());
-                        untouched[row / fixture.stride()] = false;
-                        for sample in 0..case.size {
-                            let what = format!("{case:?} {variant:?} replica {replica} unit {unit} sample {sample}");
-                            assert_close(&what, buffers[2][row + sample], expected[unit * case.size + sample], 1);
-                        }
-                        let values: Vec<f32> =
-                            buffers[2][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
-                        assert!(
-                            values[case.size..].iter().all(|&delta| delta == 0.0),
-                            "{case:?}: samples past the batch"
-                        );
-                        assert_eq!(
-                            fixture.mask_of(&buffers[1], replica, &last, unit, true),
-                            mask(&values),
-                            "{case:?} {variant:?} mask"
-                        );
+            let storage = [&logits[..], &masks, &deltas, &labels];
+            let buffers = fixture.run(&LOSS, fixture.batch(0), fixture.dispatch().loss(), &storage);
+            let mut untouched = vec![true; logits.len() / fixture.stride()];
+            for replica in 0..case.replicas {
+                let logits: Vec<f64> = fixture.activations[replica][layer].iter().map(|&z| f64::from(z)).collect();
+                let expected = bounded_loss(&logits, fixture.labels_of(replica));
+                for unit in 0..last.outputs as usize {
+                    let row = fixture.row(replica, &last, unit, fixture.stride());
+                    untouched[row / fixture.stride()] = false;
+                    for sample in 0..case.size {
+                        let what = format!("{case:?} replica {replica} unit {unit} sample {sample}");
+                        assert_close(&what, buffers[2][row + sample], expected[unit * case.size + sample], 1);
                     }
-                }
-                for (row, _) in untouched.iter().enumerate().filter(|(_, &untouched)| untouched) {
-                    assert!(
-                        buffers[2][row * fixture.stride()..][..fixture.stride()].iter().all(|&word| word == POISON),
-                        "{case:?} row {row}"
+                    let values: Vec<f32> =
+                        buffers[2][row..][..fixture.stride()].iter().map(|&word| f32::from_bits(word)).collect();
+                    assert!(values[case.size..].iter().all(|&delta| delta == 0.0), "{case:?}: samples past the batch");
+                    assert_eq!(
+                        fixture.mask_of(&buffers[1], replica, &last, unit, true),
+                        mask(&values),
+                        "{case:?} mask"
                     );
                 }
+            }
+            for (row, _) in untouched.iter().enumerate().filter(|(_, &untouched)| untouched) {
+                assert!(
+                    buffers[2][row * fixture.stride()..][..fixture.stride()].iter().all(|&word| word == POISON),
+                    "{case:?} row {row}"
+                );
             }
         }
     }
@@ -110,18 +105,13 @@ fn is_stable_for_extreme_logits() {
             (0..units).flat_map(|unit| extreme.map(|z| if unit % 2 == 0 { z } else { -z })).collect();
         let logits = bits(&fixture.packed_activations());
         let (deltas, masks) = (vec![POISON; logits.len()], vec![POISON; logits.len() / 16]);
-        for variant in variants(case.inputs) {
-            let storage = [&logits[..], &masks, &deltas, &fixture.packed_labels()];
-            let buffers = fixture.run(&LOSS, variant, fixture.batch(0), fixture.dispatch(variant).loss(), &storage);
-            let z: Vec<f64> = fixture.activations[0][0].iter().map(|&z| f64::from(z)).collect();
-            for (offset, expected) in loss(&z, fixture.labels_of(0)).into_iter().enumerate() {
-                let row = fixture.row(0, &fixture.network.layers()[0], offset / 4, fixture.stride());
-                let delta = f32::from_bits(buffers[2][row + offset % 4]);
-                assert!(
-                    (f64::from(delta) - expected).abs() < 1e-6,
-                    "{variant:?} {offset}: {delta} instead of {expected}"
-                );
-            }
+        let storage = [&logits[..], &masks, &deltas, &fixture.packed_labels()];
+        let buffers = fixture.run(&LOSS, fixture.batch(0), fixture.dispatch().loss(), &storage);
+        let z: Vec<f64> = fixture.activations[0][0].iter().map(|&z| f64::from(z)).collect();
+        for (offset, expected) in loss(&z, fixture.labels_of(0)).into_iter().enumerate() {
+            let row = fixture.row(0, &fixture.network.layers()[0], offset / 4, fixture.stride());
+            let delta = f32::from_bits(buffers[2][row + offset % 4]);
+            assert!((f64::from(delta) - expected).abs() < 1e-6, "{offset}: {delta} instead of {expected}");
         }
     }
 }

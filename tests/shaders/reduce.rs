@@ -1,12 +1,8 @@
-use asgd::gpu::kernels::{REDUCE, REDUCE_UPDATE};
-use asgd::gpu::layout::ReplicaColumns;
+use asgd::gpu::kernels::REDUCE;
 use asgd::reference::reduce::{reduce, Reduction};
-use asgd::reference::update::update;
 use asgd::reference::Sum;
-use asgd::{Optimizer, ReplicaSettings};
 
-use crate::fixture::{assert_close, bits, cases, many_workgroups, variants, Case, Fixture, Parameter, POISON};
-use crate::update::{bounded_update, columns};
+use crate::fixture::{assert_close, bits, cases, many_workgroups, Case, Fixture, Parameter, POISON};
 
 /// By replica and layer.
 pub fn expected(fixture: &Fixture) -> Vec<Vec<Reduction>> {
@@ -21,7 +17,7 @@ pub fn expected(fixture: &Fixture) -> Vec<Vec<Reduction>> {
 }
 
 /// S and c of a parameter; nothing in the padding.
-fn of_parameter(reductions: &[Vec<Reduction>], parameter: Parameter) -> (Sum, u32) {
+pub fn of_parameter(reductions: &[Vec<Reduction>], parameter: Parameter) -> (Sum, u32) {
     let Parameter { replica, layer, neuron, column, is_padding } = parameter;
     let reduction = &reductions[replica][layer];
     let inputs = reduction.weight_sums.len() / reduction.bias_sums.len();
@@ -35,12 +31,12 @@ fn of_parameter(reductions: &[Vec<Reduction>], parameter: Parameter) -> (Sum, u3
 }
 
 /// A product a sample, summed, and up to three roundings in the division by 255 (2.5 ULP in WGSL).
-fn roundings(case: &Case) -> usize {
+pub fn roundings(case: &Case) -> usize {
     case.size + 5
 }
 
 /// What both forms of the kernel read.
-fn reduced_buffers(fixture: &Fixture) -> Vec<Vec<u32>> {
+pub fn reduced_buffers(fixture: &Fixture) -> Vec<Vec<u32>> {
     vec![
         fixture.packed_inputs(),
         fixture.packed_input_masks(),
@@ -58,54 +54,14 @@ fn equals_its_twin() {
         let expected = expected(&fixture);
         let buffers = reduced_buffers(&fixture);
         let poison = vec![POISON; case.replicas * fixture.network.parameter_stride()];
-        for variant in variants(case.inputs) {
-            let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
-            storage.extend([&poison[..], &poison[..]]);
-            let results = fixture.run(&REDUCE, variant, fixture.batch(0), fixture.dispatch(variant).reduce(), &storage);
-            for (index, parameter) in fixture.parameters().into_iter().enumerate() {
-                let what = format!("{case:?} {variant:?} {parameter:?}");
-                let (sum, count) = of_parameter(&expected, parameter);
-                assert_close(&what, results[6][index], sum, roundings(case));
-                assert_eq!(results[7][index], count, "{what}");
-            }
-        }
-    }
-}
-
-/// The fused form: replicas of both optimizers side by side, parameters updated in place.
-#[test]
-fn with_update_equals_its_twins() {
-    for case in cases().iter().chain([&many_workgroups()]) {
-        let fixture = Fixture::new(case);
-        let expected = expected(&fixture);
-        let buffers = reduced_buffers(&fixture);
-        let settings: Vec<ReplicaSettings> = (0..case.replicas)
-            .map(|replica| ReplicaSettings {
-                seed: 0,
-                optimizer: if replica % 2 == 0 { Optimizer::ASGD } else { Optimizer::SGD },
-                learning_rate: 0.1 * (1 + replica % 3) as f32,
-                epsilon: [0.0, 1e-8, 1.0][replica / 2 % 3],
-            })
-            .collect();
-        let columns: Vec<ReplicaColumns> = settings.iter().map(columns).collect();
-        let before = fixture.packed_parameters();
-        for variant in variants(case.inputs) {
-            let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
-            storage.extend([bytemuck::cast_slice(&columns), &before[..]]);
-            let results =
-                fixture.run(&REDUCE_UPDATE, variant, fixture.batch(0), fixture.dispatch(variant).reduce(), &storage);
-            for (index, parameter) in fixture.parameters().into_iter().enumerate() {
-                let what = format!("{case:?} {variant:?} {parameter:?}");
-                let (sum, count) = of_parameter(&expected, parameter);
-                let theta = f64::from(f32::from_bits(before[index]));
-                let settings = &settings[parameter.replica];
-                let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);
-                assert_eq!(bounded.value, update(theta, sum.value, count, case.size, settings));
-                assert_close(&what, results[7][index], bounded, 1);
-                if count == 0 {
-                    assert_eq!(results[7][index], before[index], "{what}: untouched, bit for bit");
-                }
-            }
+        let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
+        storage.extend([&poison[..], &poison[..]]);
+        let results = fixture.run(&REDUCE, fixture.batch(0), fixture.dispatch().reduce(), &storage);
+        for (index, parameter) in fixture.parameters().into_iter().enumerate() {
+            let what = format!("{case:?} {parameter:?}");
+            let (sum, count) = of_parameter(&expected, parameter);
+            assert_close(&what, results[6][index], sum, roundings(case));
+            assert_eq!(results[7][index], count, "{what}");
         }
     }
 }

@@ -1,12 +1,13 @@
 use asgd::gpu::kernels::UPDATE;
-use asgd::gpu::layout::{InputFormat, ReplicaColumns};
+use asgd::gpu::layout::ReplicaColumns;
 use asgd::reference::update::update;
 use asgd::reference::{gamma, Sum};
 use asgd::{Optimizer, ReplicaSettings};
 
-use crate::fixture::{assert_close, bits, cases, variants, Case, Fixture, Numbers};
+use crate::fixture::{assert_close, cases, many_workgroups, Fixture};
+use crate::reduce::{expected, of_parameter, reduced_buffers, roundings};
 
-/// `Replica` of common.wgsl.
+/// `Replica` of replica.wgsl.
 pub fn columns(settings: &ReplicaSettings) -> ReplicaColumns {
     ReplicaColumns {
         seed_low: settings.seed as u32,
@@ -14,7 +15,6 @@ pub fn columns(settings: &ReplicaSettings) -> ReplicaColumns {
         optimizer: u32::from(settings.optimizer == Optimizer::ASGD),
         learning_rate: settings.learning_rate,
         epsilon: settings.epsilon,
-        pad: [0; 3],
     }
 }
 
@@ -36,53 +36,42 @@ pub fn bounded_update(
     Sum { value, magnitude: error / gamma(1) }
 }
 
-fn check(case: &Case) {
-    let fixture = Fixture::new(case);
-    let mut numbers = Numbers::new(11);
-    let parameters = fixture.packed_parameters();
-    let counts: Vec<u32> = fixture.arena(|_, _, column, replica| ((column + replica) as u32) % (case.size as u32 + 1));
-    let sums: Vec<f32> =
-        counts.iter().map(|&count| if count == 0 { 0.0 } else { numbers.signed() * count as f32 }).collect();
-    for variant in variants(InputFormat::U8) {
-        for (optimizer, learning_rate, epsilon) in [
-            (Optimizer::ASGD, 0.01, 1e-8),
-            (Optimizer::ASGD, 0.5, 0.0),
-            (Optimizer::ASGD, 1.0, 1.0),
-            (Optimizer::SGD, 0.1, 1e-8),
-        ] {
-            let settings = ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon };
-            let columns = vec![columns(&settings); case.replicas];
-            let storage = [bytemuck::cast_slice(&columns), &bits(&sums)[..], &counts, &parameters];
-            let buffers = fixture.run(&UPDATE, variant, fixture.batch(0), fixture.dispatch(variant).update(), &storage);
-            for offset in 0..parameters.len() {
-                let theta = f64::from(f32::from_bits(parameters[offset]));
-                let sum = Sum { value: f64::from(sums[offset]), magnitude: 0.0 };
-                let expected = bounded_update(theta, sum, 0, counts[offset], case.size, &settings);
-                assert_close(
-                    &format!("{case:?} {variant:?} {settings:?} index {offset}"),
-                    buffers[3][offset],
-                    expected,
-                    1,
-                );
-                if counts[offset] == 0 {
-                    assert_eq!(
-                        buffers[3][offset], parameters[offset],
-                        "c = 0 leaves theta untouched, bit for bit, for every epsilon"
-                    );
+/// Replicas of both optimizers side by side, parameters updated in place.
+#[test]
+fn equals_its_twin() {
+    for case in cases().iter().chain([&many_workgroups()]) {
+        let fixture = Fixture::new(case);
+        let expected = expected(&fixture);
+        let buffers = reduced_buffers(&fixture);
+        let before = fixture.packed_parameters();
+        let settings = |round: usize| -> Vec<ReplicaSettings> {
+            (0..case.replicas)
+                .map(|replica| ReplicaSettings {
+                    seed: 0,
+                    optimizer: if (replica + round).is_multiple_of(2) { Optimizer::ASGD } else { Optimizer::SGD },
+                    learning_rate: [0.1, 0.5, 1.0][(replica + round) % 3],
+                    epsilon: [0.0, 1e-8, 1.0][(replica / 2 + round) % 3],
+                })
+                .collect()
+        };
+        let rounds = if case.replicas > 1000 { 1 } else { 4 };
+        for settings in (0..rounds).map(settings) {
+            let columns: Vec<ReplicaColumns> = settings.iter().map(columns).collect();
+            let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
+            storage.extend([bytemuck::cast_slice(&columns), &before[..]]);
+            let results = fixture.run(&UPDATE, fixture.batch(0), fixture.dispatch().reduce(), &storage);
+            for (index, parameter) in fixture.parameters().into_iter().enumerate() {
+                let what = format!("{case:?} {parameter:?}");
+                let (sum, count) = of_parameter(&expected, parameter);
+                let theta = f64::from(f32::from_bits(before[index]));
+                let settings = &settings[parameter.replica];
+                let bounded = bounded_update(theta, sum, roundings(case), count, case.size, settings);
+                assert_eq!(bounded.value, update(theta, sum.value, count, case.size, settings));
+                assert_close(&what, results[7][index], bounded, 1);
+                if count == 0 {
+                    assert_eq!(results[7][index], before[index], "{what}: untouched, bit for bit");
                 }
             }
         }
     }
-}
-
-#[test]
-fn equals_its_twin() {
-    for case in cases() {
-        check(&case);
-    }
-}
-
-#[test]
-fn passes_65535_workgroups() {
-    check(&Case { widths: vec![1, 1], batch_size: 2, size: 2, replicas: 530_000, inputs: InputFormat::F32 });
 }
