@@ -7,7 +7,6 @@ use super::folder::Folder;
 use super::metrics::{self, Point, Trajectories};
 use crate::console::announce;
 use crate::statistics::Summary;
-use crate::sweep::results::Sweep;
 
 /// A number of a replica's last evaluation; NaN where there is none.
 type Column = fn(&NetworkSpec, &Point) -> f64;
@@ -49,22 +48,6 @@ pub fn of(spec: &NetworkSpec, trajectories: &Trajectories, steps_per_epoch: u64)
         result[format!("{name}_std")] = json!(summary.deviation);
     }
     result
-}
-
-/// Says on stdout what a sweep came to.
-pub fn say_sweep(sweep: &Sweep<'_>, result: &Value, folder: &Folder) {
-    announce(&sweep.text());
-    let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
-    let best = match sweep.best() {
-        Some(cell) => format!("best by validation loss: cell {} (best.safetensors); ", cell + 1),
-        None if sweep.has_validation => "all networks diverged, so none is best: try lower rates in --lr; ".into(),
-        None => "without a validation set none is best (--validation); ".into(),
-    };
-    announce(&format!("{best}{} cells in {seconds:.1} s", sweep.cells.len()));
-    announce(&format!(
-        "{}: sweep.csv, sweep.svg, models, counts, metrics.csv, learning_curve.svg, report.html, run.json",
-        folder.path().display()
-    ));
 }
 
 /// Says it on stdout.

@@ -7,7 +7,9 @@ use serde_json::{json, Value};
 use super::cells::{self, COLUMNS};
 use super::groups::CellTrained;
 use super::ranking::{rank, Standing};
-use crate::run::metrics::Point;
+use crate::console::announce;
+use crate::run::folder::Folder;
+use crate::run::metrics::{has_diverged, Point};
 use crate::run::outcome;
 use crate::run::schedule::Schedule;
 use crate::statistics::Summary;
@@ -106,6 +108,22 @@ impl<'a> Sweep<'a> {
         }
     }
 
+    /// Says it on stdout.
+    pub fn say(&self, result: &Value, folder: &Folder) {
+        announce(&self.text());
+        let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
+        let best = match self.best() {
+            Some(cell) => format!("best by validation loss: cell {} (best.safetensors); ", cell + 1),
+            None if self.has_validation => "all networks diverged, so none is best: try lower rates in --lr; ".into(),
+            None => "without a validation set none is best (--validation); ".into(),
+        };
+        announce(&format!("{best}{} cells in {seconds:.1} s", self.cells.len()));
+        announce(&format!(
+            "{}: self.csv, self.svg, models, counts, metrics.csv, learning_curve.svg, report.html, run.json",
+            folder.path().display()
+        ));
+    }
+
     /// Of each cell, what run.json keeps.
     pub fn json(&self) -> Value {
         let cell = |(index, trained): (usize, &CellTrained)| {
@@ -174,7 +192,7 @@ impl<'a> Sweep<'a> {
     /// Over the sound replicas of a cell at the end.
     fn summary(&self, cell: usize, value: fn(&Point) -> f64) -> Summary {
         let last = self.trained[cell].trajectories.iter().filter_map(|points| points.last());
-        Summary::of(last.filter(|point| !crate::run::metrics::has_diverged(point)).map(value))
+        Summary::of(last.filter(|point| !has_diverged(point)).map(value))
     }
 
     /// Where the mean validation loss of a cell was lowest.

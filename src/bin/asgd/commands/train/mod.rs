@@ -308,7 +308,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         }
         (false, true, _) => {}
         (false, false, None) => outcome::say(&result, &folder),
-        (false, false, Some(sweep)) => outcome::say_sweep(sweep, &result, &folder),
+        (false, false, Some(sweep)) => sweep.say(&result, &folder),
     }
     Ok(())
 }
