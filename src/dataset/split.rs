@@ -73,7 +73,7 @@ const KEPT: usize = 2048;
 const DIGITS: usize = 12;
 
 impl Sketch {
-    /// Of samples with these hashes, as [`short_hash`] makes them.
+    /// Of samples with these hashes, of 48 bits each.
     pub fn new(hashes: impl Iterator<Item = u64>) -> Self {
         let mut hashes: Vec<u64> = hashes.collect();
         let samples = hashes.len();
