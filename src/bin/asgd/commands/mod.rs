@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+pub mod check;
 pub mod devices;
 pub mod evaluate;
 pub mod export;
