@@ -2,19 +2,22 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test bench bench-peers bench-gpu
+.PHONY: demo test newcomer bench bench-peers bench-gpu
 
 demo: ## Build, train on concentric circles, say where the figures are
 	@.ci/ensure-linker
 	$(CARGO) build --release --locked
 	target/release/asgd train --out runs/demo
-	@echo "Look at runs/demo/learning_curve.svg; the figures are in runs/demo/metrics.csv."
+	@echo "Look at runs/demo/report.html; the numbers are in runs/demo/metrics.csv."
 
 test: ## Build and run all tests; those on the real MNIST too where ASGD_DATA_DIR is set
 	@.ci/ensure-linker
-	$(CARGO) test --locked --no-run
+	$(CARGO) test --locked --features parquet --no-run
 	@.ci/ensure-adapter target/debug/asgd
-	$(CARGO) test --locked -- $(if $(ASGD_DATA_DIR),--include-ignored)
+	$(CARGO) test --locked --features parquet -- $(if $(ASGD_DATA_DIR),--include-ignored)
+
+newcomer: ## Walk from `make demo` to predictions for own tables, as accurate as scikit-learn's, which is installed under target/peers
+	python3 tests/newcomer.py
 
 bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and memory; ASGD_BENCH_DEVICE names a device
 	$(CARGO) build --release --locked
@@ -26,7 +29,7 @@ bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and me
 bench-peers: ## aSGD steps beside JAX, PyTorch and burn, installed under target/peers; needs ASGD_DATA_DIR
 	python3 benches/peers/bench.py
 
-bench-gpu: ## What only a real GPU can show: peers up to R = 1,000, many replicas, layers of 4,096, kernels, matrix products
+bench-gpu: ## What only a real GPU can show: peers up to R = 1,000, many replicas, layers of 4,096, matrix products
 	WORKLOADS="mnist-R1 mnist-R16 mnist-R1000 wide-R1 circles-R1000" python3 benches/peers/bench.py
 	for workload in mnist-R1100 circles-R40000 wide-4096; do \
 		ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench ratio -- 5 $$workload || exit 1; done

@@ -16,10 +16,12 @@ const M: u32 = 480;
 const N: u32 = 1280;
 const K: u32 = 512;
 
+/// Invocations of a workgroup.
+const SIZE: u32 = 32;
+
 /// One invocation owns 4 `quads` rows of A by 4 `columns` columns of B, whose lanes are neighbours, and takes `depth`
-/// steps of K a turn. A is stored (K, M) and B (K, N), so that all loads are vec4s. With `shared`, eight lanes load
-/// the rows of A together.
-fn source(quads: u32, columns: u32, depth: u32, shared: bool) -> String {
+/// steps of K a turn. A is stored (K, M) and B (K, N), so that all loads are vec4s.
+fn source(quads: u32, columns: u32, depth: u32) -> String {
     let mut body = String::new();
     let mut sums = String::new();
     let mut stores = String::new();
@@ -27,20 +29,11 @@ fn source(quads: u32, columns: u32, depth: u32, shared: bool) -> String {
         for column in 0..columns {
             body += &format!("  let b{k}_{column} = b[place_b + {}u];\n", k * N / 4 + column);
         }
-        if shared {
-            body += &format!("  let own{k} = a[place_a + {}u];\n", k * M / 4);
-        } else {
-            for quad in 0..quads {
-                body += &format!("  let a{k}_{quad} = a[place_a + {}u];\n", k * M / 4 + quad);
-            }
+        for quad in 0..quads {
+            body += &format!("  let a{k}_{quad} = a[place_a + {}u];\n", k * M / 4 + quad);
         }
     }
     for quad in 0..quads {
-        if shared {
-            for k in 0..depth {
-                body += &format!("  let a{k}_{quad} = subgroupBroadcast(own{k}, {quad}u);\n");
-            }
-        }
         for part in 0..4 {
             for column in 0..columns {
                 let sum = format!("c{quad}_{part}_{column}");
@@ -60,14 +53,12 @@ fn source(quads: u32, columns: u32, depth: u32, shared: bool) -> String {
          @group(0) @binding(2) var<storage, read_write> c: array<vec4<f32>>;\n\
          @compute @workgroup_size({size})\n\
          fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {{\n\
-         let lane = local % 8u;\n\
          let column = (group.x * {size}u + local) * {columns}u;\n\
          let row = group.y * {quads}u;\n{sums}\
-         var place_a = row + {own};\n\
+         var place_a = row;\n\
          var place_b = column;\n\
          for (var k = 0u; k < {K}u; k += {depth}u) {{\n{body}}}\n{stores}}}\n",
-        size = if shared { 8 } else { 32 },
-        own = if shared { format!("min(lane, {}u)", quads - 1) } else { "0u".into() },
+        size = SIZE,
     )
 }
 
@@ -83,12 +74,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let adapter = found.ok_or("no such GPU")?;
     let info = adapter.get_info();
     println!("adapter: {} {}", info.name, info.driver_info);
-    let can_share = info.subgroup_min_size == 8 && info.subgroup_max_size == 8;
-    let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
-        required_features: adapter.features() & wgpu::Features::SUBGROUP,
-        required_limits: adapter.limits(),
-        ..Default::default()
-    }))?;
+    let (device, queue) = pollster::block_on(
+        adapter.request_device(&wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() }),
+    )?;
     let buffer = |length: u32| {
         let values: Vec<f32> = (0..length).map(|index| (index % 97) as f32 / 97.0).collect();
         device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
@@ -99,59 +87,51 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let buffers = [buffer(M * K), buffer(K * N), buffer(M * N)];
     let mut best = 0.0f64;
-    for shared in [false, true].into_iter().filter(|&shared| !shared || can_share) {
-        let tiles = [(1, 1), (2, 1), (4, 1), (8, 1), (2, 2), (4, 2), (8, 2)];
-        for ((quads, columns), depth) in tiles.into_iter().flat_map(|tile| [(tile, 1), (tile, 4)]) {
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: None,
-                source: wgpu::ShaderSource::Wgsl(source(quads, columns, depth, shared).into()),
-            });
-            let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: None,
-                layout: None,
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: Default::default(),
-                cache: None,
-            });
-            let entries: Vec<_> = buffers
-                .iter()
-                .enumerate()
-                .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                    binding: binding as u32,
-                    resource: buffer.as_entire_binding(),
-                })
-                .collect();
-            let layout = &pipeline.get_bind_group_layout(0);
-            let group = device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries });
-            let size = if shared { 8 } else { 32 };
-            let seconds = |times: u32| -> Result<f64, wgpu::PollError> {
-                let mut encoder = device.create_command_encoder(&Default::default());
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                pass.set_pipeline(&pipeline);
-                pass.set_bind_group(0, &group, &[]);
-                for _ in 0..times {
-                    pass.dispatch_workgroups(N / 4 / columns / size, M / 4 / quads, 1);
-                }
-                drop(pass);
-                let start = Instant::now();
-                queue.submit([encoder.finish()]);
-                device.poll(wgpu::PollType::wait_indefinitely())?;
-                Ok(start.elapsed().as_secs_f64() / f64::from(times))
-            };
-            seconds(1)?;
-            let times = (0.1 / seconds(2)?).clamp(1.0, 1000.0) as u32;
-            let mut all = (0..rounds).map(|_| seconds(times)).collect::<Result<Vec<_>, _>>()?;
-            all.sort_by(f64::total_cmp);
-            let gflops = 2.0 * f64::from(M) * f64::from(N) * f64::from(K) / all[rounds / 2] / 1e9;
-            best = best.max(gflops);
-            println!(
-                "{:3} rows x {:2} columns, {depth} deep{}  {gflops:8.1} GFLOP/s",
-                4 * quads,
-                4 * columns,
-                if shared { ", rows shared by 8 lanes" } else { "" }
-            );
-        }
+    let tiles = [(1, 1), (2, 1), (4, 1), (8, 1), (2, 2), (4, 2), (8, 2)];
+    for ((quads, columns), depth) in tiles.into_iter().flat_map(|tile| [(tile, 1), (tile, 4)]) {
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: None,
+            source: wgpu::ShaderSource::Wgsl(source(quads, columns, depth).into()),
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        let entries: Vec<_> = buffers
+            .iter()
+            .enumerate()
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding: binding as u32,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        let layout = &pipeline.get_bind_group_layout(0);
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries });
+        let seconds = |times: u32| -> Result<f64, wgpu::PollError> {
+            let mut encoder = device.create_command_encoder(&Default::default());
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            pass.set_pipeline(&pipeline);
+            pass.set_bind_group(0, &group, &[]);
+            for _ in 0..times {
+                pass.dispatch_workgroups(N / 4 / columns / SIZE, M / 4 / quads, 1);
+            }
+            drop(pass);
+            let start = Instant::now();
+            queue.submit([encoder.finish()]);
+            device.poll(wgpu::PollType::wait_indefinitely())?;
+            Ok(start.elapsed().as_secs_f64() / f64::from(times))
+        };
+        seconds(1)?;
+        let times = (0.1 / seconds(2)?).clamp(1.0, 1000.0) as u32;
+        let mut all = (0..rounds).map(|_| seconds(times)).collect::<Result<Vec<_>, _>>()?;
+        all.sort_by(f64::total_cmp);
+        let gflops = 2.0 * f64::from(M) * f64::from(N) * f64::from(K) / all[rounds / 2] / 1e9;
+        best = best.max(gflops);
+        println!("{:3} rows x {:2} columns, {depth} deep  {gflops:8.1} GFLOP/s", 4 * quads, 4 * columns);
     }
     println!("best {best:.1} GFLOP/s");
     Ok(())

@@ -5,8 +5,6 @@
 use std::time::Instant;
 
 use asgd::dataset::{Circles, Inputs, Samples};
-use asgd::engine::TrainingEngine;
-use asgd::gpu::{self, Gpu};
 use asgd::{Dataset, Device, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, TrainSettings, Trainer};
 
 /// A shape of work.
@@ -88,14 +86,6 @@ impl Workload {
     pub fn trainer_on(&self, device: &Device, optimizer: Optimizer, data: &Dataset) -> asgd::Result<Trainer> {
         let (start, settings) = self.start(optimizer)?;
         let mut trainer = Trainer::new(device, data, &start, settings)?;
-        trainer.train(1)?;
-        Ok(trainer)
-    }
-
-    /// The GPU's engine itself, whose kernels can be timed one by one.
-    pub fn gpu_trainer(&self, gpu: &Gpu, optimizer: Optimizer) -> asgd::Result<gpu::Trainer> {
-        let (start, settings) = self.start(optimizer)?;
-        let mut trainer = gpu::Trainer::new(gpu, &self.data()?, &start, settings)?;
         trainer.train(1)?;
         Ok(trainer)
     }

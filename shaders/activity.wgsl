@@ -1,3 +1,4 @@
+// Uses: common
 // activity.wgsl: which neurons a data set ever activates, and which it ever leaves inactive, block by
 // block, from the masks that forward.wgsl wrote. A true dummy is never active, a pseudo dummy never inactive.
 //

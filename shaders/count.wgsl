@@ -1,3 +1,4 @@
+// Uses: common
 // count.wgsl: the adaptive batch sizes of the last step, summed over the parameters of each neuron, for
 // the metrics. The counts themselves are those of reduce.wgsl.
 //

@@ -1,77 +1,81 @@
-// delta.wgsl: delta^l = (W^(l+1)^T delta^(l+1)) * [z^l > 0] (eqs. 5 and 6).
+// Uses: block
+// delta.wgsl: delta^l = (W^(l+1)^T delta^(l+1)) * [z^l > 0] (eqs. 5 and 6), with their masks.
 //
-// One invocation owns TILE_ROWS neurons of layer l for one sample4 and walks over the neurons of
-// layer l + 1, eight at a time. Eight neighbours share the weights and together write one mask word a neuron. Outputs are
+// A workgroup owns a block: 32 neurons of layer l by 32 samples of a replica. The terms are the neurons of layer l + 1. Outputs are
 // written. ReLU'(0) = 0: the activation is positive exactly where z is.
 
+// Four samples of output `j` of `layer`.
+fn load_delta(replica: u32, word: u32, layer: Layer, j: u32, local: u32) -> vec4<f32> {
+    if j >= layer.outputs {
+        return vec4<f32>();
+    }
+    return deltas[row_start(replica, layer.output_row + j) + 8u * word + local % 8u];
+}
+
+// Weights of a neuron to outputs `j`.. of `layer`.
+fn load_weights(replica: u32, layer: Layer, neuron: u32, j: u32) -> vec4<f32> {
+    if neuron >= layer.inputs || j >= 4u * layer.weight_stride {
+        return vec4<f32>();
+    }
+    return parameters[weight_start(replica, layer, neuron) + j / 4u];
+}
+
+// Weights of row `row` to terms `first`.. of the stage.
+fn stage_weights(row: u32, first: u32, weights: vec4<f32>) {
+    staged_rows[row / 4u][first][row % 4u] = weights.x;
+    staged_rows[row / 4u][first + 1u][row % 4u] = weights.y;
+    staged_rows[row / 4u][first + 2u][row % 4u] = weights.z;
+    staged_rows[row / 4u][first + 3u][row % 4u] = weights.w;
+}
+
+// The deltas of one neuron from their finished sums.
+fn mask_delta(replica: u32, word: u32, layer: Layer, neuron: u32, sum: vec4<f32>, local: u32) -> vec4<f32> {
+    if neuron >= layer.inputs {
+        return vec4<f32>();
+    }
+    let own = row_start(replica, layer.input_row + neuron) + 8u * word + local % 8u;
+    let delta = select(vec4<f32>(), sum, activations[own] > vec4<f32>());
+    deltas[own] = delta;
+    return delta;
+}
+
 // `layer` is layer l + 1, whose weights carry the deltas back. Called by whole workgroups.
-fn delta_tile(replica: u32, layer: Layer, tile: u32, sample4: u32, local: u32, in_bounds: bool) {
-    let first_neuron = tile * TILE_ROWS;
-    let row_count = min(layer.inputs - min(first_neuron, layer.inputs), TILE_ROWS);
-    let stride = layer.weight_stride / 2u;
-    let sample4s = batch.sample4s;
-    let lane = local % 8u;
-    let weights = (replica * network.parameter_vec4s + layer.weight_start) / 2u + min(first_neuron, layer.inputs - 1u) * stride;
-    let above = row_start(replica, layer.output_row) + sample4;
-
+fn delta_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) {
+    let j = local / 8u;         // of its samples
+    let row = local / 4u;       // of its weights, to terms 4 (local % 4)..
+    let terms = local % 4u * 4u;
     var sums: Tile;
-    for (var octet = 0u; octet < stride; octet++) {
-        let low = delta_columns(above, 8u * octet, layer.outputs);
-        let high = delta_columns(above, 8u * octet + 4u, layer.outputs);
-        add_tile(&sums, low, high, load_tile(weights + octet, stride, max(row_count, 1u) - 1u, lane));
+    var low = load_delta(replica, word, layer, j, local);
+    var high = load_delta(replica, word, layer, j + 8u, local);
+    var low_weights = load_weights(replica, layer, BLOCK * block + row, terms);
+    var high_weights = load_weights(replica, layer, BLOCK * block + row + 16u, terms);
+    for (var first = 0u; first < layer.outputs; first += DEPTH) {
+        workgroupBarrier();
+        staged_samples[local % 8u][j] = low;
+        staged_samples[local % 8u][j + 8u] = high;
+        stage_weights(row, terms, low_weights);
+        stage_weights(row + 16u, terms, high_weights);
+        workgroupBarrier();
+        // On their way while the arithmetic runs.
+        low = load_delta(replica, word, layer, first + DEPTH + j, local);
+        high = load_delta(replica, word, layer, first + DEPTH + j + 8u, local);
+        low_weights = load_weights(replica, layer, BLOCK * block + row, first + DEPTH + terms);
+        high_weights = load_weights(replica, layer, BLOCK * block + row + 16u, first + DEPTH + terms);
+        add_stage(&sums, local);
     }
-
-    let offset = row_start(replica, layer.input_row + first_neuron) + sample4;
-    let stored_rows = select(0u, row_count, in_bounds);
-    mask_octet(&sums, offset, stored_rows, local, 0u);
-    if TILE_OCTETS > 1u {
-        mask_octet(&sums, offset, stored_rows, local, 1u);
-    }
-    if TILE_OCTETS > 2u {
-        mask_octet(&sums, offset, stored_rows, local, 2u);
-    }
-    if TILE_OCTETS > 3u {
-        mask_octet(&sums, offset, stored_rows, local, 3u);
-    }
-    store_masks(replica, network.row_count + layer.input_row + first_neuron, row_count, sample4, local, in_bounds, 0u);
+    let neuron = BLOCK * block + local / 8u * 4u;
+    let a = mask_delta(replica, word, layer, neuron, sums.a, local);
+    let b = mask_delta(replica, word, layer, neuron + 1u, sums.b, local);
+    let c = mask_delta(replica, word, layer, neuron + 2u, sums.c, local);
+    let d = mask_delta(replica, word, layer, neuron + 3u, sums.d, local);
+    let first_mask = mask_start(replica, word) + network.row_count + layer.input_row + BLOCK * block;
+    store_masks(first_mask, layer.inputs - BLOCK * block, Tile(a, b, c, d), local);
 }
 
-// Four neurons' deltas of a sample4; indices after the last neuron repeat it, and have weights of zero.
-fn delta_columns(above: u32, first: u32, outputs: u32) -> mat4x4<f32> {
-    let rows = above + min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(outputs - 1u)) * batch.sample4s;
-    return mat4x4(deltas[rows.x], deltas[rows.y], deltas[rows.z], deltas[rows.w]);
-}
-
-// Deltas of an octet of neurons from their sums, where the neuron is active.
-fn mask_octet(sums: ptr<function, Tile>, offset: u32, stored_rows: u32, local: u32, tile_octet: u32) {
-    for (var index = 0u; index < 8u; index++) {
-        let row = 8u * tile_octet + index;
-        var delta = vec4<f32>();
-        if row < stored_rows {
-            let own = offset + row * batch.sample4s;
-            delta = select(vec4<f32>(), (*sums)[index][tile_octet], activations[own] > vec4<f32>());
-            deltas[own] = delta;
-        }
-        (*sums)[index][tile_octet] = delta;
+// The deltas of the inputs of batch.layer: x is the mask word, y the block of neurons.
+@compute @workgroup_size(64)
+fn delta(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    for (var replica = id.z; replica < network.replica_count; replica += groups.z) {
+        delta_block(replica, id.x, network.layers[batch.layer], id.y, local);
     }
-    for (var index = 0u; index < 8u; index++) {
-        share_mask(local, 8u * tile_octet + index, sample4_bits((*sums)[index][tile_octet] != vec4<f32>()));
-    }
-}
-
-// The deltas of the inputs of batch.layer, for all replicas.
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn delta(
-    @builtin(global_invocation_id) id: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = flat_index(id, groups);
-    let layer = network.layers[batch.layer];
-    let tiles = (layer.inputs + TILE_ROWS - 1u) / TILE_ROWS;
-    let sample4 = index % batch.sample4s;
-    let tile = index / batch.sample4s % tiles;
-    let replica = index / batch.sample4s / tiles;
-    let in_bounds = replica < network.replica_count;
-    delta_tile(min(replica, network.replica_count - 1u), layer, tile, sample4, local, in_bounds);
 }

@@ -1,3 +1,4 @@
+// Uses: common
 // evaluate.wgsl: loss sum and hits over a data set, block by block.
 //
 // 64 invocations a replica; each owns every 64th sample4 of the block and adds to its own two totals, so the
@@ -23,7 +24,7 @@ fn evaluate(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     var loss_sum = loss_sums[index];
     var hit_count = hits[index];
     for (var sample4 = index % EVALUATE_LANES; sample4 < batch.sample4s; sample4 += EVALUATE_LANES) {
-        let label = labels[label_start(replica) + sample4];
+        let label = labels[batch_of(replica) * batch.sample4s + sample4];
         let logits = first_logit + sample4;
         var highest = activations[logits];
         var best = vec4<u32>();

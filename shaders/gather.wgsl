@@ -1,51 +1,44 @@
+// Uses: inputs, common
 // gather.wgsl: the next batches, transposed so that samples are the fastest axis, and their zero masks.
 //
-// One invocation owns a block of features (16 of bytes, 4 of floats) of 32 samples (one mask word) of one
-// (step, replica). Outputs are written; samples past the end of the batch are zero. The data set's rows
-// already hold the 1 that multiplies the bias.
+// A workgroup owns 32 features of 32 samples (a mask word) of one (step, replica), an invocation 4 by 4 of them. Outputs are
+// written; samples past the end of the batch are zero. The data set's rows already hold the 1 that multiplies the bias.
 
-@group(0) @binding(2) var<storage, read> dataset: array<InputBlock>;           // (samples + 1, K)
+@group(0) @binding(2) var<storage, read> dataset: array<Input4>;         // (samples + 1, K)
 @group(0) @binding(3) var<storage, read> sample_indices: array<vec4<u32>>;     // (T, R, B)
-@group(0) @binding(4) var<storage, read_write> inputs: array<InputBlock>;      // (T, R, K, B)
+@group(0) @binding(4) var<storage, read_write> inputs: array<Input4>;    // (T, R, K, B)
 @group(0) @binding(5) var<storage, read_write> input_masks: array<vec4<u32>>;  // (T, R, B / 32, K)
 
-const BLOCKS_A_WORD = 32u / BLOCK;
+// Each invocation's bits of its four features.
+var<workgroup> nibbles: array<vec4<u32>, 64>;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let index = flat_index(id, groups);
-    let feature_blocks = network.input_rows / BLOCK;
-    let words = batch.sample4s / 8u;
-    let feature_block = index % feature_blocks;
-    let word = index / feature_blocks % words;
-    let batch_index = index / feature_blocks / words;
-    if batch_index >= batch.steps * batch.input_replicas {
-        return;
-    }
-    let first_row = batch_index * network.input_rows + feature_block * BLOCK;
-    let first_sample4 = batch_index * batch.sample4s + word * 8u;
+fn bits(samples: vec4<f32>) -> u32 {
+    return sample4_bits(samples != vec4<f32>());
+}
 
-    var masks: array<vec4<u32>, BLOCK / 4u>;
-    for (var block = 0u; block < BLOCKS_A_WORD; block++) {
-        var offsets: array<vec4<u32>, BLOCK / 4u>;
-        for (var sample4 = 0u; sample4 < BLOCK / 4u; sample4++) {
-            offsets[sample4] = sample_indices[first_sample4 + block * (BLOCK / 4u) + sample4] * feature_blocks + feature_block;
+// x is the mask word, y the block of features, z the (step, replica).
+@compute @workgroup_size(64)
+fn gather(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let feature4s = network.input_rows / 4u;
+    let feature4 = 8u * id.y + local / 8u;
+    let sample4 = 8u * id.x + local % 8u;
+    for (var index = id.z; index < batch.steps * batch.input_replicas; index += groups.z) {
+        if feature4 < feature4s {
+            let rows = sample_indices[index * batch.sample4s + sample4] * feature4s + feature4;
+            let features = transpose(mat4x4(input_values(dataset[rows.x]), input_values(dataset[rows.y]), input_values(dataset[rows.z]), input_values(dataset[rows.w])));
+            let first = (index * network.input_rows + 4u * feature4) * batch.sample4s + sample4;
+            inputs[first] = pack_inputs(features[0]);
+            inputs[first + batch.sample4s] = pack_inputs(features[1]);
+            inputs[first + 2u * batch.sample4s] = pack_inputs(features[2]);
+            inputs[first + 3u * batch.sample4s] = pack_inputs(features[3]);
+            nibbles[local] = vec4(bits(features[0]), bits(features[1]), bits(features[2]), bits(features[3])) << vec4(4u * (local % 8u));
         }
-        var samples: array<InputBlock, BLOCK>;
-        for (var sample = 0u; sample < BLOCK; sample++) {
-            samples[sample] = dataset[offsets[sample / 4u][sample % 4u]];
+        workgroupBarrier();
+        if local % 8u == 0u && feature4 < feature4s {
+            let words = nibbles[local] | nibbles[local + 1u] | nibbles[local + 2u] | nibbles[local + 3u]
+                | nibbles[local + 4u] | nibbles[local + 5u] | nibbles[local + 6u] | nibbles[local + 7u];
+            input_masks[(index * (batch.sample4s / 8u) + id.x) * feature4s + feature4] = words;
         }
-        var features = transpose_block(samples);
-        for (var feature = 0u; feature < BLOCK; feature++) {
-            inputs[((first_row + feature) * words + word) * BLOCKS_A_WORD + block] = features[feature];
-        }
-        var bits = blocks_bits(features);
-        for (var feature4 = 0u; feature4 < BLOCK / 4u; feature4++) {
-            masks[feature4] |= bits[feature4] << vec4(block * BLOCK);
-        }
-    }
-    let first_mask = ((batch_index * words + word) * network.input_rows + feature_block * BLOCK) / 4u;
-    for (var feature4 = 0u; feature4 < BLOCK / 4u; feature4++) {
-        input_masks[first_mask + feature4] = masks[feature4];
+        workgroupBarrier();
     }
 }

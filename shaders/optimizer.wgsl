@@ -1,3 +1,4 @@
+// Uses: replica
 // optimizer.wgsl: the update rules (algorithm 2), for four parameters at once. A parameter's new value is
 // theta - parameter_step().
 //

@@ -1,3 +1,4 @@
+// Uses: replica, common
 // permute.wgsl: which sample of the data set is at each index of the next batches, and its label.
 //
 // Every epoch has its own permutation per replica: a Feistel network keyed by (seed, epoch) permutes the
@@ -16,10 +17,9 @@ const FEISTEL_ROUNDS = 6u;
 
 // The finalizer of MurmurHash3 (Appleby): every input bit reaches every output bit.
 fn mix(value: u32) -> u32 {
-    var x = value;
-    x = (x ^ (x >> 16u)) * 0x85ebca6bu;
-    x = (x ^ (x >> 13u)) * 0xc2b2ae35u;
-    return x ^ (x >> 16u);
+    let x = (value ^ (value >> 16u)) * 0x85ebca6bu;
+    let y = (x ^ (x >> 13u)) * 0xc2b2ae35u;
+    return y ^ (y >> 16u);
 }
 
 fn permuted(position: u32, count: u32, key: u32) -> u32 {

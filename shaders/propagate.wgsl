@@ -1,31 +1,27 @@
-// propagate.wgsl: forward, loss and delta of every layer in one dispatch. No sample needs another one,
-// so an invocation takes its sample4 through the whole network and back; it reads only what it
-// wrote itself. Appended to forward.wgsl, loss.wgsl and delta.wgsl, whose functions it calls: same
-// outputs as their dispatches one by one. For adapters where a dispatch costs more than a small layer.
+// Uses: forward, loss, delta
+// propagate.wgsl: forward, loss and delta of every layer in one dispatch, for networks of narrow layers: the same functions, so the
+// same outputs as their dispatches one by one.
+//
+// No sample needs another one: a workgroup takes 32 samples of a replica through the whole network and back, block by block, and
+// reads what it wrote itself.
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn propagate(
-    @builtin(global_invocation_id) id: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = flat_index(id, groups);
-    let sample4 = index % batch.sample4s;
-    let in_bounds = index / batch.sample4s < network.replica_count;
-    let replica = min(index / batch.sample4s, network.replica_count - 1u);
+// x is the mask word.
+@compute @workgroup_size(64)
+fn propagate(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let last = network.layer_count - 1u;
-
-    for (var l = 0u; l <= last; l++) {
-        let layer = network.layers[l];
-        for (var tile = 0u; tile * TILE_ROWS < layer.outputs; tile++) {
-            forward_tile(replica, layer, tile, sample4, local, in_bounds);
+    for (var replica = id.z; replica < network.replica_count; replica += groups.z) {
+        for (var l = 0u; l <= last; l++) {
+            let layer = network.layers[l];
+            for (var block = 0u; BLOCK * block < layer.outputs; block++) {
+                forward_block(replica, id.x, layer, block, local);
+            }
         }
-    }
-    loss_sample4(replica, network.layers[last], sample4, local, in_bounds);
-    for (var l = last; l > 0u; l--) {
-        let layer = network.layers[l];
-        for (var tile = 0u; tile * TILE_ROWS < layer.inputs; tile++) {
-            delta_tile(replica, layer, tile, sample4, local, in_bounds);
+        loss_block(replica, id.x, network.layers[last], local);
+        for (var l = last; l > 0u; l--) {
+            let layer = network.layers[l];
+            for (var block = 0u; BLOCK * block < layer.inputs; block++) {
+                delta_block(replica, id.x, layer, block, local);
+            }
         }
     }
 }

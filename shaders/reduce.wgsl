@@ -1,3 +1,4 @@
+// Uses: inputs, common
 // reduce.wgsl: the heart. Gradient sum S and adaptive batch size c of every parameter of all layers, in
 // one pass (algorithm 2):
 //
@@ -6,180 +7,159 @@
 // The count is factored: a product is non-zero where both factors are, 32 samples a word. Biases belong to
 // the input that is always 1.
 //
-// One invocation owns four inputs k by TILE_ROWS neurons j and walks over the samples of the batch; eight
-// neighbours share the deltas. In the first layer the inputs come in the order of select.wgsl's list, whose
-// inactive end has S = 0 and c = 0. What becomes of S and c is up to reduce_store.wgsl or reduce_update.wgsl.
+// A workgroup owns 128 inputs k by 32 neurons j of one layer of a replica, an invocation 4 by 4 of them, and walks over the batch, 16
+// samples a stage, in their order. In the first layer the inputs come in the order of select.wgsl's list. What becomes of S and
+// c is up to store.wgsl or update.wgsl: REDUCES_ALL, counts_wanted, finish.
 
-@group(0) @binding(2) var<storage, read> inputs: array<InputOctet>;            // (T, R, K, B)
+@group(0) @binding(2) var<storage, read> inputs: array<Input4>;          // (T, R, K, B)
 @group(0) @binding(3) var<storage, read> input_masks: array<u32>;              // (T, R, B / 32, K)
-@group(0) @binding(4) var<storage, read> features: array<vec4<u32>>;           // (T, R, 1 + K / 4)
-@group(0) @binding(5) var<storage, read> activations: array<StoredOctet>;      // (R, N, B)
-@group(0) @binding(6) var<storage, read> deltas: array<StoredOctet>;           // (R, N, B)
+@group(0) @binding(4) var<storage, read> features: array<u32>;                 // (T, R, 4 + K)
+@group(0) @binding(5) var<storage, read> activations: array<vec4<f32>>;        // (R, N, B)
+@group(0) @binding(6) var<storage, read> deltas: array<vec4<f32>>;             // (R, N, B)
 @group(0) @binding(7) var<storage, read> masks: array<vec4<u32>>;              // (R, B / 32, 2 N)
 
-// What eight neighbours share.
-fn shared_octet(index: u32) -> Octet {
-    return unpack_octet(deltas[index]);
+const TILE_INPUTS = 128u;
+const TILE_NEURONS = 32u;
+
+// A column is what an invocation reads of a stage: of each sample4 its four inputs, or its four neurons. A 17th vec4 against bank
+// conflicts. 10.6 KiB.
+var<workgroup> staged_inputs: array<array<vec4<f32>, 17>, 32>;
+var<workgroup> staged_deltas: array<array<vec4<f32>, 17>, 8>;
+
+// Four neurons for each of four inputs. Names, not an array, and no loop around them: see block.wgsl.
+struct Sums {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
 }
 
-fn word_vec4(index: u32) -> vec4<u32> {
-    return masks[index];
+// Tiles that cover the inputs: all that select.wgsl lists in the first layer, else the neurons and the row of ones.
+fn input_tiles(layer: Layer) -> u32 {
+    return (select(layer.inputs + 1u, network.input_rows, layer.reads_data == 1u) + TILE_INPUTS - 1u) / TILE_INPUTS;
 }
 
-// c of four inputs each: row 8 p + i of the tile is element p of array i.
-alias Counts = array<array<vec4<u32>, 4>, 8>;
-
-// S_jk += a_k delta_j for eight samples of each of four inputs.
-fn add_samples(sums: ptr<function, Tile>, a: Octet, b: Octet, c: Octet, d: Octet, rows: TileRows) {
-    add_tile(sums, transpose(mat4x4(a.low, b.low, c.low, d.low)), transpose(mat4x4(a.high, b.high, c.high, d.high)), rows);
+fn layer_tiles(layer: Layer) -> u32 {
+    return input_tiles(layer) * ((layer.outputs + TILE_NEURONS - 1u) / TILE_NEURONS);
 }
 
-// c_jk += popcount, for one word of samples.
-fn add_counts(counts: ptr<function, Counts>, columns: vec4<u32>, rows: Words) {
-    add_counts_octet(counts, columns, rows, 0u);
-    if TILE_OCTETS > 1u {
-        add_counts_octet(counts, columns, rows, 1u);
+// Input `index`: a feature of select.wgsl's list in the first layer.
+fn input_of(replica: u32, layer: Layer, index: u32) -> u32 {
+    if layer.reads_data == 1u {
+        return features[features_start(replica) + 4u + index];
     }
-    if TILE_OCTETS > 2u {
-        add_counts_octet(counts, columns, rows, 2u);
-    }
-    if TILE_OCTETS > 3u {
-        add_counts_octet(counts, columns, rows, 3u);
-    }
+    return index;
 }
 
-// A loop for each octet, as in tile.wgsl.
-fn add_counts_octet(counts: ptr<function, Counts>, columns: vec4<u32>, rows: Words, tile_octet: u32) {
-    for (var index = 0u; index < 8u; index++) {
-        (*counts)[index][tile_octet] += countOneBits(columns & vec4(word(rows, 2u * tile_octet + index / 4u)[index % 4u]));
+// Four samples of an input.
+fn load_input(replica: u32, layer: Layer, input: u32, sample4: u32) -> vec4<f32> {
+    if layer.reads_data == 1u {
+        return input_values(inputs[input_start(replica, input) + sample4]);
     }
+    return activations[row_start(replica, layer.input_row + input) + sample4];
 }
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn reduce(
-    @builtin(global_invocation_id) id: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    // Every layer's tiles are padded to a multiple of eight columns, so that eight neighbours share a tile.
-    var tiles_per_replica = 0u;
-    for (var l = 0u; l < network.layer_count; l++) {
-        tiles_per_replica += layer_tiles(l);
+fn add_product(sum: vec4<f32>, columns: mat4x4<f32>, samples: vec4<f32>) -> vec4<f32> {
+    let two = fma(columns[1], vec4(samples.y), fma(columns[0], vec4(samples.x), sum));
+    return fma(columns[3], vec4(samples.w), fma(columns[2], vec4(samples.z), two));
+}
+
+// Four samples, whose first vec4 in both columns is `first`.
+fn add_sample4(sums: ptr<function, Sums>, input: u32, neurons: u32, first: u32) {
+    let columns = transpose(mat4x4(staged_deltas[neurons][first], staged_deltas[neurons][first + 1u], staged_deltas[neurons][first + 2u], staged_deltas[neurons][first + 3u]));
+    (*sums).a = add_product((*sums).a, columns, staged_inputs[input][first]);
+    (*sums).b = add_product((*sums).b, columns, staged_inputs[input][first + 1u]);
+    (*sums).c = add_product((*sums).c, columns, staged_inputs[input][first + 2u]);
+    (*sums).d = add_product((*sums).d, columns, staged_inputs[input][first + 3u]);
+}
+
+// Called by whole workgroups.
+fn reduce_tile(replica: u32, layer: Layer, tile: u32, local: u32) {
+    let first_input = tile % input_tiles(layer) * TILE_INPUTS;
+    let first_neuron = tile / input_tiles(layer) * TILE_NEURONS;
+    let count = select(layer.inputs + 1u, select(features[features_start(replica)], network.input_rows, REDUCES_ALL), layer.reads_data == 1u);
+    if first_input >= count {
+        return;
     }
-    let index = flat_index(id, groups);
-    let replica = min(index / tiles_per_replica, network.replica_count - 1u);
-    var tile = scattered(index % tiles_per_replica / 8u, tiles_per_replica / 8u) * 8u + index % 8u;
+    // What this invocation stages: sample4 local % 4 of two inputs and, in half of the workgroup, of a neuron. Past the last one it
+    // stages that again, and finish_input leaves it out.
+    let row = local / 4u;
+    let low = input_of(replica, layer, min(first_input + row, count - 1u));
+    let high = input_of(replica, layer, min(first_input + 64u + row, count - 1u));
+    let deltas_start = row_start(replica, layer.output_row + min(first_neuron + row, layer.outputs - 1u));
+    let place = 4u * (local % 4u) + row / 32u;
+    // What it owns: inputs input + 32 i, neurons 4 neuron4 + j.
+    let input = local / 8u;
+    let neuron4 = local % 8u;
+
+    var sums: Sums;
+    var sample4 = local % 4u;
+    var next_low = load_input(replica, layer, low, sample4);
+    var next_high = load_input(replica, layer, high, sample4);
+    var next_delta = deltas[deltas_start + sample4];
+    for (var first = 0u; first < batch.sample4s; first += 4u) {
+        workgroupBarrier();
+        staged_inputs[row % 32u][place] = next_low;
+        staged_inputs[row % 32u][place + 2u] = next_high;
+        if row < TILE_NEURONS {
+            staged_deltas[row / 4u][4u * (local % 4u) + row % 4u] = next_delta;
+        }
+        workgroupBarrier();
+        // On their way while the arithmetic runs; after the last stage, the last ones again.
+        sample4 = min(sample4 + 4u, batch.sample4s - 1u);
+        next_low = load_input(replica, layer, low, sample4);
+        next_high = load_input(replica, layer, high, sample4);
+        next_delta = deltas[deltas_start + sample4];
+        add_sample4(&sums, input, neuron4, 0u);
+        add_sample4(&sums, input, neuron4, 4u);
+        add_sample4(&sums, input, neuron4, 8u);
+        add_sample4(&sums, input, neuron4, 12u);
+    }
+    finish_input(replica, layer, first_input + input, count, first_neuron / 4u + neuron4, sums.a);
+    finish_input(replica, layer, first_input + input + 32u, count, first_neuron / 4u + neuron4, sums.b);
+    finish_input(replica, layer, first_input + input + 64u, count, first_neuron / 4u + neuron4, sums.c);
+    finish_input(replica, layer, first_input + input + 96u, count, first_neuron / 4u + neuron4, sums.d);
+}
+
+// The parameters of one input and four neurons, if there are such; those after the last neuron stay zero.
+fn finish_input(replica: u32, layer: Layer, index: u32, count: u32, neuron4: u32, sum: vec4<f32>) {
+    let input = input_of(replica, layer, min(index, count - 1u));
+    if index >= count || input > layer.inputs || neuron4 >= layer.weight_stride {
+        return;
+    }
+    let is_neuron = vec4(4u * neuron4) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
+    let sums = select(vec4<f32>(), sum / select(1.0, INPUT_ONE, layer.reads_data == 1u), is_neuron);
+    let counts = select(vec4<u32>(), count_of(replica, layer, input, neuron4), is_neuron);
+    finish(replica, weight_start(replica, layer, input) + neuron4, sums, counts);
+}
+
+// c of one input and four neurons.
+fn count_of(replica: u32, layer: Layer, input: u32, neuron4: u32) -> vec4<u32> {
+    var counts: vec4<u32>;
+    for (var word = 0u; word < select(0u, batch.sample4s / 8u, counts_wanted(replica)); word++) {
+        let start = mask_start(replica, word);
+        var mask = 0u;
+        if layer.reads_data == 1u {
+            mask = input_masks[input_mask_start(replica, word) + input];
+        } else {
+            let row = start + layer.input_row + input;
+            mask = masks[row / 4u][row % 4u];
+        }
+        counts += countOneBits(vec4(mask) & masks[(start + network.row_count + layer.output_row) / 4u + min(neuron4, (layer.outputs - 1u) / 4u)]);
+    }
+    return counts;
+}
+
+// x is the tile, all layers' in turn.
+@compute @workgroup_size(256)
+fn reduce(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    var tile = id.x;
     var l = 0u;
-    while tile >= layer_tiles(l) {
-        tile -= layer_tiles(l);
+    while tile >= layer_tiles(network.layers[l]) {
+        tile -= layer_tiles(network.layers[l]);
         l++;
     }
-    let layer = network.layers[l];
-    let octets = batch.sample4s / 2u;
-    let words = batch.sample4s / 8u;
-    let lane = local % 8u;
-    let padded_columns = (column_count(layer) + 7u) / 8u * 8u;
-    let column = tile % padded_columns;
-    let own_column = min(column, column_count(layer) - 1u);
-    let first_neuron = tile / padded_columns * TILE_ROWS;
-    let last = layer.outputs - 1u - first_neuron;
-
-    let list = features_start(replica);
-    let is_data = layer.reads_data == 1u;
-    let hidden_inputs = vec4(4u * own_column) + vec4(0u, 1u, 2u, 3u);
-    let own_inputs = select(hidden_inputs, features[list + 1u + own_column], is_data);
-    let active_columns = select(column_count(layer), (features[list].x + 3u) / 4u, is_data);
-    // The loops run for eight neighbours together.
-    let is_active = u32(column - lane < active_columns);
-
-    // Of each pair of loops only one runs. (Software Vulkan executes both sides of an if, but leaves a loop.)
-    var sums: Tile;
-    let delta = row_start(replica, layer.output_row + first_neuron) / 2u;
-    let data = vec4(input_start(replica, 0u) / 2u) + own_inputs * octets;
-    for (var octet = 0u; octet < octets * is_active * layer.reads_data; octet++) {
-        let a = input_octet(inputs[data.x + octet]);
-        let b = input_octet(inputs[data.y + octet]);
-        let c = input_octet(inputs[data.z + octet]);
-        let d = input_octet(inputs[data.w + octet]);
-        add_samples(&sums, a, b, c, d, load_tile(delta + octet, octets, last, lane));
+    for (var replica = id.z; replica < network.replica_count; replica += groups.z) {
+        reduce_tile(replica, network.layers[l], tile, local);
     }
-    let hidden = row_start(replica, layer.input_row + 4u * own_column) / 2u;
-    for (var octet = 0u; octet < octets * (1u - layer.reads_data); octet++) {
-        let a = unpack_octet(activations[hidden + octet]);
-        let b = unpack_octet(activations[hidden + octets + octet]);
-        let c = unpack_octet(activations[hidden + 2u * octets + octet]);
-        let d = unpack_octet(activations[hidden + 3u * octets + octet]);
-        add_samples(&sums, a, b, c, d, load_tile(delta + octet, octets, last, lane));
-    }
-
-    var counts: Counts;
-    let counted_words = words * is_active * counts_wanted(replica);
-    let delta_row = network.row_count + layer.output_row + first_neuron;
-    for (var word = 0u; word < counted_words; word++) {
-        let start = mask_start(replica, word);
-        var columns = masks[(start + layer.input_row) / 4u + own_column];
-        if is_data {
-            let data_masks = vec4(input_mask_start(replica, word)) + own_inputs;
-            columns = vec4(input_masks[data_masks.x], input_masks[data_masks.y], input_masks[data_masks.z], input_masks[data_masks.w]);
-        }
-        add_counts(&counts, columns, load_words((start + delta_row) / 4u, 1u, last / 4u, lane));
-    }
-
-    let is_stored = index / tiles_per_replica < network.replica_count && column < column_count(layer)
-        && (column < active_columns || STORES_INACTIVE);
-    let start = (replica * network.parameter_vec4s + layer.weight_start + first_neuron / 4u) / 2u;
-    // Rows of zeros have no parameters.
-    let octet_counts = select(vec4<u32>(), vec4(last / 8u + 1u), vec4(is_stored) & (own_inputs <= vec4(layer.inputs)));
-    let divisor = select(1.0, INPUT_ONE, is_data);
-    let settings = settings_of(replica);
-    let offsets = start + own_inputs * (layer.weight_stride / 2u);
-    finish_input(&sums, &counts, settings, offsets.x, octet_counts.x, last, divisor, 0u);
-    finish_input(&sums, &counts, settings, offsets.y, octet_counts.y, last, divisor, 1u);
-    finish_input(&sums, &counts, settings, offsets.z, octet_counts.z, last, divisor, 2u);
-    finish_input(&sums, &counts, settings, offsets.w, octet_counts.w, last, divisor, 3u);
-}
-
-// The parameters of one of the four inputs, an octet of neurons at a time.
-fn finish_input(
-    sums: ptr<function, Tile>,
-    counts: ptr<function, Counts>,
-    settings: Replica,
-    offset: u32,
-    octet_count: u32,
-    last: u32,
-    divisor: f32,
-    input: u32,
-) {
-    for (var tile_octet = 0u; tile_octet < TILE_OCTETS; tile_octet++) {
-        if tile_octet < octet_count {
-            // Places after the last neuron stay zero.
-            let is_low = vec4(8u * tile_octet) + vec4(0u, 1u, 2u, 3u) <= vec4(last);
-            let is_high = vec4(8u * tile_octet) + vec4(4u, 5u, 6u, 7u) <= vec4(last);
-            let low = vec4((*sums)[0][tile_octet][input], (*sums)[1][tile_octet][input], (*sums)[2][tile_octet][input], (*sums)[3][tile_octet][input]);
-            let high = vec4((*sums)[4][tile_octet][input], (*sums)[5][tile_octet][input], (*sums)[6][tile_octet][input], (*sums)[7][tile_octet][input]);
-            let low_counts = vec4((*counts)[0][tile_octet][input], (*counts)[1][tile_octet][input], (*counts)[2][tile_octet][input], (*counts)[3][tile_octet][input]);
-            let high_counts = vec4((*counts)[4][tile_octet][input], (*counts)[5][tile_octet][input], (*counts)[6][tile_octet][input], (*counts)[7][tile_octet][input]);
-            let octet = Octet(select(vec4<f32>(), low / divisor, is_low), select(vec4<f32>(), high / divisor, is_high));
-            finish(offset + tile_octet, octet, select(vec4<u32>(), low_counts, is_low), select(vec4<u32>(), high_counts, is_high), settings);
-        }
-    }
-}
-
-// A bijection of 0..count - 1 that puts neighbours far apart. Software Vulkan gives each thread one stretch of the
-// workgroups; so every thread gets its share of the inactive tiles, which cost nothing.
-fn scattered(index: u32, count: u32) -> u32 {
-    // Any number that has no divisor in common with `count`.
-    let stride = select(select(select(1u, 11u, count % 11u != 0u), 7u, count % 7u != 0u), 5u, count % 5u != 0u);
-    return index * stride % count;
-}
-
-// Quads of inputs, the one that is always 1 included.
-fn column_count(layer: Layer) -> u32 {
-    return select(layer.inputs / 4u + 1u, network.input_rows / 4u, layer.reads_data == 1u);
-}
-
-// Invocations that layer l takes.
-fn layer_tiles(l: u32) -> u32 {
-    let layer = network.layers[l];
-    return (column_count(layer) + 7u) / 8u * 8u * ((layer.outputs + TILE_ROWS - 1u) / TILE_ROWS);
 }

@@ -1,43 +1,51 @@
+// Uses: common
 // select.wgsl: which features of the gathered batches are active, that is, not zero in every sample. The others
 // add nothing to the first layer and their parameters do not move, so the step leaves them out.
 //
-// One invocation owns one (step, replica). Outputs are written: the number of active features, then the active
-// ones in their order, then the others. It looks at no more than LOOKED_AT mask words in all, so that its loops stay
-// short (see MAX_LOOP_ITERATIONS in dispatch.rs): a feature that is zero in those of a long batch counts as active, which
-// costs time and changes nothing.
+// A workgroup owns one (step, replica) and takes 256 features at a time, an invocation each. Outputs are written: the number of
+// active features, then the active ones in their order, then the others from the end backwards.
 
-@group(0) @binding(2) var<storage, read> input_masks: array<vec4<u32>>;        // (T, R, B / 32, K)
+@group(0) @binding(2) var<storage, read> input_masks: array<u32>;              // (T, R, B / 32, K)
 @group(0) @binding(3) var<storage, read_write> features: array<u32>;           // (T, R, 4 + K)
 
-const LOOKED_AT = 60000u;
+// One bit a feature: whether it is active.
+var<workgroup> flags: array<atomic<u32>, 8>;
 
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn list_features(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let batch_index = flat_index(id, groups);
-    if batch_index >= batch.steps * batch.input_replicas {
-        return;
-    }
+// z is the (step, replica).
+@compute @workgroup_size(256)
+fn list_features(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let words = batch.sample4s / 8u;
-    let feature4s = network.input_rows / 4u;
-    let list = batch_index * (4u + network.input_rows) + 4u;
-    let looked_at = max(LOOKED_AT / feature4s, 1u);
-    var count = 0u;
-    for (var feature4 = 0u; feature4 < feature4s; feature4++) {
-        var mask = vec4<u32>();
-        for (var word = 0u; word < min(words, looked_at) && any(mask == vec4<u32>()); word++) {
-            mask |= input_masks[(batch_index * words + word) * feature4s + feature4];
+    for (var index = id.z; index < batch.steps * batch.input_replicas; index += groups.z) {
+        let list = index * (4u + network.input_rows) + 4u;
+        var count = 0u;     // active features so far
+        for (var first = 0u; first < network.input_rows; first += 256u) {
+            let feature = first + local;
+            var mask = 0u;
+            if feature < network.input_rows {
+                for (var word = 0u; word < words; word++) {
+                    mask |= input_masks[(index * words + word) * network.input_rows + feature];
+                }
+            }
+            workgroupBarrier();
+            if local < 8u {
+                atomicStore(&flags[local], 0u);
+            }
+            workgroupBarrier();
+            atomicOr(&flags[local / 32u], u32(mask != 0u) << (local % 32u));
+            workgroupBarrier();
+            var before = count;     // active features before this one
+            for (var i = 0u; i < 8u; i++) {
+                let word = atomicLoad(&flags[i]);
+                let lower = extractBits(word, 0u, clamp(local, 32u * i, 32u * i + 32u) - 32u * i);
+                before += countOneBits(lower);
+                count += countOneBits(word);
+            }
+            if feature < network.input_rows {
+                features[list + select(network.input_rows - 1u - (feature - before), before, mask != 0u)] = feature;
+            }
         }
-        mask |= vec4(u32(words > looked_at));
-        for (var component = 0u; component < 4u; component++) {
-            let feature = 4u * feature4 + component;
-            let is_active = mask[component] != 0u;
-            // The others from the end backwards.
-            features[list + select(network.input_rows - 1u - (feature - count), count, is_active)] = feature;
-            count += u32(is_active);
+        if local < 4u {
+            features[list - 4u + local] = select(0u, count, local == 0u);
         }
     }
-    features[list - 4u] = count;
-    features[list - 3u] = 0u;
-    features[list - 2u] = 0u;
-    features[list - 1u] = 0u;
 }

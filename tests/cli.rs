@@ -109,7 +109,8 @@ fn train_leaves_a_whole_run_folder() {
     let mut names: Vec<String> =
         fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    let files = ["counts.safetensors", "learning_curve.svg", "metrics.csv", "model.safetensors", "run.json"];
+    let files =
+        ["counts.safetensors", "learning_curve.svg", "metrics.csv", "model.safetensors", "report.html", "run.json"];
     let about = ["checkpoints", "lock", "settings.json"];
     assert!(files.iter().chain(&about).all(|name| names.contains(&name.to_string())), "{names:?}");
     assert_eq!(names.len(), files.len() + about.len(), "{names:?}");

@@ -5,52 +5,51 @@
 
 use std::mem::{offset_of, size_of};
 
-use asgd::gpu::kernels::{Access, Kernel, Variant, ALL, FORWARD};
+use asgd::gpu::kernels::{Access, Kernel, ALL, FILES, UPDATE};
 use asgd::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns, MAX_LAYERS};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
-fn variants() -> Vec<Variant> {
-    let mut variants = Vec::new();
-    for inputs in [InputFormat::U8, InputFormat::F32] {
-        for subgroups_of_8 in [false, true] {
-            for workgroup_size in [8, 64] {
-                variants.push(Variant {
-                    inputs,
-                    subgroups_of_8,
-                    workgroup_size,
-                    tile_octets: if subgroups_of_8 { 4 } else { 1 },
-                });
-            }
-        }
-    }
-    variants
-}
+const FORMATS: [InputFormat; 2] = [InputFormat::U8, InputFormat::F32];
 
-fn validate(kernel: &Kernel, variant: Variant) -> Result<(naga::Module, ModuleInfo), String> {
-    let source = kernel.source(variant);
+fn validate(kernel: &Kernel, format: InputFormat) -> Result<(naga::Module, ModuleInfo), String> {
+    let source = kernel.source(format);
     let module = naga::front::wgsl::parse_str(&source).map_err(|error| error.emit_to_string(&source))?;
-    // Only the subgroup variant may use more than WebGPU's core.
-    let capabilities = if variant.subgroups_of_8 {
-        Capabilities::SUBGROUP | Capabilities::SHADER_INT64
-    } else {
-        Capabilities::empty()
-    };
-    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
     let info = validator.validate(&module).map_err(|error| error.emit_to_string(&source))?;
     Ok((module, info))
 }
 
 #[test]
-fn every_shader_is_valid_in_every_variant() {
+fn every_shader_is_valid_as_composed() {
     let mut failures = Vec::new();
     for kernel in ALL {
-        for variant in variants() {
-            if let Err(error) = validate(kernel, variant) {
-                failures.push(format!("{} {variant:?}: {error}", kernel.entry));
+        for format in FORMATS {
+            if let Err(error) = validate(kernel, format) {
+                failures.push(format!("{} {format:?}: {error}", kernel.entry));
             }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Every file of shaders/ is embedded, says in its first line what it uses, and is used.
+#[test]
+fn every_file_says_what_it_uses() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, FILES.map(|(name, _)| name));
+    let composed: Vec<String> = ALL.iter().flat_map(|kernel| FORMATS.map(|format| kernel.source(format))).collect();
+    for (name, text) in FILES {
+        let used = text.lines().next().unwrap().strip_prefix("// Uses: ").expect(name);
+        assert!(used
+            .split(", ")
+            .all(|used| ["nothing", "inputs"].contains(&used) || names.contains(&used.to_string())));
+        assert!(composed.iter().any(|source| source.contains(text)), "{name} is part of no kernel");
+    }
 }
 
 /// The bindings that a kernel lists are those that its entry point uses, with the same access, within WebGPU's
@@ -58,8 +57,8 @@ fn every_shader_is_valid_in_every_variant() {
 #[test]
 fn listed_bindings_are_those_in_use() {
     for kernel in ALL {
-        for variant in variants() {
-            let (module, info) = validate(kernel, variant).unwrap();
+        for format in FORMATS {
+            let (module, info) = validate(kernel, format).unwrap();
             let index = module.entry_points.iter().position(|point| point.name == kernel.entry).unwrap();
             let mut used: Vec<(u32, Access)> = Vec::new();
             for (handle, variable) in module.global_variables.iter() {
@@ -79,8 +78,14 @@ fn listed_bindings_are_those_in_use() {
             }
             used.sort_by_key(|(binding, _)| *binding);
             let listed: Vec<_> = kernel.bindings().filter(|listed| listed.0 > 1 || used.contains(listed)).collect();
-            assert_eq!(used, listed, "{} {variant:?}", kernel.entry);
+            assert_eq!(used, listed, "{} {format:?}", kernel.entry);
             assert!(kernel.storage.len() <= 8, "{}: more storage buffers than WebGPU allows by default", kernel.entry);
+            let size = module.entry_points[index].workgroup_size;
+            assert!(size[0] * size[1] * size[2] <= 256, "{}: {size:?} invocations", kernel.entry);
+            let shared =
+                module.global_variables.iter().filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup);
+            let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
+            assert!(bytes <= 16 << 10, "{}: {bytes} bytes of workgroup memory", kernel.entry);
         }
     }
 }
@@ -105,8 +110,7 @@ fn without_padding((fields, size): (Vec<(String, u32)>, u32)) -> (Vec<(String, u
 
 #[test]
 fn structs_are_laid_out_alike() {
-    let variant = variants()[0];
-    let (module, _) = validate(&FORWARD, variant).unwrap();
+    let (module, _) = validate(&UPDATE, InputFormat::U8).unwrap();
     let layouts = [
         (
             "Layer",
@@ -145,7 +149,7 @@ fn structs_are_laid_out_alike() {
     for (name, rust) in layouts {
         assert_eq!(without_padding(wgsl_layout(&module, name)), rust, "{name}");
     }
-    let source = FORWARD.source(variant);
+    let source = UPDATE.source(InputFormat::U8);
     assert!(source.contains(&format!("const MAX_LAYERS = {MAX_LAYERS}u;")), "the longest network differs");
 }
 

@@ -26,7 +26,7 @@ awk 'BEGIN {
 }' > flowers.csv
 
 expect "test accuracy" asgd train flowers.csv --batch-size 16 --hidden 30,20 --lr 0.05 --epochs 300 --seed 3 --out flowers
-for file in model.safetensors counts.safetensors metrics.csv learning_curve.svg run.json settings.json; do
+for file in model.safetensors counts.safetensors metrics.csv learning_curve.svg report.html run.json settings.json; do
     test -s "flowers/$file" || { echo "flowers/$file is missing"; exit 1; }
 done
 
@@ -39,7 +39,9 @@ wait $pid && { echo "an interrupted run must not succeed"; exit 1; }
 grep -q "asgd train --resume long" long.log || { cat long.log; exit 1; }
 expect "resume" asgd train --help
 
-# 3. Looking inside.
+# 3. Beside another run; looking inside.
+asgd train flowers.csv --batch-size 16 --hidden 30,20 --optimizer sgd --lr 0.05 --epochs 300 --seed 3 --quiet --out flowers-sgd
+expect "compare.svg" asgd compare flowers flowers-sgd
 expect "true dummies" asgd inspect flowers/model.safetensors flowers.csv --batch-size 16 --figure counts.svg
 grep -q "adaptive batch size" counts.svg
 

@@ -216,8 +216,10 @@ fn mistakes_get_one_clear_line() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
     for (arguments, words) in [
-        ("train --lr 0.1,0.1", &["twice", "asgd 0.1"][..]),
+        ("train --lr 0.1,0.1", &["twice", "asgd, lr 0.1"][..]),
         ("train --lr 0.1,x", &["--lr", "'x'"]),
+        ("train --lr -0.1,0.2", &["'-0.1' for '--lr", "must be"]),
+        ("train --optimizer sgd --epsilon 1e-8,1", &["--epsilon", "none of the optimizers"]),
         ("train --hidden 5 --hidden 5", &["twice"]),
         ("train --optimizer asgd,adam", &["--optimizer", "adam"]),
         ("train --batch-size 10,4000", &["--batch-size", "4000 samples", "has 630"]),
@@ -228,4 +230,75 @@ fn mistakes_get_one_clear_line() {
         refuses(path, &format!("{arguments} --out x"), 2, words);
         assert!(!path.join("x").exists());
     }
+}
+
+#[test]
+fn the_end_says_what_became_of_every_cell() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    // All diverge: that is why none is best.
+    let output = run(path, "train --optimizer sgd --lr 1e30,1e29 --hidden 5 --epochs 2 --replicas 2 --out far");
+    let (said, warned) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("all networks diverged") && !said.contains("without a validation set"), "{said}");
+    assert!(warned.contains("cell 2: 2 of 2 replicas diverged (replica 0 by epoch 1, 1 by epoch 1)"), "{warned}");
+    // Cells of all batch sizes see the samples equally often, unless steps are asked for.
+    run(path, "train --batch-size 16,64 --hidden 5 --samples 200 --quiet --out sizes");
+    let table = rows(&path.join("sizes/sweep.csv"));
+    assert_eq!((&table[0]["epochs"], &table[0]["batch_size"]), (&table[1]["epochs"], &"16".to_string()));
+    // What an earlier run left is gone, whichever kind it was.
+    run(path, "train --lr 0.1,0.2 --hidden 5 --epochs 2 --quiet --out again");
+    run(path, "train --hidden 5 --epochs 2 --quiet --out again");
+    assert!(!path.join("again/models").exists() && !path.join("again/best.safetensors").exists());
+    assert!(path.join("again/model.safetensors").exists());
+    let cells = &json(&path.join("sizes/run.json"))["result"]["cells"];
+    assert_eq!((&cells[0]["batch_size"], &cells[1]["widths"]), (&Value::from(16), &serde_json::json!([2, 5, 1])));
+}
+
+#[test]
+fn a_sweep_keeps_its_groups_on_another_device() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let [cpu, adapter] = devices();
+    // Padded on the adapter: one group of both widths, which the CPU takes over as it is.
+    run(path, &format!("train --hidden 5 --hidden 9 --epochs 4 --quiet --device {adapter} --out s"));
+    run(path, &format!("train --resume s --epochs 8 --force --device {cpu} --quiet"));
+    let groups = fs::read_dir(path.join("s/checkpoints")).unwrap().flatten();
+    let names: Vec<String> = groups.map(|file| file.file_name().into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| name.starts_with("group-1-0-2")), "{names:?}");
+    assert_eq!(rows(&path.join("s/metrics.csv")).len(), 2 * 9);
+}
+
+#[test]
+fn evaluate_knows_what_was_set_aside() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let table = |rows: std::ops::Range<usize>| -> String {
+        let row = |i: usize| format!("{}.{},{},{}\n", i % 7, i, (i * 37) % 11, ["a", "b"][i % 2]);
+        ["x,y,kind\n".to_string()].into_iter().chain(rows.map(row)).collect()
+    };
+    fs::write(path.join("t.csv"), table(0..150)).unwrap();
+    fs::write(path.join("u.csv"), table(150..200)).unwrap();
+    run(path, "train t.csv --validation 0.2 --epochs 5 --quiet --out own");
+    run(path, "train t.csv --test u.csv --validation 0.2 --epochs 5 --quiet --out other");
+    let evaluate = |arguments: &str| -> (u64, u64, String) {
+        let output = run(path, &format!("evaluate {arguments} --json"));
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let which = value["which"].as_str().unwrap().to_string();
+        (value["samples"].as_u64().unwrap(), value["trained_on"].as_u64().unwrap(), which)
+    };
+    let (samples, trained_on, which) = evaluate("own/model.safetensors t.csv");
+    assert_eq!((samples, trained_on), (45, 0));
+    assert!(which.contains("from 150 rows"), "{which}");
+    for (arguments, expected) in [
+        ("own/model.safetensors t.csv --split all", (150, 84)),
+        ("own/model.safetensors t.csv --split validation", (21, 0)),
+        ("other/model.safetensors t.csv", (30, 0)),
+        ("other/model.safetensors t.csv --split train", (120, 120)),
+        ("other/model.safetensors t.csv --split all", (150, 120)),
+        ("other/model.safetensors u.csv", (50, 0)),
+    ] {
+        let (samples, trained_on, _) = evaluate(arguments);
+        assert_eq!((samples, trained_on), expected, "{arguments}");
+    }
+    refuses(path, "evaluate other/model.safetensors t.csv --split test", 2, &["--split", "another file"]);
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 mod command;
 
-use command::{adapter, asgd, refuses, without_adapters};
+use command::{adapter, asgd, refuses, run, without_adapters};
 
 #[test]
 fn names_that_are_nearly_right_are_understood() {
@@ -159,4 +159,22 @@ fn variables_of_wgpu_are_not_used() {
     assert!(!say("train --steps 1 --out run", &[("WGPU_BACKEND", "")]).contains("WGPU_"));
     // And a run resumes, whatever they are.
     assert!(say("train --resume run", &both).contains("test accuracy"));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_need_be_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = TempDir::new().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"bad\xff");
+    let status = asgd(folder.path(), "train --epochs 1 --quiet --out").arg(name).status().unwrap();
+    assert!(status.success() && folder.path().join(name).join("model.safetensors").exists());
+}
+
+#[test]
+fn negative_values_are_read_again_on_resume() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    run(path, "train --hidden 5 --epochs 2 --validation -0 --quiet --out run");
+    run(path, "train --resume run --epochs 3 --quiet");
 }

@@ -18,7 +18,6 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-ASGD = sys.argv[1] if len(sys.argv) > 1 else "target/release/asgd"
 SPLITS = 5
 warnings.filterwarnings("ignore", module="sklearn")
 
@@ -39,18 +38,29 @@ def customers():
     return np.column_stack(columns), kind
 
 
-def write(path, inputs, labels):
+TABLES = {
+    "breast cancer": datasets.load_breast_cancer(return_X_y=True),
+    "wine": datasets.load_wine(return_X_y=True),
+    "customers": customers(),
+}
+
+
+def write(path, inputs, labels=None):
+    """A table of the inputs, and of the labels as text if there are any."""
+    names = None if labels is None else [f"class {label}" for label in labels]
     with open(path, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([f"x{index}" for index in range(inputs.shape[1])] + ["kind"])
-        writer.writerows([*map(repr, map(float, row)), f"class {label}"] for row, label in zip(inputs, labels))
+        writer.writerow([f"x{index}" for index in range(inputs.shape[1])] + ["kind"] * (names is not None))
+        writer.writerows([*map(repr, map(float, row)), *(names[index : index + 1] if names else [])] for index, row in enumerate(inputs))
 
 
-def ours(folder, train, test):
-    write(folder / "train.csv", *train)
-    write(folder / "test.csv", *test)
-    command = [ASGD, "train", folder / "train.csv", "--test", folder / "test.csv", "--quiet", "--json", "--out", folder / "run"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["test_accuracy"]
+def ours(asgd, train, test):
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        write(folder / "train.csv", *train)
+        write(folder / "test.csv", *test)
+        command = [asgd, "train", folder / "train.csv", "--test", folder / "test.csv", "--quiet", "--json", "--out", folder / "run"]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["test_accuracy"]
 
 
 def theirs(seed, train, test):
@@ -59,18 +69,23 @@ def theirs(seed, train, test):
     return network.score(scaler.transform(test[0]), test[1])
 
 
-tables = {
-    "breast cancer": datasets.load_breast_cancer(return_X_y=True),
-    "wine": datasets.load_wine(return_X_y=True),
-    "customers": customers(),
-}
-print("| table | rows x features | asgd | scikit-learn |\n|---|---|---|---|")
-for name, (inputs, labels) in tables.items():
-    scores = []
+def scores(asgd, inputs, labels):
+    """(splits, 2): the accuracies of both on the same test rows."""
+    pairs = []
     for seed in range(SPLITS):
         a, b, c, d = train_test_split(inputs, labels, test_size=0.3, random_state=seed)
-        with tempfile.TemporaryDirectory() as folder:
-            scores.append((ours(pathlib.Path(folder), (a, c), (b, d)), theirs(seed, (a, c), (b, d))))
-    mean, spread = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)
-    cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread)]
-    print(f"| {name} | {inputs.shape[0]} x {inputs.shape[1]} | {cells[0]} | {cells[1]} |")
+        pairs.append((ours(asgd, (a, c), (b, d)), theirs(seed, (a, c), (b, d))))
+    return np.array(pairs)
+
+
+def main():
+    asgd = sys.argv[1] if len(sys.argv) > 1 else "target/release/asgd"
+    print("| table | rows x features | asgd | scikit-learn |\n|---|---|---|---|")
+    for name, (inputs, labels) in TABLES.items():
+        pairs = scores(asgd, inputs, labels)
+        cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(np.mean(pairs, axis=0), np.std(pairs, axis=0, ddof=1))]
+        print(f"| {name} | {inputs.shape[0]} x {inputs.shape[1]} | {cells[0]} | {cells[1]} |")
+
+
+if __name__ == "__main__":
+    main()

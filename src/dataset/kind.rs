@@ -13,12 +13,19 @@ const fn kind(begins: &'static [u8], name: &'static str, mend: &'static str) -> 
     Kind { begins, name, mend }
 }
 
-const KINDS: [Kind; 19] = [
+/// Files of columns are tables, where they are read at all.
+const COLUMNS: &str = match cfg!(feature = "parquet") {
+    true => "; name the file itself, unpacked",
+    false => "; write it as CSV, or build asgd with --features parquet",
+};
+
+const KINDS: [Kind; 20] = [
     kind(b"PK\x03\x04", "a zip archive (as .xlsx, .ods and .npz are)", "; save a sheet as CSV, name arrays .npz"),
     kind(b"\xd0\xcf\x11\xe0", "an old Excel or Word document", "; save the sheet as CSV"),
-    kind(b"PAR1", "a Parquet file", "; write it as CSV"),
-    kind(b"ARROW1", "an Arrow file", "; write it as CSV"),
-    kind(b"FEA1", "a Feather file", "; write it as CSV"),
+    kind(b"PAR1", "a Parquet file", COLUMNS),
+    kind(b"ARROW1", "an Arrow file", COLUMNS),
+    kind(b"\xff\xff\xff\xff", "an Arrow stream", COLUMNS),
+    kind(b"FEA1", "a Feather file of version 1", "; write it as version 2, Parquet or CSV"),
     kind(b"\x89HDF", "an HDF5 file", "; write it as CSV or .npz"),
     kind(b"\x93NUMPY", "a NumPy array", "; save x_train, y_train, x_test and y_test into an .npz"),
     kind(b"\x80\x04\x95", "a Python pickle", "; write it as CSV or .npz"),

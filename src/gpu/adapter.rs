@@ -102,7 +102,6 @@ impl Gpu {
         let info = adapter.get_info();
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("asgd"),
-            required_features: adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64),
             required_limits: adapter.limits(),
             ..Default::default()
         }))
@@ -148,17 +147,9 @@ impl Gpu {
         format!("{name} ({}; {backend:?}, {driver} {driver_info})", kind(&self.info))
     }
 
-    /// Whether shaders run on the CPU, eight lanes to a subgroup (llvmpipe): there loads are done lane by
-    /// lane and a dispatch costs more than a small layer.
+    /// Whether shaders run on the CPU (llvmpipe), which is for tests.
     pub fn is_software(&self) -> bool {
         self.info.device_type == DeviceType::Cpu
-    }
-
-    /// Whether subgroups have eight lanes, in the order of the local index, and shaders have 64-bit integers.
-    pub(crate) fn has_subgroups_of_8(&self) -> bool {
-        self.is_software()
-            && self.device.features().contains(wgpu::Features::SUBGROUP | wgpu::Features::SHADER_INT64)
-            && (self.info.subgroup_min_size, self.info.subgroup_max_size) == (8, 8)
     }
 
     /// The first error that the driver reported since the device was opened.

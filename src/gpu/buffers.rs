@@ -2,8 +2,8 @@
 
 use super::adapter::Gpu;
 use super::dispatch::Dispatch;
-use super::kernels::{Bound, Pipeline, Variant, GATHER, PERMUTE, SELECT};
-use super::layout::{Batch, InputFormat, Network};
+use super::kernels::{Bound, Pipeline, GATHER, PERMUTE};
+use super::layout::{padded_rows, Batch, InputFormat, Network};
 use crate::dataset::{Inputs, Samples};
 use crate::error::Result;
 
@@ -24,7 +24,7 @@ impl DeviceSamples {
     pub fn with_room(gpu: &Gpu, name: &str, samples: &Samples, room: usize) -> Result<Self> {
         let format = InputFormat::from(samples.inputs());
         let room = room.max(samples.len()) as u64;
-        let stride = u64::from(format.padded_rows(samples.features())) * format.sample4_bytes() / 4;
+        let stride = u64::from(padded_rows(samples.features())) * format.sample4_bytes() / 4;
         let inputs = gpu.storage(&format!("the {name} inputs"), (room + 1) * stride)?;
         let labels = gpu.storage(&format!("the {name} labels"), room * size_of::<u32>() as u64)?;
         gpu.write(&inputs, &padded_bytes(samples))?;
@@ -50,7 +50,7 @@ impl DeviceSamples {
 /// The bytes that the GPU keeps: rows of K values, of which the one after the features is the 1 that
 /// multiplies the bias. The row after the last sample is zero and means "no sample".
 pub fn padded_bytes(samples: &Samples) -> Vec<u8> {
-    let stride = InputFormat::from(samples.inputs()).padded_rows(samples.features()) as usize;
+    let stride = padded_rows(samples.features()) as usize;
     fn rows<T: bytemuck::Pod>(values: &[T], features: usize, stride: usize, one: T) -> Vec<u8> {
         let mut padded = vec![T::zeroed(); (values.len() / features + 1) * stride];
         for (row, sample) in padded.chunks_exact_mut(stride).zip(values.chunks_exact(features)) {
@@ -115,36 +115,34 @@ impl Batches {
 
 /// Fills [`Batches`] from a data set.
 pub(crate) struct Gatherer {
-    pub permute: Bound,
-    pub gather: Bound,
-    pub select: Bound,
+    permute: Bound,
+    gather: Bound,
 }
 
 impl Gatherer {
     pub fn new(
         gpu: &Gpu,
-        variant: Variant,
+        format: InputFormat,
         samples: &DeviceSamples,
         batches: &Batches,
         network: &wgpu::Buffer,
         batch: &wgpu::Buffer,
         replicas: &wgpu::Buffer,
     ) -> Self {
-        let Batches { sample_indices, labels, inputs, input_masks, features, .. } = batches;
+        let Batches { sample_indices, labels, inputs, input_masks, .. } = batches;
         Self {
-            permute: Pipeline::new(gpu, &PERMUTE, variant).bind(
+            permute: Pipeline::new(gpu, &PERMUTE, format).bind(
                 gpu,
                 network,
                 batch,
                 &[replicas, &samples.labels, sample_indices, labels],
             ),
-            gather: Pipeline::new(gpu, &GATHER, variant).bind(
+            gather: Pipeline::new(gpu, &GATHER, format).bind(
                 gpu,
                 network,
                 batch,
                 &[&samples.inputs, sample_indices, inputs, input_masks],
             ),
-            select: Pipeline::new(gpu, &SELECT, variant).bind(gpu, network, batch, &[input_masks, features]),
         }
     }
 
@@ -159,7 +157,6 @@ impl Gatherer {
     ) {
         self.permute.dispatch(pass, offset, dispatch.permute(steps, input_replicas));
         self.gather.dispatch(pass, offset, dispatch.gather(steps, input_replicas));
-        self.select.dispatch(pass, offset, dispatch.select(steps, input_replicas));
     }
 }
 

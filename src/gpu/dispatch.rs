@@ -1,25 +1,47 @@
-//! How many invocations each kernel takes.
+//! How many workgroups each kernel takes along each axis.
 
-use super::kernels::{Variant, MAX_WORKGROUPS};
+use super::kernels::MAX_WORKGROUPS;
 use super::layout::{Layer, Network};
 use crate::error::{Error, Result};
 
 /// Totals that `evaluate.wgsl` keeps for each replica, and flags of `divergence.wgsl`.
 pub const EVALUATE_LANES: u64 = 64;
 
+/// The widest layer of a network whose layers are all computed in one dispatch.
+pub const MAX_NARROW: u32 = 128;
+
+/// Neurons, samples or features of a block: BLOCK of block.wgsl.
+const BLOCK: u32 = 32;
+
+/// Inputs by neurons of a tile: TILE_INPUTS and TILE_NEURONS of reduce.wgsl.
+const TILE: [u32; 2] = [128, 32];
+
+/// Invocations of a workgroup of the kernels without blocks: WORKGROUP_SIZE of common.wgsl.
+const WORKGROUP_SIZE: u64 = 64;
+
 /// Iterations that all loops of one invocation may do together on software Vulkan: Mesa's llvmpipe 22.3.6 silently leaves
 /// every loop of an invocation after so many. (25.0.7 does not.)
 pub const MAX_LOOP_ITERATIONS: u64 = 65_535;
 
-/// Invocations of the kernels for R replicas and rows of `sample4s` times four samples.
+/// Workgroups of the kernels for R replicas and rows of `sample4s` times four samples.
 #[derive(Debug, Clone, Copy)]
 pub struct Dispatch<'a> {
     /// Shape and number of the replicas.
     pub network: &'a Network,
     /// Four samples each, in a batch row.
     pub sample4s: u32,
-    /// What the kernels were composed for.
-    pub variant: Variant,
+}
+
+/// x and y for at least `invocations` of a kernel without blocks.
+fn flat(invocations: u64) -> [u32; 3] {
+    let groups = invocations.div_ceil(WORKGROUP_SIZE);
+    let y = groups.div_ceil(MAX_WORKGROUPS);
+    [groups.div_ceil(y.max(1)) as u32, y as u32, 1]
+}
+
+/// Replicas or batches: past the limit a workgroup takes several.
+fn z(count: u64) -> u32 {
+    count.min(MAX_WORKGROUPS) as u32
 }
 
 impl Dispatch<'_> {
@@ -27,166 +49,153 @@ impl Dispatch<'_> {
         u64::from(self.network.replica_count)
     }
 
-    /// One for each sample of `steps` batches of `input_replicas` replicas.
-    pub fn permute(&self, steps: u32, input_replicas: u32) -> u64 {
-        u64::from(steps) * u64::from(input_replicas) * u64::from(self.sample4s) * 4
+    /// Mask words of a row.
+    fn words(&self) -> u32 {
+        self.sample4s / 8
     }
 
-    /// One for each block of features and 32 samples.
-    pub fn gather(&self, steps: u32, input_replicas: u32) -> u64 {
-        let blocks = self.network.input_rows / self.variant.inputs.row_multiple();
-        self.select(steps, input_replicas) * u64::from(blocks) * u64::from(self.sample4s / 8)
+    /// An invocation for each sample of `steps` batches of `input_replicas` replicas.
+    pub fn permute(&self, steps: u32, input_replicas: u32) -> [u32; 3] {
+        flat(u64::from(steps) * u64::from(input_replicas) * u64::from(self.sample4s) * 4)
     }
 
-    /// One for each batch.
-    pub fn select(&self, steps: u32, input_replicas: u32) -> u64 {
-        u64::from(steps) * u64::from(input_replicas)
+    /// (mask words, blocks of features, batches).
+    pub fn gather(&self, steps: u32, input_replicas: u32) -> [u32; 3] {
+        let [_, _, batches] = self.select(steps, input_replicas);
+        [self.words(), self.network.input_rows.div_ceil(BLOCK), batches]
     }
 
-    /// Tiles that cover `neurons`.
-    fn tiles(&self, neurons: u32) -> u64 {
-        u64::from(neurons.div_ceil(8 * self.variant.tile_octets))
+    /// A workgroup for each batch.
+    pub fn select(&self, steps: u32, input_replicas: u32) -> [u32; 3] {
+        [1, 1, z(u64::from(steps) * u64::from(input_replicas))]
     }
 
-    /// One for each tile of the layer's outputs and each sample4.
-    pub fn forward(&self, layer: &Layer) -> u64 {
-        self.replicas() * self.tiles(layer.outputs) * u64::from(self.sample4s)
+    /// (mask words, blocks of neurons, replicas).
+    pub fn forward(&self, layer: &Layer) -> [u32; 3] {
+        [self.words(), layer.outputs.div_ceil(BLOCK), z(self.replicas())]
     }
 
-    /// A sample4.
-    pub fn loss(&self) -> u64 {
-        self.replicas() * u64::from(self.sample4s)
+    /// (mask words, 1, replicas).
+    pub fn loss(&self) -> [u32; 3] {
+        [self.words(), 1, z(self.replicas())]
     }
 
-    /// One for each tile of the layer's inputs and each sample4.
-    pub fn delta(&self, layer: &Layer) -> u64 {
-        self.replicas() * self.tiles(layer.inputs) * u64::from(self.sample4s)
+    /// (mask words, blocks of the layer's inputs, replicas).
+    pub fn delta(&self, layer: &Layer) -> [u32; 3] {
+        [self.words(), layer.inputs.div_ceil(BLOCK), z(self.replicas())]
     }
 
-    /// A sample4.
-    pub fn propagate(&self) -> u64 {
+    /// (mask words, 1, replicas).
+    pub fn propagate(&self) -> [u32; 3] {
         self.loss()
     }
 
-    /// Four inputs by a tile of neurons, over all layers; rows of tiles are padded to eight.
-    pub fn reduce(&self) -> u64 {
-        let invocations = |layer: &Layer| {
-            let columns = if layer.reads_data == 1 { self.network.input_rows / 4 } else { layer.inputs / 4 + 1 };
-            u64::from(columns.next_multiple_of(8)) * self.tiles(layer.outputs)
+    /// (tiles of all layers, 1, replicas).
+    pub fn reduce(&self) -> [u32; 3] {
+        let tiles = |layer: &Layer| {
+            let inputs = if layer.reads_data == 1 { self.network.input_rows } else { layer.inputs + 1 };
+            inputs.div_ceil(TILE[0]) * layer.outputs.div_ceil(TILE[1])
         };
-        self.replicas() * self.network.layers().iter().map(invocations).sum::<u64>()
+        [self.network.layers().iter().map(tiles).sum(), 1, z(self.replicas())]
     }
 
-    /// One for four parameters.
-    pub fn update(&self) -> u64 {
-        self.replicas() * u64::from(self.network.parameter_vec4s)
+    /// An invocation for each lane of totals.
+    pub fn evaluate(&self) -> [u32; 3] {
+        flat(self.replicas() * EVALUATE_LANES)
     }
 
-    /// One for each lane of totals.
-    pub fn evaluate(&self) -> u64 {
-        self.replicas() * EVALUATE_LANES
+    /// An invocation for each row of the activations.
+    pub fn activity(&self) -> [u32; 3] {
+        flat(self.rows())
     }
 
-    /// One for each row of the activations.
+    /// An invocation for each mask word of a row of the activations.
+    pub fn count(&self) -> [u32; 3] {
+        flat(self.rows() * u64::from(self.words()))
+    }
+
+    /// Rows of the activations of all replicas.
     pub fn rows(&self) -> u64 {
         self.replicas() * u64::from(self.network.row_count)
     }
 
-    /// One for each mask word of a row of the activations.
-    pub fn count(&self) -> u64 {
-        self.rows() * u64::from(self.sample4s / 8)
+    /// Whether a step takes all layers in one dispatch. It depends on the network alone.
+    pub fn is_narrow(&self) -> bool {
+        self.network.layers().iter().all(|layer| layer.outputs <= MAX_NARROW)
     }
 
-    /// Iterations of the loops over a layer's inputs in forward.wgsl.
-    fn forward_iterations(&self, layer: &Layer) -> u64 {
-        let sample4s =
-            u64::from(if layer.reads_data == 1 { self.network.input_rows / 4 } else { layer.inputs / 4 + 1 });
-        sample4s + sample4s.div_ceil(8)
-    }
-
-    /// Iterations of the loop over a layer's outputs in delta.wgsl.
-    fn delta_iterations(&self, layer: &Layer) -> u64 {
-        u64::from(layer.outputs.div_ceil(8))
-    }
-
-    /// Iterations of the loops in loss.wgsl.
-    fn loss_iterations(&self) -> u64 {
-        self.network.layers().last().map_or(0, |layer| 3 * u64::from(layer.outputs) + 8 * self.tiles(layer.outputs))
-    }
-
-    /// Iterations of all loops of propagate.wgsl, which takes a sample4 through all tiles of all layers.
-    pub fn propagate_iterations(&self) -> u64 {
-        // What a tile takes besides its main loop: its masks, and itself.
-        const TILE: u64 = 4;
-        let forward = |layer: &Layer| self.tiles(layer.outputs) * (self.forward_iterations(layer) + TILE);
-        let delta = |layer: &Layer| self.tiles(layer.inputs) * (self.delta_iterations(layer) + TILE);
-        let layers = self.network.layers();
-        let deltas: u64 = layers.iter().skip(1).map(delta).sum();
-        layers.iter().map(forward).sum::<u64>() + self.loss_iterations() + deltas
-    }
-
-    /// An error if an invocation of a kernel that does one tile of one layer might do more than [`MAX_LOOP_ITERATIONS`].
-    pub fn check_iterations(&self) -> Result<()> {
-        let layers = self.network.layers();
-        let of_layers =
-            layers.iter().map(|layer| self.forward_iterations(layer).max(self.delta_iterations(layer))).max();
-        let of_samples = u64::from(self.sample4s / 2 + self.sample4s / 8) + 4 * u64::from(self.network.layer_count);
-        limit_iterations(
-            "the loop over a layer's inputs",
-            of_layers.unwrap_or(0),
-            "use narrower layers, fewer features or a GPU",
-        )?;
-        limit_iterations("the loop over a batch", of_samples, "use a smaller batch or a GPU")?;
-        limit_iterations("the loop over the output units", self.loss_iterations(), "use fewer classes or a GPU")
-    }
-
-    /// An error if an invocation of evaluate.wgsl might do more than [`MAX_LOOP_ITERATIONS`] for a block of this size.
-    pub fn check_evaluate_iterations(&self) -> Result<()> {
-        limit_iterations(
-            "the loop over the output units",
-            self.evaluate_iterations(self.sample4s),
-            "use fewer classes or a GPU",
-        )
-    }
-
-    /// Iterations of the loops of evaluate.wgsl for blocks of `sample4s` sample4s.
-    pub fn evaluate_iterations(&self, sample4s: u32) -> u64 {
+    /// No fewer iterations than the loops of any invocation do together.
+    fn iterations(&self, batches: u64) -> u64 {
+        let rows = u64::from(self.network.input_rows);
+        let widths = self.network.layers().iter().flat_map(|layer| [layer.inputs, layer.outputs]);
+        let widest = widths.map(u64::from).max().unwrap_or(0);
         let outputs = self.network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
-        u64::from(sample4s).div_ceil(EVALUATE_LANES) * (2 * outputs + 1)
+        let words = u64::from(self.words());
+        let lane = u64::from(self.network.parameter_vec4s) / EVALUATE_LANES + 1;
+        // Of count.wgsl (and all blocks of propagate.wgsl), loss.wgsl, reduce.wgsl, divergence.wgsl and select.wgsl.
+        let of_replica = (widest / 4 + 1024).max(3 * outputs).max(6 * words + 64).max(lane);
+        let of_batch = rows.div_ceil(256) * (words + 9);
+        (of_replica * self.replicas().div_ceil(MAX_WORKGROUPS)).max(of_batch * batches.div_ceil(MAX_WORKGROUPS))
     }
 
-    /// An error if a dispatch has more invocations than a 32-bit index can name.
-    pub fn check(&self, steps: u32, input_replicas: u32) -> Result<()> {
+    /// An error if a dispatch is larger than WebGPU allows, or than a 32-bit index can name, or, in software, if loops are
+    /// too long for Mesa 22.
+    pub fn check(&self, steps: u32, input_replicas: u32, is_software: bool) -> Result<()> {
         let layers = self.network.layers();
-        let widest = layers.iter().map(|layer| self.forward(layer).max(self.delta(layer))).max().unwrap_or(0);
-        let largest = [
-            widest,
-            self.permute(steps, input_replicas),
-            self.gather(steps, input_replicas),
-            self.reduce(),
-            self.update(),
-            self.count(),
+        let blocks = layers.iter().map(|layer| self.forward(layer)[1].max(self.delta(layer)[1])).max().unwrap_or(0);
+        let axis = self.words().max(blocks).max(self.reduce()[0]);
+        let batches = u64::from(steps) * u64::from(input_replicas);
+        let samples = batches * u64::from(self.sample4s) * 4;
+        let index = samples.max(self.rows() * u64::from(self.words()));
+        let iterations = if is_software { self.iterations(batches) } else { 0 };
+        let limits = [
+            ("an axis of a dispatch", "the limit of WebGPU", "workgroups", u64::from(axis), MAX_WORKGROUPS),
+            (
+                "the largest dispatch",
+                "the range of a 32-bit index",
+                "invocations",
+                index,
+                u64::from(u32::MAX) - (1 << 24),
+            ),
+            ("a kernel", "the limit of software Vulkan", "iterations", iterations, MAX_LOOP_ITERATIONS),
         ];
-        let needed = largest.into_iter().max().unwrap_or(0);
-        let available = u64::from(u32::MAX) - MAX_WORKGROUPS * 256;
-        if needed > available {
-            return Err(Error::Limit {
-                what: "the largest dispatch".into(),
-                limit: "the range of a 32-bit index",
-                unit: "invocations",
-                needed,
-                available,
-                mend: "use fewer replicas or a smaller batch",
-            });
+        for (what, limit, unit, needed, available) in limits {
+            if needed > available {
+                let mend =
+                    "use fewer replicas, smaller batches, narrower layers, fewer features or classes, or --device cpu";
+                return Err(Error::Limit { what: what.into(), limit, unit, needed, available, mend });
+            }
         }
         Ok(())
     }
 }
 
-fn limit_iterations(what: &str, needed: u64, mend: &'static str) -> Result<()> {
-    if needed > MAX_LOOP_ITERATIONS {
-        let (limit, unit, available) = ("the limit on loops", "iterations", MAX_LOOP_ITERATIONS);
-        return Err(Error::Limit { what: what.into(), limit, unit, needed, available, mend });
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::NetworkSpec;
+
+    #[test]
+    fn workgroups_cover_their_invocations() {
+        for invocations in [1, 64, 65, 65_535 * 64, 65_535 * 64 + 1, 65_535 * 64 * 3 + 5, 4_000_000_000] {
+            let [x, y, _] = flat(invocations);
+            assert!(u64::from(x) <= MAX_WORKGROUPS && u64::from(y) <= MAX_WORKGROUPS);
+            assert!(u64::from(x) * u64::from(y) * WORKGROUP_SIZE >= invocations);
+        }
     }
-    Ok(())
+
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let check = |widths: &[usize], replicas, batch_size: u32, is_software| {
+            let network = Network::new(&NetworkSpec::new(widths).unwrap(), replicas);
+            let dispatch = Dispatch { network: &network, sample4s: batch_size.next_multiple_of(32) / 4 };
+            dispatch.check(1, replicas as u32, is_software).map_err(|error| error.to_string())
+        };
+        check(&[784, 4096, 2048, 10], 1, 4096, true).unwrap();
+        check(&[2, 10, 10, 1], 1_000_000, 128, true).unwrap();
+        check(&[2, 300_000, 2], 1, 32, false).unwrap();
+        assert!(check(&[2, 300_000, 2], 1, 32, true).unwrap_err().contains("iterations"));
+        assert!(check(&[2, 1_000_000, 512], 1, 32, false).unwrap_err().contains("workgroups"));
+        assert!(check(&[2, 1], 100_000, 200_000, false).unwrap_err().contains("invocations"));
+    }
 }

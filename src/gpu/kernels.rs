@@ -5,43 +5,6 @@ use wgpu::{BindingType, BufferBindingType, ShaderStages};
 use super::adapter::Gpu;
 use super::layout::{Batch, InputFormat};
 use crate::error::Result;
-use crate::spec::NetworkSpec;
-
-/// What the shaders are composed for; none of it changes the order of a sum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Variant {
-    /// How samples are stored.
-    pub inputs: InputFormat,
-    /// Whether eight lanes make a subgroup, which then loads shared rows together, and 64-bit integers carry octets.
-    pub subgroups_of_8: bool,
-    /// Invocations in a workgroup, a multiple of 8.
-    pub workgroup_size: u32,
-    /// Octets of neurons (or of inputs) that one invocation owns, at most 4.
-    pub tile_octets: u32,
-}
-
-impl Variant {
-    /// What suits an adapter and a network.
-    pub fn choose(gpu: &Gpu, inputs: InputFormat, spec: &NetworkSpec) -> Self {
-        let workgroup_size = if gpu.is_software() { 8 } else { 64 };
-        // Where eight lanes share their loads, a tile of four octets is what they can share; elsewhere a small tile
-        // leaves registers for more invocations.
-        let widest = spec.layers().map(|(_, outputs)| outputs).max().unwrap_or(1).div_ceil(8) as u32;
-        let tile_octets = widest.clamp(1, if gpu.has_subgroups_of_8() { 4 } else { 1 });
-        Self { inputs, subgroups_of_8: gpu.has_subgroups_of_8(), workgroup_size, tile_octets }
-    }
-}
-
-/// A file of shaders/, or one that the variant chooses.
-#[derive(Clone, Copy)]
-enum Fragment {
-    File(&'static str),
-    Inputs,
-    Octets,
-    Rows,
-    Masks,
-    Words,
-}
 
 /// How a kernel uses a binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,173 +19,106 @@ pub enum Access {
     Write,
 }
 
-/// One kernel: an entry point, the files it is made of, its bindings.
+/// One kernel: a file of `shaders/`, its entry point, its bindings.
 pub struct Kernel {
-    /// Name of the entry point, and of the kernel in messages.
+    /// Name of the file.
+    pub file: &'static str,
+    /// Name of the entry point.
     pub entry: &'static str,
-    fragments: &'static [Fragment],
     /// Binding numbers after 0 (`Network`) and 1 (`Batch`).
     pub storage: &'static [(u32, Access)],
 }
 
-macro_rules! file {
-    ($name:literal) => {
-        Fragment::File(include_str!(concat!("../../shaders/", $name, ".wgsl")))
-    };
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))),+] };
 }
 
-const COMMON: Fragment = file!("common");
-const STATE: Fragment = file!("state");
-const COLUMNS: Fragment = file!("columns");
-const TILE: Fragment = file!("tile");
-const REDUCE_FILE: Fragment = file!("reduce");
-const OPTIMIZER: Fragment = file!("optimizer");
+/// All files of `shaders/`, by name.
+pub const FILES: [(&str, &str); 20] = files![
+    "activity",
+    "block",
+    "common",
+    "count",
+    "delta",
+    "divergence",
+    "evaluate",
+    "forward",
+    "gather",
+    "inputs_f32",
+    "inputs_u8",
+    "loss",
+    "optimizer",
+    "permute",
+    "propagate",
+    "reduce",
+    "replica",
+    "select",
+    "store",
+    "update",
+];
 
 use Access::{Read, Write};
 
 /// Which sample is where in the next batches.
-pub const PERMUTE: Kernel = Kernel {
-    entry: "permute",
-    fragments: &[file!("permute"), COMMON],
-    storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
-};
+pub const PERMUTE: Kernel =
+    Kernel { file: "permute", entry: "permute", storage: &[(2, Read), (3, Read), (4, Write), (5, Write)] };
 
 /// The next batches, transposed, with their masks.
-pub const GATHER: Kernel = Kernel {
-    entry: "gather",
-    fragments: &[file!("gather"), Fragment::Inputs, COMMON],
-    storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
-};
+pub const GATHER: Kernel =
+    Kernel { file: "gather", entry: "gather", storage: &[(2, Read), (3, Read), (4, Write), (5, Write)] };
 
 /// Which features of the next batches are active.
-pub const SELECT: Kernel =
-    Kernel { entry: "list_features", fragments: &[file!("select"), COMMON], storage: &[(2, Read), (3, Write)] };
+pub const SELECT: Kernel = Kernel { file: "select", entry: "list_features", storage: &[(2, Read), (3, Write)] };
 
 /// Activations of one layer.
-pub const FORWARD: Kernel = Kernel {
-    entry: "forward",
-    fragments: &[
-        file!("forward"),
-        STATE,
-        COLUMNS,
-        Fragment::Masks,
-        Fragment::Inputs,
-        Fragment::Octets,
-        Fragment::Rows,
-        Fragment::Words,
-        COMMON,
-    ],
-    storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (7, Read)],
-};
+pub const FORWARD: Kernel =
+    Kernel { file: "forward", entry: "forward", storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (7, Read)] };
 
 /// Deltas of the output layer.
-pub const LOSS: Kernel = Kernel {
-    entry: "loss",
-    fragments: &[file!("loss"), STATE, Fragment::Masks, Fragment::Inputs, Fragment::Octets, COMMON],
-    storage: &[(4, Write), (5, Write), (6, Write), (8, Read)],
-};
+pub const LOSS: Kernel =
+    Kernel { file: "loss", entry: "loss", storage: &[(4, Write), (5, Write), (6, Write), (8, Read)] };
 
 /// Deltas of one hidden layer.
-pub const DELTA: Kernel = Kernel {
-    entry: "delta",
-    fragments: &[
-        file!("delta"),
-        STATE,
-        COLUMNS,
-        TILE,
-        Fragment::Masks,
-        Fragment::Inputs,
-        Fragment::Octets,
-        Fragment::Rows,
-        COMMON,
-    ],
-    storage: &[(2, Read), (4, Write), (5, Write), (6, Write)],
-};
+pub const DELTA: Kernel =
+    Kernel { file: "delta", entry: "delta", storage: &[(2, Read), (4, Write), (5, Write), (6, Write)] };
 
 /// Forward, loss and delta of all layers.
 pub const PROPAGATE: Kernel = Kernel {
+    file: "propagate",
     entry: "propagate",
-    fragments: &[
-        file!("propagate"),
-        file!("forward"),
-        file!("loss"),
-        file!("delta"),
-        STATE,
-        COLUMNS,
-        TILE,
-        Fragment::Masks,
-        Fragment::Inputs,
-        Fragment::Octets,
-        Fragment::Rows,
-        Fragment::Words,
-        COMMON,
-    ],
     storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read)],
 };
 
-/// Gradient sums and counts, written out.
+/// Gradient sums and counts, written to be looked at.
 pub const REDUCE: Kernel = Kernel {
+    file: "store",
     entry: "reduce",
-    fragments: &[
-        REDUCE_FILE,
-        file!("reduce_store"),
-        COLUMNS,
-        TILE,
-        Fragment::Inputs,
-        Fragment::Octets,
-        Fragment::Rows,
-        Fragment::Words,
-        COMMON,
-    ],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
 };
 
-/// Parameters from gradient sums and counts.
+/// Gradient sums, counts and, from them, parameters.
 pub const UPDATE: Kernel = Kernel {
-    entry: "update",
-    fragments: &[file!("update"), OPTIMIZER, COMMON],
-    storage: &[(2, Read), (3, Read), (4, Read), (5, Write)],
-};
-
-/// Gradient sums, counts and the update in one dispatch.
-pub const REDUCE_UPDATE: Kernel = Kernel {
+    file: "update",
     entry: "reduce",
-    fragments: &[
-        REDUCE_FILE,
-        file!("reduce_update"),
-        OPTIMIZER,
-        COLUMNS,
-        TILE,
-        Fragment::Inputs,
-        Fragment::Octets,
-        Fragment::Rows,
-        Fragment::Words,
-        COMMON,
-    ],
     storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Read), (9, Write)],
 };
 
 /// Loss sums and hits.
-pub const EVALUATE: Kernel = Kernel {
-    entry: "evaluate",
-    fragments: &[file!("evaluate"), COMMON],
-    storage: &[(2, Read), (3, Read), (4, Write), (5, Write)],
-};
+pub const EVALUATE: Kernel =
+    Kernel { file: "evaluate", entry: "evaluate", storage: &[(2, Read), (3, Read), (4, Write), (5, Write)] };
 
 /// Which neurons a data set activates.
-pub const ACTIVITY: Kernel =
-    Kernel { entry: "observe", fragments: &[file!("activity"), COMMON], storage: &[(2, Read), (3, Write)] };
+pub const ACTIVITY: Kernel = Kernel { file: "activity", entry: "observe", storage: &[(2, Read), (3, Write)] };
 
 /// Adaptive batch sizes summed by neuron.
-pub const COUNT: Kernel =
-    Kernel { entry: "count", fragments: &[file!("count"), COMMON], storage: &[(2, Read), (3, Read), (4, Write)] };
+pub const COUNT: Kernel = Kernel { file: "count", entry: "count", storage: &[(2, Read), (3, Read), (4, Write)] };
 
 /// Parameters that are no numbers any more.
 pub const DIVERGENCE: Kernel =
-    Kernel { entry: "find_divergence", fragments: &[file!("divergence"), COMMON], storage: &[(2, Read), (3, Write)] };
+    Kernel { file: "divergence", entry: "find_divergence", storage: &[(2, Read), (3, Write)] };
 
 /// All kernels.
-pub const ALL: [&Kernel; 14] = [
+pub const ALL: [&Kernel; 13] = [
     &PERMUTE,
     &GATHER,
     &SELECT,
@@ -232,36 +128,44 @@ pub const ALL: [&Kernel; 14] = [
     &PROPAGATE,
     &REDUCE,
     &UPDATE,
-    &REDUCE_UPDATE,
     &EVALUATE,
     &ACTIVITY,
     &COUNT,
     &DIVERGENCE,
 ];
 
+/// The text of a file; `inputs` is one for each format.
+fn file(name: &str, inputs: InputFormat) -> &'static str {
+    let name = match (name, inputs) {
+        ("inputs", InputFormat::U8) => "inputs_u8",
+        ("inputs", InputFormat::F32) => "inputs_f32",
+        (name, _) => name,
+    };
+    FILES.iter().find(|(file, _)| *file == name).map_or("", |(_, text)| text)
+}
+
+/// What a file's first line, `// Uses: a, b`, names.
+fn uses(text: &'static str) -> impl Iterator<Item = &'static str> {
+    let line = text.lines().next().and_then(|line| line.strip_prefix("// Uses: ")).unwrap_or("nothing");
+    line.split(", ").filter(|name| *name != "nothing")
+}
+
 impl Kernel {
-    /// The WGSL text exactly as it is compiled: the kernel first, so that line numbers in messages are its own.
-    pub fn source(&self, variant: Variant) -> String {
-        let Variant { inputs, subgroups_of_8, workgroup_size, tile_octets } = variant;
+    /// The WGSL text exactly as it is compiled: the kernel first, so that line numbers in messages are its own, then the files
+    /// that it uses, each once, as their first lines say.
+    pub fn source(&self, inputs: InputFormat) -> String {
+        let mut names = vec![self.file];
         let mut source = String::new();
-        for fragment in self.fragments {
-            source.push_str(match fragment {
-                Fragment::File(text) => text,
-                Fragment::Inputs => match inputs {
-                    InputFormat::U8 => include_str!("../../shaders/inputs_u8.wgsl"),
-                    InputFormat::F32 => include_str!("../../shaders/inputs_f32.wgsl"),
-                },
-                Fragment::Octets if subgroups_of_8 => include_str!("../../shaders/octets_u64.wgsl"),
-                Fragment::Octets => include_str!("../../shaders/octets_plain.wgsl"),
-                Fragment::Rows if subgroups_of_8 => include_str!("../../shaders/rows_subgroup8.wgsl"),
-                Fragment::Rows => include_str!("../../shaders/rows_plain.wgsl"),
-                Fragment::Masks if subgroups_of_8 => include_str!("../../shaders/masks_subgroup8.wgsl"),
-                Fragment::Masks => include_str!("../../shaders/masks_plain.wgsl"),
-                Fragment::Words if subgroups_of_8 => include_str!("../../shaders/words_subgroup8.wgsl"),
-                Fragment::Words => include_str!("../../shaders/words_plain.wgsl"),
-            });
+        for index in 0.. {
+            let Some(&name) = names.get(index) else { break };
+            let text = file(name, inputs);
+            source.push_str(text);
+            for used in uses(text) {
+                if !names.contains(&used) {
+                    names.push(used);
+                }
+            }
         }
-        source.push_str(&format!("const WORKGROUP_SIZE = {workgroup_size}u;\nconst TILE_OCTETS = {tile_octets}u;\n"));
         source
     }
 
@@ -276,19 +180,17 @@ pub struct Pipeline {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
     kernel: &'static Kernel,
-    workgroup_size: u32,
 }
 
 /// A kernel with its buffers, ready to be dispatched.
 pub struct Bound {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
-    workgroup_size: u32,
 }
 
 impl Pipeline {
     /// Compiles a kernel. What the driver has against it shows at the device's next call.
-    pub fn new(gpu: &Gpu, kernel: &'static Kernel, variant: Variant) -> Self {
+    pub fn new(gpu: &Gpu, kernel: &'static Kernel, inputs: InputFormat) -> Self {
         let entries: Vec<_> = kernel
             .bindings()
             .map(|(binding, access)| {
@@ -312,17 +214,21 @@ impl Pipeline {
         });
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(kernel.source(variant).into()),
+            source: wgpu::ShaderSource::Wgsl(kernel.source(inputs).into()),
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some(kernel.entry),
-            compilation_options: Default::default(),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Each kernel writes what it reads.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
             cache: None,
         });
-        Self { pipeline, layout, kernel, workgroup_size: variant.workgroup_size }
+        Self { pipeline, layout, kernel }
     }
 
     /// Binds `storage` in the order of the kernel's storage bindings.
@@ -350,7 +256,7 @@ impl Pipeline {
             layout: &self.layout,
             entries: &entries,
         });
-        Bound { pipeline: self.pipeline.clone(), group, workgroup_size: self.workgroup_size }
+        Bound { pipeline: self.pipeline.clone(), group }
     }
 }
 
@@ -359,44 +265,20 @@ impl Bound {
     ///
     /// # Errors
     /// What the driver reported.
-    pub fn run(&self, gpu: &Gpu, invocations: u64) -> Result<()> {
+    pub fn run(&self, gpu: &Gpu, workgroups: [u32; 3]) -> Result<()> {
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        self.dispatch(&mut encoder.begin_compute_pass(&Default::default()), 0, invocations);
+        self.dispatch(&mut encoder.begin_compute_pass(&Default::default()), 0, workgroups);
         let submission = gpu.queue.submit([encoder.finish()]);
         gpu.wait(submission)
     }
 
-    /// Encodes a dispatch of at least `invocations`, with the batch at `batch_offset` bytes.
-    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, batch_offset: u32, invocations: u64) {
-        let [x, y] = workgroups(invocations, self.workgroup_size);
+    /// Encodes a dispatch, with the batch at `batch_offset` bytes.
+    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, batch_offset: u32, [x, y, z]: [u32; 3]) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[batch_offset]);
-        pass.dispatch_workgroups(x, y, 1);
+        pass.dispatch_workgroups(x, y, z);
     }
 }
 
 /// Workgroups that an axis of a dispatch may have: WebGPU's default, which every adapter allows.
 pub(crate) const MAX_WORKGROUPS: u64 = 65_535;
-
-/// x and y of a dispatch of at least `invocations`.
-pub fn workgroups(invocations: u64, workgroup_size: u32) -> [u32; 2] {
-    let groups = invocations.div_ceil(u64::from(workgroup_size));
-    let y = groups.div_ceil(MAX_WORKGROUPS);
-    [groups.div_ceil(y.max(1)) as u32, y as u32]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workgroups_cover_their_invocations() {
-        for invocations in [1, 8, 9, 65_535 * 8, 65_535 * 8 + 1, 65_535 * 64 * 3 + 5, 4_000_000_000] {
-            for workgroup_size in [8, 64] {
-                let [x, y] = workgroups(invocations, workgroup_size);
-                assert!(u64::from(x) <= MAX_WORKGROUPS && u64::from(y) <= MAX_WORKGROUPS);
-                assert!(u64::from(x) * u64::from(y) * u64::from(workgroup_size) >= invocations);
-            }
-        }
-    }
-}

@@ -28,19 +28,6 @@ impl From<&Inputs> for InputFormat {
 }
 
 impl InputFormat {
-    /// A feature's row or a sample's row is a multiple of this: BLOCK of inputs_u8.wgsl and inputs_f32.wgsl.
-    pub fn row_multiple(self) -> u32 {
-        match self {
-            Self::U8 => 16,
-            Self::F32 => 4,
-        }
-    }
-
-    /// Rows of `features` inputs: the features, a row of ones for the bias, zeros.
-    pub fn padded_rows(self, features: usize) -> u32 {
-        (features as u32 + 1).next_multiple_of(self.row_multiple())
-    }
-
     /// Bytes of a sample4: four samples of one feature.
     pub fn sample4_bytes(self) -> u64 {
         match self {
@@ -84,7 +71,7 @@ pub struct Network {
     pub row_count: u32,
     /// P / 4.
     pub parameter_vec4s: u32,
-    /// K: features, the row of ones, zeros up to a multiple of what the format wants.
+    /// K: features, the row of ones, zeros up to a multiple of 4.
     pub input_rows: u32,
     /// Alignment.
     pub pad: [u32; 3],
@@ -94,10 +81,10 @@ pub struct Network {
 
 impl Network {
     /// The layout of `replicas` networks of this shape. The parameters are where [`NetworkSpec::arena_layers`] says.
-    pub fn new(spec: &NetworkSpec, replicas: usize, inputs: InputFormat) -> Self {
+    pub fn new(spec: &NetworkSpec, replicas: usize) -> Self {
         let mut network =
             Self { replica_count: replicas as u32, layer_count: spec.layers().len() as u32, ..Zeroable::zeroed() };
-        network.input_rows = inputs.padded_rows(spec.inputs());
+        network.input_rows = padded_rows(spec.inputs());
         network.parameter_vec4s = (spec.arena_stride() / 4) as u32;
         let mut input_row = 0;
         for (index, layer) in spec.arena_layers().enumerate() {
@@ -128,8 +115,8 @@ impl Network {
     }
 }
 
-/// Rows of a layer of `width` neurons: the neurons, a row of ones for the bias, zeros up to a multiple of 4.
-fn padded_rows(width: usize) -> u32 {
+/// Rows of a layer of `width` neurons or of so many features: those, a row of ones for the bias, zeros up to a multiple of 4.
+pub fn padded_rows(width: usize) -> u32 {
     (width as u32 + 1).next_multiple_of(4)
 }
 
@@ -159,11 +146,9 @@ pub struct Batch {
     pub shuffled: u32,
     /// For the kernels that do one layer a dispatch.
     pub layer: u32,
-    /// Alignment.
-    pub pad: u32,
 }
 
-/// `Replica` of common.wgsl: the settings that are columns of the replica axis.
+/// `Replica` of replica.wgsl: the settings that are columns of the replica axis.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 pub struct ReplicaColumns {
@@ -177,8 +162,6 @@ pub struct ReplicaColumns {
     pub learning_rate: f32,
     /// epsilon of aSGD.
     pub epsilon: f32,
-    /// Alignment.
-    pub pad: [u32; 3],
 }
 
 impl From<&ReplicaSettings> for ReplicaColumns {
@@ -189,12 +172,11 @@ impl From<&ReplicaSettings> for ReplicaColumns {
             optimizer: optimizer_code(settings.optimizer),
             learning_rate: settings.learning_rate,
             epsilon: settings.epsilon,
-            pad: [0; 3],
         }
     }
 }
 
-/// The number that optimizer.wgsl knows an optimizer by: OPTIMIZER_SGD and OPTIMIZER_ASGD of common.wgsl.
+/// The number that optimizer.wgsl knows an optimizer by: OPTIMIZER_SGD and OPTIMIZER_ASGD of replica.wgsl.
 fn optimizer_code(optimizer: Optimizer) -> u32 {
     match (optimizer.gradient, optimizer.rule) {
         (Gradient::Mean, Rule::Sgd) => 0,
@@ -211,7 +193,7 @@ mod tests {
     fn the_network_agrees_with_the_arena() {
         for widths in [vec![2, 1], vec![784, 30, 20, 10], vec![5, 8, 9, 7, 3]] {
             let spec = NetworkSpec::new(&widths).unwrap();
-            let network = Network::new(&spec, 3, InputFormat::F32);
+            let network = Network::new(&spec, 3);
             assert_eq!(network.parameter_stride(), spec.arena_stride());
             for (layer, arena) in network.layers().iter().zip(spec.arena_layers()) {
                 let found = [layer.inputs, layer.outputs, 4 * layer.weight_start, 4 * layer.weight_stride];

@@ -12,4 +12,4 @@ mod trainer;
 
 pub use adapter::{adapters, kind, Adapter, Gpu};
 pub use predictor::Predictor;
-pub use trainer::{StepForm, Trainer};
+pub use trainer::Trainer;

@@ -5,7 +5,6 @@ use wgpu::BufferUsages;
 use super::adapter::Gpu;
 use super::buffers::DeviceSamples;
 use super::evaluator::Evaluator;
-use super::kernels::Variant;
 use super::layout::{InputFormat, Network, ReplicaColumns};
 use crate::dataset::Samples;
 use crate::engine::EvaluationEngine;
@@ -37,8 +36,7 @@ impl Predictor {
         let spec = model.spec();
         samples.check_fits(spec)?;
         let format = InputFormat::from(samples.inputs());
-        let network = Network::new(spec, model.replicas(), format);
-        let variant = Variant::choose(gpu, format, spec);
+        let network = Network::new(spec, model.replicas());
         let uniform =
             gpu.buffer("the network", size_of::<Network>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
         gpu.write(&uniform, &[network])?;
@@ -48,7 +46,7 @@ impl Predictor {
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
         let samples = DeviceSamples::with_room(gpu, "given", samples, room)?;
         let evaluator =
-            Evaluator::new(gpu, &network, &uniform, variant, &parameters, &replicas, std::iter::once(&samples))?;
+            Evaluator::new(gpu, &network, &uniform, format, &parameters, &replicas, std::iter::once(&samples))?;
         gpu.check()?;
         Ok(Self { gpu: gpu.clone(), model: model.clone(), network, samples, evaluator })
     }

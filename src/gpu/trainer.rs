@@ -9,27 +9,18 @@ use super::adapter::Gpu;
 use super::buffers::{
     activation_bytes, input_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE,
 };
-use super::dispatch::{Dispatch, MAX_LOOP_ITERATIONS};
+use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, Pipeline, Variant, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, REDUCE_UPDATE, UPDATE};
-use super::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
+use super::kernels::{Bound, Pipeline, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, SELECT, UPDATE};
+use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
 use crate::engine::{no_validation_set, TrainingEngine};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::{Order, TrainSettings};
 use crate::spec::NetworkSpec;
-
-/// How a step is cut into dispatches. The arithmetic is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepForm {
-    /// One kernel a stage and layer: the readable form.
-    Staged,
-    /// Two kernels a step: all that belongs to a sample, all that belongs to a parameter.
-    Fused,
-}
 
 /// The GPU's engine of a [`Trainer`](crate::Trainer).
 pub struct Trainer {
@@ -37,7 +28,7 @@ pub struct Trainer {
     spec: NetworkSpec,
     settings: TrainSettings,
     network: Network,
-    variant: Variant,
+    format: InputFormat,
     train_samples: DeviceSamples,
     batches: Batches,
     parameters: wgpu::Buffer,
@@ -45,7 +36,9 @@ pub struct Trainer {
     batch_uniform: wgpu::Buffer,
     state: State,
     gatherer: Gatherer,
-    step_kernels: StepKernels,
+    select: Bound,
+    propagation: Propagation,
+    update: Bound,
     count: Bound,
     count_sums: wgpu::Buffer,
     evaluator: Evaluator,
@@ -54,33 +47,22 @@ pub struct Trainer {
     step: u64,
     /// The last step's batch, whose activations and deltas are still in the state.
     last_batch: Option<Batch>,
-    /// For [`TrainingEngine::last_reduction`] of the fused form, which keeps no sums; compiled when first asked for.
+    /// For [`TrainingEngine::last_reduction`], since a step keeps no sums; compiled when first asked for.
     reduce: OnceLock<Pipeline>,
 }
 
-/// The bound kernels of a step.
-enum StepKernels {
-    Fused {
-        propagate: Bound,
-        reduce_update: Bound,
-    },
-    Staged {
-        forward: Bound,
-        loss: Bound,
-        delta: Bound,
-        reduce: Bound,
-        update: Bound,
-        /// S and c of the last step.
-        sums: wgpu::Buffer,
-        counts: wgpu::Buffer,
-    },
+/// What a step does before its update: all layers in one dispatch where they are narrow, else a dispatch a layer. The arithmetic
+/// is the same.
+enum Propagation {
+    Fused(Bound),
+    Layers { forward: Bound, loss: Bound, delta: Bound },
 }
 
 /// `Batch`es that a submission can hold.
 const MAX_BATCHES: u64 = 4096;
 
-/// Gathered batches may take this many bytes on a GPU, and on a CPU, whose caches should keep them.
-const GATHER_BYTES: [u64; 2] = [32 << 20, 1 << 20];
+/// Gathered batches may take this many bytes, or a quarter of the adapter's largest binding.
+const GATHER_BYTES: u64 = 256 << 20;
 
 const MAX_SLOTS: u64 = 32;
 
@@ -92,38 +74,21 @@ impl Trainer {
     /// Uploads data and initial parameters (one network a replica), and compiles the kernels.
     ///
     /// # Errors
-    /// [`Error::Setting`] for settings that make no sense, [`Error::Limit`] if R replicas do not fit the adapter
+    /// [`Error::Setting`](crate::Error::Setting) for settings that make no sense,
+    /// [`Error::Limit`](crate::Error::Limit) if R replicas do not fit the adapter
     /// (see [`Self::max_replicas`]), or what the driver reported.
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
-        Self::with_form(gpu, dataset, initial, settings, None)
-    }
-
-    /// The same with steps of one form, for tests and benchmarks that compare the two; `None` takes what suits the adapter.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn with_form(
-        gpu: &Gpu,
-        dataset: &Dataset,
-        initial: &Model,
-        settings: TrainSettings,
-        form: Option<StepForm>,
-    ) -> Result<Self> {
         settings.check(dataset, initial)?;
         let spec = initial.spec().clone();
         let format = InputFormat::from(dataset.train.inputs());
-        let network = Network::new(&spec, settings.replicas.len(), format);
-        let variant = Variant::choose(gpu, format, &spec);
+        let network = Network::new(&spec, settings.replicas.len());
         let sample4s = sample4s(settings.batch_size);
         let replica_count = network.replica_count;
 
-        let gather_bytes = GATHER_BYTES[usize::from(gpu.is_software())];
+        let gather_bytes = GATHER_BYTES.min(gpu.limits().max_storage_buffer_binding_size / 4);
         let slots = (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS) as u32;
-        let dispatch = Dispatch { network: &network, sample4s, variant };
-        dispatch.check(slots, replica_count)?;
-        if gpu.is_software() {
-            dispatch.check_iterations()?;
-        }
+        let dispatch = Dispatch { network: &network, sample4s };
+        dispatch.check(slots, replica_count, gpu.is_software())?;
         let parameters = gpu.storage_from("the parameters", &initial.to_arena())?;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_uniform = gpu.buffer("the network", size_of::<Network>() as u64, uniform)?;
@@ -139,41 +104,33 @@ impl Trainer {
         let batches = Batches::new(gpu, &network, format, slots, replica_count, sample4s)?;
         let state = State::new(gpu, &network, sample4s, true)?;
         let gatherer =
-            Gatherer::new(gpu, variant, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
+            Gatherer::new(gpu, format, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
         let count_sums = gpu.storage("the count sums", dispatch.rows() * 4)?;
 
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
-            Pipeline::new(gpu, kernel, variant).bind(gpu, &network_uniform, &batch_uniform, storage)
+            Pipeline::new(gpu, kernel, format).bind(gpu, &network_uniform, &batch_uniform, storage)
         };
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
-        let reduced = [inputs, input_masks, features, activations, deltas, masks];
-        let may_fuse = gpu.is_software() && dispatch.propagate_iterations() <= MAX_LOOP_ITERATIONS;
-        let form = form.unwrap_or(if may_fuse { StepForm::Fused } else { StepForm::Staged });
-        let step_kernels = match form {
-            StepForm::Fused => StepKernels::Fused {
-                propagate: bind(&PROPAGATE, &[&parameters, inputs, activations, masks, deltas, features, labels]),
-                reduce_update: bind(&REDUCE_UPDATE, &[&reduced[..], &[&replicas, &parameters]].concat()),
-            },
-            StepForm::Staged => {
-                let (sums, counts) = sum_buffers(gpu, &network)?;
-                StepKernels::Staged {
-                    forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
-                    loss: bind(&LOSS, &[activations, masks, deltas, labels]),
-                    delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
-                    reduce: bind(&REDUCE, &[&reduced[..], &[&sums, &counts]].concat()),
-                    update: bind(&UPDATE, &[&replicas, &sums, &counts, &parameters]),
-                    sums,
-                    counts,
-                }
+        let propagation = if dispatch.is_narrow() {
+            let storage = [&parameters, inputs, activations, masks, deltas, features, labels];
+            Propagation::Fused(bind(&PROPAGATE, &storage))
+        } else {
+            Propagation::Layers {
+                forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
+                loss: bind(&LOSS, &[activations, masks, deltas, labels]),
+                delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
             }
         };
+        let update =
+            bind(&UPDATE, &[inputs, input_masks, features, activations, deltas, masks, &replicas, &parameters]);
+        let select = bind(&SELECT, &[input_masks, features]);
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
             gpu,
             &network,
             &network_uniform,
-            variant,
+            format,
             &parameters,
             &replicas,
             [&train_samples, &test_samples].into_iter().chain(&validation_samples),
@@ -184,7 +141,7 @@ impl Trainer {
             spec,
             settings,
             network,
-            variant,
+            format,
             train_samples,
             batches,
             parameters,
@@ -192,7 +149,9 @@ impl Trainer {
             batch_uniform,
             state,
             gatherer,
-            step_kernels,
+            select,
+            propagation,
+            update,
             count,
             count_sums,
             evaluator,
@@ -206,7 +165,7 @@ impl Trainer {
     /// How many replicas of `spec` fit the adapter's limits at once.
     pub fn max_replicas(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
         let format = InputFormat::from(dataset.train.inputs());
-        let one = Network::new(spec, 1, format);
+        let one = Network::new(spec, 1);
         let sample4s = sample4s(batch_size);
         let largest = [
             one.parameter_stride() as u64 * 4,
@@ -222,14 +181,14 @@ impl Trainer {
     fn encode(&mut self, end: u64) -> Result<wgpu::CommandBuffer> {
         let end = end.min(self.step + self.pacer.units());
         let layers = self.network.layer_count;
-        let batches_per_step = match self.step_kernels {
-            StepKernels::Fused { .. } => 1,
-            StepKernels::Staged { .. } => u64::from(layers),
+        let batches_per_step = match self.propagation {
+            Propagation::Fused(_) => 1,
+            Propagation::Layers { .. } => u64::from(layers),
         };
         let mut uniform = Vec::new();
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s, variant: self.variant };
+        let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s };
         while self.step < end {
             let steps_per_epoch = self.steps_per_epoch();
             let (epoch, step_in_epoch) = (self.step / steps_per_epoch, self.step % steps_per_epoch);
@@ -253,36 +212,35 @@ impl Trainer {
                 sample_count: self.train_samples.count,
                 shuffled: u32::from(self.settings.order == Order::Shuffled),
                 layer: 0,
-                pad: 0,
             };
             let mut offset = |batch: Batch| {
                 uniform.push(batch);
                 ((uniform.len() as u64 - 1) * BATCH_STRIDE) as u32
             };
-            self.gatherer.encode(&mut pass, offset(first), dispatch, steps as u32, self.batches.input_replicas);
+            let gathered = offset(first);
+            self.gatherer.encode(&mut pass, gathered, dispatch, steps as u32, first.input_replicas);
+            self.select.dispatch(&mut pass, gathered, dispatch.select(steps as u32, first.input_replicas));
             for slot in 0..steps as u32 {
                 let left = first.sample_count - first.position - slot * first.batch_size;
                 let batch = Batch { size: left.min(first.batch_size), slot, ..first };
                 self.last_batch = Some(batch);
-                match &self.step_kernels {
-                    StepKernels::Fused { propagate, reduce_update } => {
-                        let offset = offset(batch);
-                        propagate.dispatch(&mut pass, offset, dispatch.propagate());
-                        reduce_update.dispatch(&mut pass, offset, dispatch.reduce());
-                    }
-                    StepKernels::Staged { forward, loss, delta, reduce, update, .. } => {
-                        let offsets: Vec<u32> = (0..layers).map(|layer| offset(Batch { layer, ..batch })).collect();
-                        for (layer, &offset) in self.network.layers().iter().zip(&offsets) {
-                            forward.dispatch(&mut pass, offset, dispatch.forward(layer));
+                let own = offset(batch);
+                match &self.propagation {
+                    Propagation::Fused(propagate) => propagate.dispatch(&mut pass, own, dispatch.propagate()),
+                    Propagation::Layers { forward, loss, delta } => {
+                        let mut offsets = vec![own];
+                        offsets.extend((1..layers).map(|layer| offset(Batch { layer, ..batch })));
+                        let shapes = self.network.layers().iter().zip(offsets);
+                        for (shape, at) in shapes.clone() {
+                            forward.dispatch(&mut pass, at, dispatch.forward(shape));
                         }
-                        loss.dispatch(&mut pass, offsets[0], dispatch.loss());
-                        for (layer, &offset) in self.network.layers().iter().zip(&offsets).skip(1).rev() {
-                            delta.dispatch(&mut pass, offset, dispatch.delta(layer));
+                        loss.dispatch(&mut pass, own, dispatch.loss());
+                        for (shape, at) in shapes.skip(1).rev() {
+                            delta.dispatch(&mut pass, at, dispatch.delta(shape));
                         }
-                        reduce.dispatch(&mut pass, offsets[0], dispatch.reduce());
-                        update.dispatch(&mut pass, offsets[0], dispatch.update());
                     }
                 }
+                self.update.dispatch(&mut pass, own, dispatch.reduce());
             }
             self.step += steps;
         }
@@ -292,85 +250,29 @@ impl Trainer {
     }
 
     fn dispatch(&self) -> Dispatch<'_> {
-        Dispatch { network: &self.network, sample4s: self.batches.sample4s, variant: self.variant }
+        Dispatch { network: &self.network, sample4s: self.batches.sample4s }
     }
 
     fn arena_bytes(&self) -> u64 {
         u64::from(self.network.replica_count) * self.network.parameter_stride() as u64 * 4
     }
 
-    /// Sums and counts of a batch whose activations and deltas are in the state.
-    fn reduce_again(&self, batch: Batch) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
-        let (sums, counts) = sum_buffers(&self.gpu, &self.network)?;
+    /// S and c of a batch whose activations and deltas are in the state.
+    fn reduce(&self, batch: Batch) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
+        let sums = self.gpu.storage("the gradient sums", self.arena_bytes())?;
+        let counts = self.gpu.storage("the adaptive batch sizes", self.arena_bytes())?;
         let State { activations, deltas, masks } = &self.state;
         let Batches { inputs, input_masks, features, .. } = &self.batches;
         let storage = [inputs, input_masks, features, activations, deltas, masks, &sums, &counts];
-        let reduce = self.reduce.get_or_init(|| Pipeline::new(&self.gpu, &REDUCE, self.variant));
+        let reduce = self.reduce.get_or_init(|| Pipeline::new(&self.gpu, &REDUCE, self.format));
         let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
         self.run_once(batch, &reduce, self.dispatch().reduce())?;
         Ok((sums, counts))
     }
 
-    /// The kernels of a step, in their order; for benchmarks.
-    pub fn kernels(&self) -> Vec<&'static str> {
-        match self.step_kernels {
-            StepKernels::Fused { .. } => vec!["permute", "gather", "select", "propagate", "reduce_update"],
-            StepKernels::Staged { .. } => {
-                vec!["permute", "gather", "select", "forward", "loss", "delta", "reduce", "update"]
-            }
-        }
-    }
-
-    /// Runs one of [`Self::kernels`] `times` times on the last step's batch and waits for it, all layers each time.
-    /// For benchmarks: parameters are updated anew each time, so that what is trained is of no further use.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] before the first step or for another name, or what the driver reported.
-    pub fn repeat_kernel(&mut self, name: &str, times: u32) -> Result<()> {
-        let Some(batch) = self.last_batch else {
-            return Err(Error::setting("kernel", "nothing to repeat before the first step"));
-        };
-        let layers = self.network.layers();
-        let per_layer: Vec<Batch> =
-            (0..layers.len() as u32).map(|layer| Batch { layer, steps: 1, position: 0, ..batch }).collect();
-        write_batches(&self.gpu, &self.batch_uniform, &per_layer)?;
-        let dispatch = self.dispatch();
-        let replicas = self.batches.input_replicas;
-        let each_layer = |invocations: &dyn Fn(&Layer) -> u64| -> Vec<(u32, u64)> {
-            layers.iter().enumerate().map(|(index, layer)| (index as u32, invocations(layer))).collect()
-        };
-        let (bound, dispatches) = match (&self.step_kernels, name) {
-            (_, "permute") => (&self.gatherer.permute, vec![(0, dispatch.permute(1, replicas))]),
-            (_, "gather") => (&self.gatherer.gather, vec![(0, dispatch.gather(1, replicas))]),
-            (_, "select") => (&self.gatherer.select, vec![(0, dispatch.select(1, replicas))]),
-            (StepKernels::Fused { propagate, .. }, "propagate") => (propagate, vec![(0, dispatch.propagate())]),
-            (StepKernels::Fused { reduce_update, .. }, "reduce_update") => {
-                (reduce_update, vec![(0, dispatch.reduce())])
-            }
-            (StepKernels::Staged { forward, .. }, "forward") => (forward, each_layer(&|layer| dispatch.forward(layer))),
-            (StepKernels::Staged { loss, .. }, "loss") => (loss, vec![(0, dispatch.loss())]),
-            (StepKernels::Staged { delta, .. }, "delta") => {
-                (delta, each_layer(&|layer| dispatch.delta(layer)).split_off(1))
-            }
-            (StepKernels::Staged { reduce, .. }, "reduce") => (reduce, vec![(0, dispatch.reduce())]),
-            (StepKernels::Staged { update, .. }, "update") => (update, vec![(0, dispatch.update())]),
-            _ => return Err(Error::setting("kernel", format!("{name} is none of {:?}", self.kernels()))),
-        };
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        for _ in 0..times {
-            for &(layer, invocations) in &dispatches {
-                bound.dispatch(&mut pass, layer * BATCH_STRIDE as u32, invocations);
-            }
-        }
-        drop(pass);
-        let submission = self.gpu.queue.submit([encoder.finish()]);
-        self.gpu.wait(submission)
-    }
-
-    fn run_once(&self, batch: Batch, kernel: &Bound, invocations: u64) -> Result<()> {
+    fn run_once(&self, batch: Batch, kernel: &Bound, workgroups: [u32; 3]) -> Result<()> {
         write_batches(&self.gpu, &self.batch_uniform, &[batch])?;
-        kernel.run(&self.gpu, invocations)
+        kernel.run(&self.gpu, workgroups)
     }
 }
 
@@ -419,17 +321,10 @@ impl TrainingEngine for Trainer {
 
     fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>> {
         let Some(batch) = self.last_batch else { return Ok(None) };
-        let reduced;
-        let (sums, counts) = match &self.step_kernels {
-            StepKernels::Staged { sums, counts, .. } => (sums, counts),
-            StepKernels::Fused { .. } => {
-                reduced = self.reduce_again(batch)?;
-                (&reduced.0, &reduced.1)
-            }
-        };
+        let (sums, counts) = self.reduce(batch)?;
         // One after the other: a buffer for both might be larger than the adapter allows.
-        let sums = self.gpu.read::<f32>(&[(sums, self.arena_bytes())])?;
-        let counts = self.gpu.read::<u32>(&[(counts, self.arena_bytes())])?;
+        let sums = self.gpu.read::<f32>(&[(&sums, self.arena_bytes())])?;
+        let counts = self.gpu.read::<u32>(&[(&counts, self.arena_bytes())])?;
         Ok(Some((Model::from_arena(&self.spec, &sums[0]), AdaptiveBatchSizes::from_arena(&self.spec, &counts[0]))))
     }
 
@@ -451,10 +346,4 @@ impl TrainingEngine for Trainer {
         };
         Ok(Some(sums[0].chunks_exact(self.network.row_count as usize).map(mean).collect()))
     }
-}
-
-/// Room for S and c of every parameter.
-fn sum_buffers(gpu: &Gpu, network: &Network) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
-    let bytes = u64::from(network.replica_count) * network.parameter_stride() as u64 * 4;
-    Ok((gpu.storage("the gradient sums", bytes)?, gpu.storage("the adaptive batch sizes", bytes)?))
 }

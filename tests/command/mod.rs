@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part of this file")]
 
+pub mod page;
+
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;

@@ -8,21 +8,20 @@ use asgd::check::training;
 use asgd::cpu::{self, Cpu};
 use asgd::dataset::{Circles, Inputs, Samples};
 use asgd::engine::{EvaluationEngine, TrainingEngine};
-use asgd::gpu::{self, Gpu, StepForm};
+use asgd::gpu::{self, Gpu};
 use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, Result, TrainSettings};
 
 /// An engine, and how it works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// On the best adapter that there is, software included.
-    Gpu(StepForm),
+    Gpu,
     /// With so many threads.
     Cpu(usize),
 }
 
 /// All that the same tests hold for.
-pub const ENGINES: [Engine; 4] =
-    [Engine::Gpu(StepForm::Fused), Engine::Gpu(StepForm::Staged), Engine::Cpu(1), Engine::Cpu(3)];
+pub const ENGINES: [Engine; 3] = [Engine::Gpu, Engine::Cpu(1), Engine::Cpu(3)];
 
 /// The adapter of all tests. Without one the tests fail: they never pass by skipping.
 pub fn gpu() -> &'static Gpu {
@@ -39,7 +38,7 @@ impl Engine {
         settings: TrainSettings,
     ) -> Result<Box<dyn TrainingEngine>> {
         Ok(match self {
-            Self::Gpu(form) => Box::new(gpu::Trainer::with_form(gpu(), dataset, initial, settings, Some(form))?),
+            Self::Gpu => Box::new(gpu::Trainer::new(gpu(), dataset, initial, settings)?),
             Self::Cpu(threads) => Box::new(cpu::Trainer::new(&Cpu::new(Some(threads))?, dataset, initial, settings)?),
         })
     }
@@ -47,7 +46,7 @@ impl Engine {
     /// Ready to evaluate.
     pub fn predictor(self, model: &Model, samples: &Samples) -> Result<Box<dyn EvaluationEngine>> {
         Ok(match self {
-            Self::Gpu(_) => Box::new(gpu::Predictor::new(gpu(), model, samples)?),
+            Self::Gpu => Box::new(gpu::Predictor::new(gpu(), model, samples)?),
             Self::Cpu(threads) => Box::new(cpu::Predictor::new(&Cpu::new(Some(threads))?, model, samples)?),
         })
     }

@@ -1,5 +1,5 @@
 //! Each shader alone, on this machine's adapter, against its twin in the reference: the checks of `asgd check`
-//! (src/check/shaders/, a file a shader), with all sizes and in every composition that the adapter can run.
+//! (src/check/shaders/, a file a shader), with all sizes.
 
 #![allow(missing_docs, reason = "a test binary")]
 
@@ -23,10 +23,8 @@ fn sweep(shader: Shader) {
     let check = ALL.iter().find(|check| check.shader == shader).unwrap();
     let mut comparison = Comparison::default();
     for case in check.sweep() {
-        for (composition, kernels) in compiled().compositions(case.inputs).unwrap() {
-            check.run(&kernels, &case, &mut comparison).unwrap();
-            assert_eq!(comparison.mismatch(), None, "{shader:?}, {composition}");
-        }
+        check.run(compiled(), &case, &mut comparison).unwrap();
+        assert_eq!(comparison.mismatch(), None, "{shader:?}");
     }
     assert!(comparison.passed(), "nothing was compared");
 }
@@ -56,7 +54,6 @@ equals_its_twin!(
     propagate: Propagate,
     reduce: Reduce,
     update: Update,
-    reduce_update: ReduceUpdate,
     evaluate: Evaluate,
     activity: Activity,
     count: Count,

@@ -4,6 +4,8 @@
 #![allow(missing_docs, reason = "a test binary")]
 
 mod arrays;
+#[cfg(feature = "parquet")]
+mod columnar;
 #[path = "../command/mod.rs"]
 mod command;
 mod reading;

@@ -53,7 +53,7 @@ pub struct DataArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Data")]
 pub struct TableArgs {
-    /// Tables: whether the first row is a header: yes, no or auto.
+    /// Tables of text: whether the first row is a header: yes, no or auto.
     #[arg(long, value_name = "HEADER", default_value = "auto")]
     pub header: Header,
     /// Tables: the column of the labels, by its number from 1 or its title. [default: the last]
@@ -62,10 +62,10 @@ pub struct TableArgs {
     /// Tables: columns to leave out, by their numbers from 1 or their titles, separated by commas.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub drop: Vec<ColumnName>,
-    /// Tables: what separates the values: comma, semicolon, tab, bar, space or a character. [default: as the lines tell]
+    /// Tables of text: what separates the values: comma, semicolon, tab, bar, space or a character. [default: as the lines tell]
     #[arg(long, value_name = "DELIMITER", value_parser = delimiter)]
     pub delimiter: Option<u8>,
-    /// Tables: keep a first column without title that counts the rows.
+    /// Tables: keep a first column without title that counts the rows, or pandas' index.
     #[arg(long)]
     pub keep_index: bool,
     /// Tables: leave out rows with a missing value.
@@ -304,7 +304,7 @@ fn open_other(
 fn what_else(path: &Path) -> String {
     let expected =
         "expected circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, \
-                    .txt, .data, plain or .gz) or an .npz file";
+                    .txt, .data, plain or .gz; .parquet, .arrow) or an .npz file";
     match what_is(path) {
         Ok(Some(what)) => format!("is {what}"),
         Ok(None) => format!("is a file of unknown kind; {expected}"),

@@ -2,12 +2,15 @@
 
 mod answers;
 mod commands;
+mod compare;
+mod confusion;
 mod console;
 mod data_source;
 mod device_args;
 mod experiments;
 mod figures;
 mod onnx;
+mod report;
 mod run;
 mod statistics;
 mod sweep;
@@ -24,6 +27,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::check::CheckArgs;
+use crate::commands::compare::CompareArgs;
 use crate::commands::devices::DevicesArgs;
 use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::export::ExportArgs;
@@ -58,6 +62,8 @@ enum Command {
     Experiment(Experiment),
     /// Loss, accuracy, confusion matrix, precision and recall of a trained model.
     Evaluate(EvaluateArgs),
+    /// Runs beside each other: settings that differ, accuracies, losses, and a figure of their learning curves.
+    Compare(CompareArgs),
     /// The class of every row of a CSV file, and its probability, as CSV on stdout.
     Predict(PredictArgs),
     /// Dummy nodes, adaptive batch sizes, weights and activations, layer by layer.
@@ -110,6 +116,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(args) => commands::train::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Predict(args) => commands::predict::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Prune(args) => commands::prune::run(&args),

@@ -29,22 +29,30 @@ impl From<String> for Cell {
 
 impl Cell {
     /// As people read it.
-    fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Number(number, _) if !number.is_finite() => "–".into(),
-            Self::Number(number, digits) => {
-                let text = format!("{number:.digits$}");
-                // No minus before a rounded nothing.
-                match text.strip_prefix('-') {
-                    Some(rest) if rest.chars().all(|digit| matches!(digit, '0' | '.')) => rest.to_string(),
-                    _ => text,
-                }
-            }
+            Self::Number(number, digits) => rounded(*number, *digits),
             Self::Spread(Summary { mean, .. }, _) if !mean.is_finite() => "–".into(),
-            Self::Spread(Summary { mean, count: 1, .. }, digits) => format!("{mean:.digits$}"),
-            Self::Spread(Summary { mean, deviation, .. }, digits) => format!("{mean:.digits$} ± {deviation:.digits$}"),
+            Self::Spread(Summary { mean, count: 1, .. }, digits) => rounded(*mean, *digits),
+            Self::Spread(Summary { mean, deviation, .. }, digits) => {
+                format!("{} ± {}", rounded(*mean, *digits), rounded(*deviation, *digits))
+            }
         }
+    }
+}
+
+/// With so many digits after the point; what has no room for them, in powers of ten.
+fn rounded(number: f64, digits: usize) -> String {
+    if number.abs() >= 1e9 {
+        return format!("{number:.digits$e}");
+    }
+    let text = format!("{number:.digits$}");
+    // No minus before a rounded nothing.
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|digit| matches!(digit, '0' | '.')) => rest.to_string(),
+        _ => text,
     }
 }
 
@@ -110,19 +118,23 @@ impl Table {
             table.add_row(row.iter().map(Cell::shown));
         }
         for (index, column) in table.column_iter_mut().enumerate() {
-            let is_number = self.rows.iter().all(|row| !matches!(row[index], Cell::Text(_)));
-            if is_number {
+            if self.is_of_numbers(index) {
                 column.set_cell_alignment(comfy_table::CellAlignment::Right);
             }
         }
         table.trim_fmt()
     }
 
+    fn is_of_numbers(&self, column: usize) -> bool {
+        self.rows.iter().all(|row| !matches!(row[column], Cell::Text(_)))
+    }
+
     pub fn html(&self) -> Markup {
+        let class = |column| self.is_of_numbers(column).then_some("number");
         html! {
-            table {
-                caption { (self.caption) }
-                thead { tr { @for name in &self.header { th { (name) } } } }
+            table id=(self.name) {
+                @if !self.caption.is_empty() { caption { (self.caption) } }
+                thead { tr { @for (column, name) in self.header.iter().enumerate() { th class=[class(column)] { (name) } } } }
                 tbody {
                     @for row in &self.rows {
                         tr {
@@ -163,6 +175,8 @@ mod tests {
             "method,\"loss, mean\",\"loss, standard deviation\",dummies\na|b,2,1.4142135623730951,0.123\nc,none,,NaN\n"
         );
         assert!(table.markdown().contains("| a\\|b | 2.0 ± 1.4 | 0.12 |\n| c | none | – |\n"), "{}", table.markdown());
+        assert_eq!(Cell::Number(-1.25e30, 1).shown(), "-1.2e30");
+        assert_eq!(Cell::Number(-0.01, 1).shown(), "0.0");
         assert!(table.html().into_string().contains("<td>a|b</td><td class=\"number\">2.0 ± 1.4</td>"));
     }
 }

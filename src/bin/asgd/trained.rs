@@ -17,8 +17,8 @@ pub struct ModelAndData {
     /// A model.safetensors.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz)
-    /// or an .npz file.
+    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz;
+    /// .parquet, .arrow) or an .npz file.
     #[arg(value_name = "DATA")]
     pub dataset: String,
     #[command(flatten)]

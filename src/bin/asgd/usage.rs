@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::Command;
 
 /// Options by the names that other programs give them.
-const OPTIONS: [(&str, &[&str]); 17] = [
+const OPTIONS: [(&str, &[&str]); 18] = [
     ("--lr", &["learning-rate", "learning-rate-init", "lrate", "eta", "step-size"]),
     ("--epsilon", &["eps"]),
     ("--batch-size", &["batch", "bs", "mini-batch", "minibatch", "b"]),
@@ -23,7 +23,8 @@ const OPTIONS: [(&str, &[&str]); 17] = [
     ("--out", &["output-dir", "out-dir", "outdir", "dir", "output", "o"]),
     ("--label", &["target", "class-column", "label-column", "y"]),
     ("--delimiter", &["separator", "sep"]),
-    ("--test-fraction", &["test-size", "test-split", "validation-split", "val-split", "val-fraction"]),
+    ("--test-fraction", &["test-size", "test-split"]),
+    ("--validation", &["validation-split", "validation-fraction", "val-split", "val-fraction", "val-size"]),
     ("--scale", &["scaler", "scaling", "normalize", "normalise", "standardize", "standardise", "preprocess"]),
     ("--init", &["weights", "initializer", "initialization", "pretrained", "checkpoint"]),
 ];
@@ -46,7 +47,8 @@ pub fn with_negative_values(words: impl Iterator<Item = OsString>) -> Vec<OsStri
     let is_option = |word: &OsString| word.to_str().is_some_and(|word| word.starts_with("--") && !word.contains('='));
     let is_negative = |word: &OsString| {
         let text = word.to_str().filter(|word| word.starts_with('-'));
-        text.is_some_and(|text| text.parse::<f64>().is_ok())
+        // Of a list, the first one tells.
+        text.and_then(|text| text.split(',').next()).is_some_and(|text| text.parse::<f64>().is_ok())
     };
     let mut joined: Vec<OsString> = Vec::new();
     for word in words {

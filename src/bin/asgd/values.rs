@@ -62,7 +62,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 
 /// A finite number above 0.
 pub fn positive(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
+    match text.trim().parse::<f32>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
         _ => Err("must be a finite number above 0".into()),
     }
@@ -70,7 +70,7 @@ pub fn positive(text: &str) -> Result<f32, String> {
 
 /// A finite number of at least 0.
 pub fn not_negative<T: std::str::FromStr + Into<f64> + Copy>(text: &str) -> Result<T, String> {
-    match text.parse::<T>() {
+    match text.trim().parse::<T>() {
         Ok(value) if value.into().is_finite() && value.into() >= 0.0 => Ok(value),
         _ => Err("must be a finite number of at least 0".into()),
     }
@@ -86,7 +86,7 @@ pub fn share(text: &str) -> Result<f64, String> {
 
 /// A whole number of at least 1.
 pub fn at_least_one<T: std::str::FromStr + From<u8> + PartialOrd>(text: &str) -> Result<T, String> {
-    match text.parse::<T>() {
+    match text.trim().parse::<T>() {
         Ok(value) if value >= T::from(1) => Ok(value),
         _ => Err("must be a whole number of at least 1".into()),
     }

@@ -47,7 +47,7 @@ pub struct Fixture {
 impl Fixture {
     pub fn new(case: &Case) -> Result<Self> {
         let spec = NetworkSpec::new(&case.widths)?;
-        let network = Network::new(&spec, case.replicas, case.inputs);
+        let network = Network::new(&spec, case.replicas);
         let mut random = Random::new(case.widths.iter().sum::<usize>() as u64, 0);
         let mut model = Model::zeros(&spec, case.replicas);
         for replica in 0..case.replicas {
@@ -99,7 +99,7 @@ impl Fixture {
         batch: Batch,
         storage: &[&[u32]],
     ) -> Result<Vec<Vec<u32>>> {
-        kernels.run(&Job { shader, network: &self.network, batch, storage })
+        kernels.run(&Job { shader, inputs: self.case.inputs, network: &self.network, batch, storage })
     }
 
     /// The last slot's batch, for the kernels of layer `layer`.
@@ -116,7 +116,6 @@ impl Fixture {
             sample_count: 1000,
             shuffled: 0,
             layer: layer as u32,
-            pad: 0,
         }
     }
 
@@ -351,11 +350,6 @@ fn padded_row(values: Option<&[f32]>, ones: bool, stride: usize) -> Vec<f32> {
 /// Floats of bits.
 pub fn floats(words: &[u32]) -> Vec<f32> {
     words.iter().map(|&word| f32::from_bits(word)).collect()
-}
-
-/// Bits of floats.
-pub fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|value| value.to_bits()).collect()
 }
 
 /// In [-1, 1).

@@ -1,5 +1,5 @@
 //! Runs one kernel alone: its name and buffers in, buffers out. The only file of the checks that knows what is inside the
-//! GPU engine: how a kernel is compiled, and how many invocations it takes.
+//! GPU engine: how a kernel is compiled, and how many workgroups it takes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,9 @@ use wgpu::BufferUsages;
 use crate::error::Result;
 pub use crate::gpu::buffers::padded_bytes;
 use crate::gpu::dispatch::{Dispatch, EVALUATE_LANES};
-use crate::gpu::kernels::{self, Pipeline, Variant};
+use crate::gpu::kernels::{self, Pipeline};
 pub use crate::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
 use crate::gpu::Gpu;
-use crate::spec::NetworkSpec;
 
 /// Totals that evaluate.wgsl keeps of each replica, and flags of divergence.wgsl.
 pub const LANES: usize = EVALUATE_LANES as usize;
@@ -34,11 +33,9 @@ pub enum Shader {
     Delta,
     /// propagate.wgsl
     Propagate,
-    /// reduce.wgsl, which writes S and c.
+    /// store.wgsl: reduce.wgsl, which writes S and c.
     Reduce,
-    /// reduce.wgsl, which updates.
-    ReduceUpdate,
-    /// update.wgsl
+    /// update.wgsl: reduce.wgsl, which updates.
     Update,
     /// evaluate.wgsl
     Evaluate,
@@ -61,7 +58,6 @@ impl Shader {
             Self::Delta => &kernels::DELTA,
             Self::Propagate => &kernels::PROPAGATE,
             Self::Reduce => &kernels::REDUCE,
-            Self::ReduceUpdate => &kernels::REDUCE_UPDATE,
             Self::Update => &kernels::UPDATE,
             Self::Evaluate => &kernels::EVALUATE,
             Self::Activity => &kernels::ACTIVITY,
@@ -76,7 +72,7 @@ impl Shader {
         (0..self.kernel().storage.len()).filter(is_written).collect()
     }
 
-    fn invocations(self, dispatch: Dispatch<'_>, batch: &Batch) -> u64 {
+    fn workgroups(self, dispatch: Dispatch<'_>, batch: &Batch) -> [u32; 3] {
         let layer = &dispatch.network.layers[batch.layer as usize];
         match self {
             Self::Permute => dispatch.permute(batch.steps, batch.input_replicas),
@@ -86,10 +82,9 @@ impl Shader {
             Self::Loss => dispatch.loss(),
             Self::Delta => dispatch.delta(layer),
             Self::Propagate => dispatch.propagate(),
-            Self::Reduce | Self::ReduceUpdate => dispatch.reduce(),
-            Self::Update => dispatch.update(),
+            Self::Reduce | Self::Update => dispatch.reduce(),
             Self::Evaluate | Self::Divergence => dispatch.evaluate(),
-            Self::Activity => dispatch.rows(),
+            Self::Activity => dispatch.activity(),
             Self::Count => dispatch.count(),
         }
     }
@@ -100,6 +95,8 @@ impl Shader {
 pub struct Job<'a> {
     /// Which kernel.
     pub shader: Shader,
+    /// How samples are stored: a kernel is composed for it.
+    pub inputs: InputFormat,
     /// Shape of the networks.
     pub network: &'a Network,
     /// What differs from dispatch to dispatch.
@@ -128,41 +125,14 @@ impl Compiled {
     pub fn new(gpu: &Gpu) -> Self {
         Self { gpu: gpu.clone(), pipelines: Mutex::default() }
     }
-
-    /// The kernels as the engine composes them for this network.
-    pub fn chosen(&self, inputs: InputFormat, spec: &NetworkSpec) -> impl Kernels + '_ {
-        Composed { compiled: self, variant: Variant::choose(&self.gpu, inputs, spec) }
-    }
-
-    /// The kernels in every composition that this GPU can run, with its name.
-    ///
-    /// # Errors
-    /// None that a user could cause.
-    pub fn compositions(&self, inputs: InputFormat) -> Result<Vec<(String, impl Kernels + '_)>> {
-        let mut variants = vec![Variant { inputs, subgroups_of_8: false, workgroup_size: 64, tile_octets: 1 }];
-        for widest in [10, 32] {
-            let chosen = Variant::choose(&self.gpu, inputs, &NetworkSpec::new(&[1, widest])?);
-            if !variants.contains(&chosen) {
-                variants.push(chosen);
-            }
-        }
-        let composed = |variant| (format!("{variant:?}"), Composed { compiled: self, variant });
-        Ok(variants.into_iter().map(composed).collect())
-    }
 }
 
-/// Kernels in one composition.
-struct Composed<'a> {
-    compiled: &'a Compiled,
-    variant: Variant,
-}
-
-impl Kernels for Composed<'_> {
+impl Kernels for Compiled {
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
-        let Self { compiled: Compiled { gpu, pipelines }, variant } = self;
-        let Job { shader, network, batch, storage } = *job;
-        let key = (shader, shader.kernel().source(*variant));
-        let compile = || Arc::new(Pipeline::new(gpu, shader.kernel(), *variant));
+        let Self { gpu, pipelines } = self;
+        let Job { shader, inputs, network, batch, storage } = *job;
+        let key = (shader, shader.kernel().source(inputs));
+        let compile = || Arc::new(Pipeline::new(gpu, shader.kernel(), inputs));
         let pipeline =
             pipelines.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(compile).clone();
 
@@ -174,8 +144,7 @@ impl Kernels for Composed<'_> {
         let buffers =
             storage.iter().map(|words| gpu.storage_from("a check", words)).collect::<Result<Vec<wgpu::Buffer>>>()?;
         let bound = pipeline.bind(gpu, &network_buffer, &batch_buffer, &buffers.iter().collect::<Vec<_>>());
-        let sample4s = batch.sample4s;
-        bound.run(gpu, shader.invocations(Dispatch { network, sample4s, variant: *variant }, &batch))?;
+        bound.run(gpu, shader.workgroups(Dispatch { network, sample4s: batch.sample4s }, &batch))?;
         let sizes: Vec<_> =
             buffers.iter().zip(storage).map(|(buffer, words)| (buffer, size_of_val(*words) as u64)).collect();
         gpu.read(&sizes)
@@ -190,10 +159,10 @@ mod tests {
     /// A kernel that no check runs would go unnoticed.
     #[test]
     fn every_kernel_is_checked() {
-        let variant = Variant { inputs: InputFormat::U8, subgroups_of_8: false, workgroup_size: 64, tile_octets: 1 };
-        let checked: Vec<String> = ALL.iter().map(|check| check.shader.kernel().source(variant)).collect();
+        let source = |kernel: &kernels::Kernel| kernel.source(InputFormat::U8);
+        let checked: Vec<String> = ALL.iter().map(|check| source(check.shader.kernel())).collect();
         for kernel in kernels::ALL {
-            assert!(checked.contains(&kernel.source(variant)), "{}", kernel.entry);
+            assert!(checked.contains(&source(kernel)), "{}", kernel.entry);
         }
         assert_eq!(checked.len(), kernels::ALL.len());
     }

@@ -16,7 +16,6 @@ mod loss;
 mod permute;
 mod propagate;
 mod reduce;
-mod reduce_update;
 mod select;
 mod update;
 
@@ -26,7 +25,6 @@ pub use kernels::{Compiled, InputFormat, Job, Kernels, Shader};
 
 use super::comparison::Comparison;
 use crate::error::Result;
-use crate::spec::NetworkSpec;
 
 /// The check of one shader.
 pub struct ShaderCheck {
@@ -40,17 +38,16 @@ pub struct ShaderCheck {
 }
 
 /// Every shader, in the order of a step.
-pub const ALL: [ShaderCheck; 14] = [
+pub const ALL: [ShaderCheck; 13] = [
     of("permute", Shader::Permute, permute::check, many_workgroups),
-    of("gather", Shader::Gather, gather::check, Vec::new),
-    of("select", Shader::Select, select::check, || vec![select::long_batch()]),
+    of("gather", Shader::Gather, gather::check, many_batches),
+    of("select", Shader::Select, select::check, || vec![select::long_batch(), Case::many_batches()]),
     of("forward", Shader::Forward, forward::check, many_workgroups),
     of("loss", Shader::Loss, loss::check, many_workgroups),
     of("delta", Shader::Delta, delta::check, many_workgroups),
     of("propagate", Shader::Propagate, propagate::check, many_workgroups),
     of("reduce", Shader::Reduce, reduce::check, many_workgroups),
-    of("update", Shader::Update, update::check, || vec![update::many_workgroups()]),
-    of("reduce_update", Shader::ReduceUpdate, reduce_update::check, many_workgroups),
+    of("update", Shader::Update, update::check, many_workgroups),
     of("evaluate", Shader::Evaluate, evaluate::check, many_workgroups),
     of("activity", Shader::Activity, activity::check, many_workgroups),
     of("count", Shader::Count, count::check, || vec![Case::many_workgroups(), count::long_batch()]),
@@ -70,6 +67,10 @@ fn many_workgroups() -> Vec<Case> {
     vec![Case::many_workgroups()]
 }
 
+fn many_batches() -> Vec<Case> {
+    vec![Case::many_batches()]
+}
+
 impl ShaderCheck {
     /// Runs the shader on the state of a case, and holds what it leaves against the reference.
     ///
@@ -84,14 +85,13 @@ impl ShaderCheck {
         [Case::sweep(), (self.extremes)()].concat()
     }
 
-    /// Runs the shader as the engine composes it on the cases that take seconds.
+    /// Runs the shader on the cases that take seconds.
     ///
     /// # Errors
     /// What the driver reported.
     pub fn quick(&self, compiled: &Compiled, comparison: &mut Comparison) -> Result<()> {
         for case in Case::quick() {
-            let spec = NetworkSpec::new(&case.widths)?;
-            self.run(&compiled.chosen(case.inputs, &spec), &case, comparison)?;
+            self.run(compiled, &case, comparison)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! reduce.wgsl, where it writes the gradient sum S and the adaptive batch size c of every parameter.
+//! store.wgsl: reduce.wgsl, where it writes the gradient sum S and the adaptive batch size c of every parameter.
 
 use super::case::Case;
 use super::fixture::{Fixture, Parameter, POISON};

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::random::Random;
 use crate::reference::select::select;
 
-/// A batch of more mask words than the shader looks at.
+/// Many mask words, and several times the features that a workgroup takes at once.
 pub fn long_batch() -> Case {
     Case { widths: vec![784, 1], batch_size: 9632, size: 9600, replicas: 1, inputs: InputFormat::U8 }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::cells;
 use super::columns::{list, named, option, with_value, ColumnName};
 use super::profile::Profile;
+use super::records::{Position, Source};
 use super::schema::{is_untitled, Dropped, Reason, Schema};
-use super::text::Records;
 use super::{Header, TableOptions};
 use crate::error::{Error, Result};
 
@@ -25,18 +25,21 @@ struct Look {
     is_header_short: bool,
 }
 
-/// Reads what the table says of itself; `open` begins at its first row.
-pub fn infer(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>, options: &TableOptions) -> Result<Inferred> {
+/// Reads what the table says of itself.
+pub fn infer(source: &Source, options: &TableOptions) -> Result<Inferred> {
+    let path = source.path.as_path();
     let refuse = |problem: String| Error::data(path, problem);
     let mut notes = Vec::new();
-    let Look { first, profiles, is_header_short } = look(path, open)?;
+    let Look { first, profiles, is_header_short } = look(source)?;
     let columns = first.len();
     let trailing = trailing(&first, &profiles);
     if columns - trailing < 2 {
-        let problem =
-            "has no column besides the label; values are separated by commas, semicolons, tabs, bars or spaces, \
-                       or by what --delimiter says";
-        return Err(refuse(problem.into()));
+        let separators =
+            "; values are separated by commas, semicolons, tabs, bars or spaces, or by what --delimiter says";
+        return Err(refuse(format!(
+            "has no column besides the label{}",
+            if source.is_text() { separators } else { "" }
+        )));
     }
     // Where the labels are, as far as a number says it.
     let position = match &options.label {
@@ -46,12 +49,12 @@ pub fn infer(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>, options: &Ta
         }
         Some(ColumnName::Title(_)) => None,
     };
-    let has_header = match options.header {
+    let has_header = match source.records()?.header(options.header) {
         Header::Yes => true,
         Header::No => false,
         Header::Auto if is_header_short => true,
         Header::Auto => {
-            let labels = position.map(|column| labels(open, column)).transpose()?;
+            let labels = position.map(|column| labels(source, column)).transpose()?;
             let (has_header, note) = is_header(&first, &profiles, trailing, position, labels.as_ref(), options);
             notes.extend(note);
             has_header
@@ -108,6 +111,7 @@ pub fn infer(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>, options: &Ta
         return Err(refuse("has no column besides the label".into()));
     }
     let given = options.label.is_some();
+    source.records()?.refuse_types(features.iter().copied().chain([label])).map_err(refuse)?;
     refuse_texts(path, &features, &profiles, titles, hint.as_deref(), given)?;
     dropped.sort_by_key(|dropped| dropped.column);
     let schema = Schema {
@@ -123,16 +127,17 @@ pub fn infer(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>, options: &Ta
 }
 
 /// Profiles all rows but the first, and checks that they have equally many values.
-fn look(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>) -> Result<Look> {
-    let (mut records, _) = open()?;
+fn look(source: &Source) -> Result<Look> {
+    let path = source.path.as_path();
+    let mut records = source.records()?;
     let Some(record) = records.next()? else { return Err(Error::data(path, "is empty")) };
     let mut first: Vec<String> = record.cells.iter().map(String::from).collect();
-    let (first_line, mut profiles): (u64, Vec<Profile>) = (record.line, Vec::new());
+    let (begin, mut profiles): (Position, Vec<Profile>) = (record.position, Vec::new());
     let mut width = first.len();
-    let mut is_first = true;
+    let mut second = None;
     while let Some(record) = records.next()? {
-        if is_first {
-            is_first = false;
+        if second.is_none() {
+            second = Some(record.position);
             let is_shorter = record.cells.len() + 1 == first.len() && first.last().is_some_and(String::is_empty);
             if is_shorter {
                 first.pop();
@@ -144,10 +149,10 @@ fn look(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>) -> Result<Look> {
         }
         if record.cells.len() != width {
             let problem = format!(
-                "line {}: {}, but {} has {}",
-                record.line,
+                "{}: {}, but {} has {}",
+                record.position,
                 values(record.cells.len()),
-                if first_line == 1 { "the first row".to_string() } else { format!("line {first_line}") },
+                if begin == Position::Line(1) { "the first row".to_string() } else { begin.to_string() },
                 values(width)
             );
             return Err(Error::data(path, problem));
@@ -156,7 +161,7 @@ fn look(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>) -> Result<Look> {
             profile.add(cell, column < 3);
         }
     }
-    if is_first {
+    if second.is_none() {
         profiles.resize_with(width, Profile::default);
     }
     let mut is_header_short = false;
@@ -168,8 +173,8 @@ fn look(path: &Path, open: &dyn Fn() -> Result<(Records, u8)>) -> Result<Look> {
             first.insert(0, String::new());
             is_header_short = true;
         } else {
-            let problem =
-                format!("line {}: {}, but the first row has {}", first_line + 1, values(width), values(first.len()));
+            let second = second.unwrap_or(begin);
+            let problem = format!("{second}: {}, but the first row has {}", values(width), values(first.len()));
             return Err(Error::data(path, problem));
         }
     }
@@ -199,8 +204,8 @@ struct Labels {
     are_numbers: bool,
 }
 
-fn labels(open: &dyn Fn() -> Result<(Records, u8)>, column: usize) -> Result<Labels> {
-    let (mut records, _) = open()?;
+fn labels(source: &Source, column: usize) -> Result<Labels> {
+    let mut records = source.records()?;
     let mut seen = std::collections::HashSet::new();
     let mut first = None;
     let mut labels = Labels { like_first: 0, rows: 0, different: 0, are_numbers: true };

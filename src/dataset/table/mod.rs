@@ -1,4 +1,4 @@
-//! Tables of text: a sample a row; numbers, and one column of labels, which may be any text.
+//! Tables, of text or of columns (Parquet, Arrow): a sample a row; numbers, and one column of labels, which may be any text.
 //!
 //! [`Table::read`] finds out what a file says (header, label column, classes), [`Table::read_as`] reads another file as a
 //! model's was read, and [`TableReader`] does so row by row. Nothing is guessed in silence: what was decided is in the
@@ -6,25 +6,28 @@
 
 mod cells;
 mod classes;
+#[cfg_attr(not(feature = "parquet"), path = "no_columnar.rs")]
+mod columnar;
 mod columns;
 mod infer;
 mod profile;
 mod reader;
+mod records;
 mod schema;
 mod text;
 
-use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use self::classes::Classes;
+use self::columnar::Format;
 pub use self::columns::{list, ColumnName};
 pub use self::reader::{Row, TableReader};
+pub use self::records::Position;
+use self::records::Source;
 pub use self::schema::{Dropped, Mapping, Reason, Schema};
-use self::text::Records;
 use super::samples::{Inputs, Samples};
 use super::scaling::Scaling;
 use crate::error::{Error, Result};
@@ -92,16 +95,28 @@ pub struct Table {
     labels: Vec<u32>,
 }
 
-/// The endings of files that are tables, besides the same with .gz.
-const ENDINGS: [&str; 5] = ["csv", "tsv", "txt", "data", "tab"];
+/// The endings of text that is a table, besides the same with .gz.
+const TEXT: [&str; 5] = ["csv", "tsv", "txt", "data", "tab"];
+/// Those of columns.
+const COLUMNS: [&str; 3] = ["parquet", "arrow", "feather"];
 
-/// Whether a file's name says that it is a table: .csv, .tsv, .txt, .data or .tab, plain or with .gz.
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
+    endings.iter().any(|ending| path.extension().is_some_and(|name| name.eq_ignore_ascii_case(ending)))
+}
+
+/// Whether a file's name says that it holds columns: .parquet, .arrow or .feather.
+fn is_named_columns(path: &Path) -> bool {
+    ends_in(path, &COLUMNS)
+}
+
+/// Whether a file's name says that it is a table (.csv, .tsv, .txt, .data or .tab, plain or with .gz; .parquet, .arrow or
+/// .feather), or its first bytes that it is one of columns.
 pub fn is_table(path: &Path) -> bool {
-    let is_one = |path: &Path| {
-        ENDINGS.iter().any(|ending| path.extension().is_some_and(|name| name.eq_ignore_ascii_case(ending)))
-    };
-    is_one(path)
-        || (path.extension().is_some_and(|name| name.eq_ignore_ascii_case("gz")) && is_one(&path.with_extension("")))
+    let is_packed = ends_in(path, &["gz"]);
+    ends_in(path, &TEXT)
+        || is_named_columns(path)
+        || (is_packed && ends_in(&path.with_extension(""), &TEXT))
+        || Format::of_file(path).is_ok_and(|format| format.is_some())
 }
 
 /// A file's name without its endings.
@@ -118,31 +133,12 @@ impl Table {
     /// [`Error::Data`] naming the line or the column that is wrong, and the option that mends it.
     pub fn read(path: &Path, options: &TableOptions) -> Result<Self> {
         let refuse = |problem: String| Error::data(path, problem);
-        let (shown, mut source) = text::open(path)?;
-        let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
-        loop {
-            match source.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(text::unreadable(&shown, &error)),
-            }
-        }
-        if std::str::from_utf8(&bytes)
-            .is_ok_and(|text| text.trim_matches(['\u{feff}', ' ', '\n', '\r', '\t']).is_empty())
-        {
-            return Err(refuse("is empty".into()));
-        }
-        let bytes: Arc<[u8]> = bytes.into();
-        let open = || {
-            Records::new(&shown, Box::new(Cursor::new(Arc::clone(&bytes))) as Box<dyn Read + Send>, options.delimiter)
-        };
-        let (_, delimiter) = open()?;
-        let inferred = infer::infer(&shown, &open, options)?;
-        let (mut schema, mut notes) = (inferred.schema, inferred.notes);
-        schema.delimiter = char::from(delimiter);
-        let (records, _) = open()?;
-        let mut reader = TableReader::of_training(&shown, records, &schema, options, inferred.is_header_short)?;
+        let source = Source::read(path, options)?;
+        let inferred = infer::infer(&source, options)?;
+        let (mut schema, mut notes) = (inferred.schema, source.notes());
+        notes.extend(inferred.notes);
+        schema.delimiter = char::from(source.delimiter);
+        let mut reader = TableReader::of_training(&source, &schema, options, inferred.is_header_short)?;
         let mut classes = Classes::default();
         let (mut features, mut labels) = (Vec::new(), Vec::new());
         while let Some(row) = reader.next_row()? {
@@ -178,8 +174,8 @@ impl Table {
             let label = row.label.unwrap_or_default();
             labels.push(classes.get(&label).ok_or_else(|| {
                 let problem = format!(
-                    "line {}: class {} is none of the model's: {}",
-                    row.line,
+                    "{}: class {} is none of the model's: {}",
+                    row.position,
                     cells::shown(&label),
                     list(&schema.classes)
                 );

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::cells;
 use super::columns::named;
+use super::records::{Position, Record, Records, Source};
 use super::schema::{Mapping, Schema, Wanted};
-use super::text::{self, Record, Records};
 use super::TableOptions;
 use crate::error::{Error, Result};
 
-/// Reads a file row by row, as a model's was read. Gives each row as soon as its line is there.
+/// Reads a file row by row, as a model's was read. Gives each row of text as soon as its line is there.
 pub struct TableReader {
     path: PathBuf,
     records: Records,
@@ -27,8 +27,8 @@ pub struct TableReader {
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// The line that it begins in, from 1.
-    pub line: u64,
+    /// Where it is in its file.
+    pub position: Position,
     /// In the model's order, not scaled.
     pub features: Vec<f64>,
     /// The label's text, if there is a label column.
@@ -41,11 +41,15 @@ impl TableReader {
     /// # Errors
     /// [`Error::Data`] if it cannot be read, is empty, or has other columns than the model's, naming the first difference.
     pub fn open(path: &Path, schema: &Schema, options: &TableOptions, needs_label: bool) -> Result<Self> {
-        let (path, source) = text::open(path)?;
-        let (mut records, _) = Records::new(&path, source, options.delimiter)?;
+        let (path, mut records) = Records::open(path, options, schema)?;
         let Some(record) = records.next()? else { return Err(Error::data(&path, "is empty")) };
         let mut first: Vec<String> = record.cells.iter().map(String::from).collect();
-        let wanted = Wanted { header: options.header, label: options.label.as_ref(), drop: &options.drop, needs_label };
+        let wanted = Wanted {
+            header: records.header(options.header),
+            label: options.label.as_ref(),
+            drop: &options.drop,
+            needs_label,
+        };
         let mut pending = VecDeque::new();
         // A header may lack the title of the rows' names, as R writes it, which the first row below it shows.
         if let Ok(mapping) = schema.map(&first, &Wanted { needs_label: false, ..wanted.clone() }) {
@@ -60,6 +64,8 @@ impl TableReader {
             }
         }
         let mapping = schema.map(&first, &wanted).map_err(|problem| Error::data(&path, problem))?;
+        let used = mapping.features.iter().copied().chain(mapping.label);
+        records.refuse_types(used).map_err(|problem| Error::data(&path, problem))?;
         let titles = if mapping.has_header {
             Some(first)
         } else {
@@ -71,14 +77,14 @@ impl TableReader {
 
     /// The file that the schema was found in, from its first row.
     pub(super) fn of_training(
-        path: &Path,
-        mut records: Records,
+        source: &Source,
         schema: &Schema,
         options: &TableOptions,
         is_header_short: bool,
     ) -> Result<Self> {
         let has_header = schema.titles.is_some();
         debug_assert!(has_header || !is_header_short);
+        let mut records = source.records()?;
         if has_header {
             records.next()?;
         }
@@ -90,7 +96,7 @@ impl TableReader {
             notes: Vec::new(),
         };
         Ok(Self {
-            path: path.to_path_buf(),
+            path: source.path.clone(),
             records,
             pending: VecDeque::new(),
             titles: schema.titles.clone(),
@@ -112,8 +118,8 @@ impl TableReader {
         if self.left_out > 0 {
             notes.push(format!("{} with a missing value left out (--drop-missing)", rows(self.left_out)));
         }
-        if self.records.blank > 0 {
-            notes.push(format!("{} without any value left out", rows(self.records.blank)));
+        if self.records.blank() > 0 {
+            notes.push(format!("{} without any value left out", rows(self.records.blank())));
         }
         notes
     }
@@ -146,7 +152,7 @@ impl TableReader {
     /// A row of the file; `None` if a value is missing and such rows are left out.
     fn row(&self, record: &Record) -> Result<Option<Row>> {
         let Self { mapping, titles, .. } = self;
-        let wrong = |problem: String| Error::data(&self.path, format!("line {}: {problem}", record.line));
+        let wrong = |problem: String| Error::data(&self.path, format!("{}: {problem}", record.position));
         let cells = &record.cells;
         // Delimiters at the end of rows or of the header alone separate nothing.
         let is_longer = cells.len() > mapping.columns && cells.iter().skip(mapping.columns).all(str::is_empty);
@@ -170,7 +176,7 @@ impl TableReader {
                     "; --drop-missing leaves such rows out"
                 } else if cells::has_decimal_comma(text) {
                     "; write it with a decimal point"
-                } else if record.line == 1 && titles.is_none() {
+                } else if record.position == Position::Line(1) && titles.is_none() {
                     "; if the first row holds titles, say --header yes"
                 } else {
                     ""
@@ -201,6 +207,6 @@ impl TableReader {
                 Some(text.to_string())
             }
         };
-        Ok(Some(Row { line: record.line, features, label }))
+        Ok(Some(Row { position: record.position, features, label }))
     }
 }

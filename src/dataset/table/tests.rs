@@ -229,6 +229,21 @@ fn packed_tables_and_names() {
     }
 }
 
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn files_of_columns_need_the_feature() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, begin) in
+        [("a.parquet", &b"PAR1\0\0\0\0"[..]), ("a.feather", b"ARROW1\0\0"), ("a.arrow", b"\xff\xff\xff\xff")]
+    {
+        let path = folder.path().join(name);
+        std::fs::write(&path, begin).unwrap();
+        assert!(is_table(&path));
+        let problem = Table::read(&path, &TableOptions::default()).unwrap_err().to_string();
+        assert!(problem.contains("is a") && problem.contains("--features parquet"), "{problem}");
+    }
+}
+
 #[test]
 fn the_same_data_has_the_same_hash() {
     let table = read(rows("a,b,kind\n", 20));

@@ -7,17 +7,12 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use super::cells;
+use super::records::{Position, Record};
 use crate::dataset::kind;
 use crate::error::{Error, Result};
 
-/// A row and the line of the file that it begins in, from 1.
-pub struct Record {
-    pub line: u64,
-    pub cells: csv::StringRecord,
-}
-
-/// The rows of a table, one after the other, those without any value left out.
-pub struct Records {
+/// The rows of a text, one after the other, those without any value left out.
+pub struct Lines {
     path: PathBuf,
     records: csv::StringRecordsIntoIter<Box<dyn Read + Send>>,
     line: u64,
@@ -49,7 +44,7 @@ pub fn unreadable(path: &Path, error: &io::Error) -> Error {
     }
 }
 
-impl Records {
+impl Lines {
     /// Rows of what [`open`] opened. Without a delimiter, the first lines tell it.
     pub fn new(path: &Path, mut source: Box<dyn Read + Send>, delimiter: Option<u8>) -> Result<(Self, u8)> {
         let head = head(&mut source).map_err(|error| unreadable(path, &error))?;
@@ -90,7 +85,7 @@ impl Records {
                         self.blank += 1;
                         continue;
                     }
-                    return Ok(Some(Record { line: self.line, cells }));
+                    return Ok(Some(Record { position: Position::Line(self.line), cells }));
                 }
                 Some(Err(error)) => return Err(self.refuse(&error)),
             }
@@ -274,7 +269,7 @@ mod tests {
 
     fn rows(bytes: &[u8], delimiter: Option<u8>) -> Result<Vec<Vec<String>>> {
         let source = Box::new(Cursor::new(bytes.to_vec()));
-        let (mut records, _) = Records::new(Path::new("t.csv"), source, delimiter)?;
+        let (mut records, _) = Lines::new(Path::new("t.csv"), source, delimiter)?;
         let mut rows = Vec::new();
         while let Some(record) = records.next()? {
             rows.push(record.cells.iter().map(String::from).collect());

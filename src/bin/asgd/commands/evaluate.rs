@@ -6,10 +6,10 @@ use asgd::{Error, Predictor};
 use clap::Args;
 use serde_json::json;
 
+use crate::confusion::Confusion;
 use crate::console::print_line;
 use crate::statistics::Summary;
-use crate::table::{Cell, Table};
-use crate::trained::{class_name, classify, open, ModelAndData, Opened};
+use crate::trained::{open, ModelAndData, Opened};
 
 /// Which samples of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -44,29 +44,18 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let Opened { model, dataset, device, .. } = opened;
     let mut predictor = Predictor::new(&device, &model, &samples)?;
     let evaluations = predictor.evaluate()?;
-    let units = model.spec().outputs();
-    let classes = model.spec().classes();
-    let mut confusion = vec![vec![0u64; classes]; classes];
-    for (index, logits) in predictor.logits()?.chunks_exact(units).enumerate() {
-        let truth = samples.labels()[index % samples.len()] as usize;
-        confusion[truth][classify(model.spec().loss(), logits).0] += 1;
-    }
-    let name = |class| class_name(&model.class_names, class);
+    let confusion = Confusion::of(&predictor, &model, &samples)?;
     let loss = Summary::of(evaluations.iter().map(|evaluation| evaluation.loss));
     let accuracy = Summary::of(evaluations.iter().map(|evaluation| evaluation.accuracy));
-    let precision =
-        |class: usize| confusion[class][class] as f64 / confusion.iter().map(|row| row[class]).sum::<u64>() as f64;
-    let recall = |class: usize| confusion[class][class] as f64 / confusion[class].iter().sum::<u64>() as f64;
 
     if args.json {
-        let per_class: Vec<_> = (0..classes)
-            .map(|class| json!({ "class": name(class), "precision": precision(class), "recall": recall(class) }))
-            .collect();
+        let of_class = |(class, name)| json!({ "class": name, "precision": confusion.precision(class), "recall": confusion.recall(class) });
+        let per_class: Vec<_> = confusion.names().iter().enumerate().map(of_class).collect();
         let document = json!({
             "samples": samples.len(), "trained_on": trained_on.count, "which": which, "replicas": model.replicas(),
             "loss": loss.mean, "loss_std": loss.deviation,
             "accuracy": accuracy.mean, "accuracy_std": accuracy.deviation,
-            "classes": per_class, "confusion": confusion,
+            "classes": per_class, "confusion": confusion.counts(),
         });
         return print_line(&document.to_string());
     }
@@ -85,21 +74,8 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         ))?;
     }
     print_line(&format!("accuracy {}, loss {}\n", shown(accuracy), shown(loss)))?;
-    let mut table = Table::new("classes", "", &["class", "precision", "recall", "samples"]);
-    for (class, counts) in confusion.iter().enumerate() {
-        let count = counts.iter().sum::<u64>() as f64 / model.replicas() as f64;
-        let cells = [Cell::Number(precision(class), 4), Cell::Number(recall(class), 4), Cell::Number(count, 0)];
-        table.rows.push([Cell::Text(name(class))].into_iter().chain(cells).collect());
-    }
-    print_line(&table.text())?;
-    let names: Vec<String> = (0..classes).map(name).collect();
-    let header: Vec<&str> = ["true \\ predicted"].into_iter().chain(names.iter().map(String::as_str)).collect();
-    let mut table = Table::new("confusion", "", &header);
-    for (class, counts) in confusion.iter().enumerate() {
-        let cells = counts.iter().map(|&count| Cell::Number(count as f64, 0));
-        table.rows.push([Cell::Text(name(class))].into_iter().chain(cells).collect());
-    }
-    print_line(&format!("\n{}", table.text()))
+    print_line(&confusion.classes_table("", 0..confusion.names().len()).text())?;
+    print_line(&format!("\n{}", confusion.matrix_table().text()))
 }
 
 /// The samples to score, and what they are.
@@ -122,13 +98,20 @@ fn choose(opened: &Opened, split: Option<Split>) -> Result<(Samples, String)> {
         }
         (None | Some(Standing::Own), _) => Ok((dataset.test.clone(), "test set".into())),
         (Some(Standing::SetAside), _) => {
-            let all = dataset.train.len() + dataset.test.len();
+            let all = dataset.all().len();
             Ok((dataset.test.clone(), format!("test set, as it was set aside in training from {all} rows")))
         }
-        (Some(Standing::TrainedOn), Some(Split::Test)) => {
-            refuse("test, but the model was trained on all rows of this file")
-        }
-        (Some(Standing::TrainedOn), _) => Ok((dataset.train.clone(), "training set".into())),
+        (Some(Standing::TrainedOn), Some(Split::Test)) => match &dataset.validation {
+            None => refuse("test, but the model was trained on all rows of this file"),
+            Some(_) => refuse("test, but the test set of the training was another file"),
+        },
+        // The other sets are the whole file, or the rows that were not trained on.
+        (Some(Standing::TrainedOn), Some(Split::All)) => Ok((dataset.test.clone(), "all rows".into())),
+        (Some(Standing::TrainedOn), Some(Split::Train)) => Ok((dataset.train.clone(), "training set".into())),
+        (Some(Standing::TrainedOn), _) => Ok(match &dataset.validation {
+            Some(samples) => (samples.clone(), "validation set, which was set aside in training".into()),
+            None => (dataset.train.clone(), "training set".into()),
+        }),
         (Some(_), Some(Split::Train)) => refuse("train, but the model was not trained on this file"),
         (Some(Standing::TestFile), _) => Ok((dataset.test.clone(), "the test set of the training".into())),
         (Some(Standing::Other(_)), _) => Ok((dataset.test.clone(), "all rows".into())),
@@ -141,6 +124,8 @@ fn trained_on(opened: &Opened, split: Option<Split>, samples: &Samples) -> Seen 
     match (opened.standing, split) {
         (_, Some(Split::Validation)) => exactly(0),
         (Some(Standing::Other(seen)), _) => seen,
+        (Some(Standing::TrainedOn), Some(Split::All)) => exactly(opened.dataset.train.len()),
+        (Some(Standing::TrainedOn), None) if opened.dataset.validation.is_some() => exactly(0),
         (Some(Standing::TrainedOn), _) | (Some(Standing::Own | Standing::SetAside), Some(Split::Train)) => {
             exactly(samples.len())
         }

@@ -1,6 +1,7 @@
 //! One file a subcommand.
 
 pub mod check;
+pub mod compare;
 pub mod devices;
 pub mod evaluate;
 pub mod export;

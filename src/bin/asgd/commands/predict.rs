@@ -28,7 +28,7 @@ pub struct PredictArgs {
     /// A model.safetensors.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// A table of inputs, with or without the label column, plain or .gz, or - for stdin: its columns are found by the
+    /// A table of inputs, with or without the label column, or - for stdin (of text): its columns are found by the
     /// titles of the training file and scaled as there. Or images: an .npz, an IDX file, or a folder of them. Or the test
     /// set of circles, spirals, mnist, fashion-mnist or kmnist.
     #[arg(value_name = "FILE")]
@@ -167,8 +167,8 @@ fn scaled(row: &Row, scaling: &Scaling, path: &Path, values: &mut Vec<f32>) -> a
     let Some(index) = values[start..].iter().position(|value| !value.is_finite()) else { return Ok(()) };
     values.truncate(start);
     let problem = format!(
-        "line {}: feature {} is {:e}, which is too large for a network",
-        row.line,
+        "{}: feature {} is {:e}, which is too large for a network",
+        row.position,
         index + 1,
         row.features[index]
     );

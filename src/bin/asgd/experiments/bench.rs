@@ -8,10 +8,10 @@ use clap::Args;
 use maud::{html, Markup};
 use serde_json::{json, Value};
 
-use super::report::Report;
 use crate::console::{announce, Reporter};
 use crate::device_args::DeviceArgs;
 use crate::figures::{BLUE, VERMILION};
+use crate::report::Report;
 use crate::run::folder::{Folder, Opening};
 
 /// Options of every experiment.

@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::bench::{check_seed, device_line, scientific, shown, Bench, CommonArgs};
 use super::claims::{self, Verdict};
-use super::report::Report;
 use crate::data_source::open_known;
 use crate::figures::{lines, Curve, Legend, LinePanel, PALETTE};
+use crate::report::Report;
 use crate::run::chunks::{Nobody, SaveEvery, Training};
 use crate::run::metrics::Point;
 use crate::statistics::Summary;

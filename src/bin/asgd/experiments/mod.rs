@@ -5,7 +5,6 @@ mod claims;
 mod dummies;
 mod learning_rates;
 mod paths;
-mod report;
 
 use anyhow::Result;
 use clap::Subcommand;

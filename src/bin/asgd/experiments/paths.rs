@@ -13,8 +13,8 @@ use maud::html;
 use serde_json::json;
 
 use super::bench::{device_line, scientific, shown, Bench, CommonArgs, OPTIMIZERS};
-use super::report::Report;
 use crate::figures::{lines, scatter, Curve, Legend, LinePanel, Mark, ScatterPanel, BLUE, GREY, PALETTE, VERMILION};
+use crate::report::Report;
 use crate::run::interrupt;
 use crate::table::{Cell, Table};
 use crate::values::{at_least_one, drawn_init, not_negative, positive};

@@ -35,7 +35,7 @@ fn draw(area: &Area<'_>, panel: &BarPanel) -> Result<()> {
             String::new()
         }
     };
-    let (area, legend) = split_legend(area);
+    let (area, legend) = split_legend(area, series.iter().map(|(name, ..)| name.as_str()));
     let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 14))
         .margin(10)
@@ -71,5 +71,5 @@ fn draw(area: &Area<'_>, panel: &BarPanel) -> Result<()> {
         });
         chart.draw_series(bars).map_err(failed)?;
     }
-    draw_legend(&legend, series.iter().map(|(name, color, _)| (name.as_str(), *color)))
+    draw_legend(&legend, series.iter().map(|(name, color, _)| (name.as_str(), *color, None)))
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{draw_legend, failed, grid, range_of, split_legend, tick, Area};
+use super::{dash, draw_legend, failed, grid, range_of, split_legend, tick, Area, Dash};
 
 /// A line and the band around it.
 pub struct Curve {
@@ -40,11 +40,19 @@ fn draw(area: &Area<'_>, panel: &LinePanel) -> Result<()> {
     match &panel.legend {
         Legend::Inside(position) => draw_curves(area, panel, Some(position.clone())),
         Legend::Beside => {
-            let (left, right) = split_legend(area);
+            let (left, right) = split_legend(area, panel.curves.iter().map(|curve| curve.name.as_str()));
             draw_curves(&left, panel, None)?;
-            draw_legend(&right, panel.curves.iter().map(|curve| (curve.name.as_str(), curve.color)))
+            draw_legend(&right, dashed(&panel.curves).map(|(curve, dash)| (curve.name.as_str(), curve.color, dash)))
         }
     }
+}
+
+/// Every curve with its dash: those of one colour are told apart by it.
+fn dashed(curves: &[Curve]) -> impl Iterator<Item = (&Curve, Dash)> {
+    curves.iter().enumerate().map(|(index, curve)| {
+        let earlier = curves[..index].iter().filter(|other| other.color == curve.color);
+        (curve, dash(earlier.count()))
+    })
 }
 
 fn draw_curves(area: &Area<'_>, panel: &LinePanel, legend: Option<SeriesLabelPosition>) -> Result<()> {
@@ -72,8 +80,12 @@ fn draw_curves(area: &Area<'_>, panel: &LinePanel, legend: Option<SeriesLabelPos
         .draw()
         .map_err(failed)?;
     // Many bands on one another would hide the lines.
-    let band_strength = if curves.len() > 3 { 0.1 } else { 0.2 };
-    for Curve { name, color, points } in curves {
+    let band_strength = match curves.len() {
+        0..=3 => 0.2,
+        4..=9 => 0.1,
+        _ => 0.05,
+    };
+    for (Curve { name, color, points }, dash) in dashed(curves) {
         let color = *color;
         let cut = |value: f64| value.clamp(low, high);
         if points.iter().any(|(_, [_, low, high])| low < high) {
@@ -83,11 +95,12 @@ fn draw_curves(area: &Area<'_>, panel: &LinePanel, legend: Option<SeriesLabelPos
             chart.draw_series(std::iter::once(band)).map_err(failed)?;
         }
         let line = points.iter().map(|(x, [y, ..])| (*x, cut(*y)));
-        chart
-            .draw_series(LineSeries::new(line, color.stroke_width(2)))
-            .map_err(failed)?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(2)));
+        let style = color.stroke_width(2);
+        let series = match dash {
+            None => chart.draw_series(LineSeries::new(line, style)),
+            Some((on, off)) => chart.draw_series(DashedLineSeries::new(line, on, off, style)),
+        };
+        series.map_err(failed)?.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
     let Some(position) = legend else { return Ok(()) };
     chart

@@ -68,26 +68,63 @@ pub fn range_of(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
-/// Pixels of a legend beside its panel.
-const LEGEND_WIDTH: u32 = 118;
+/// How lines of one colour differ: pixels of a dash and of the gap after it; `None` is solid.
+pub type Dash = Option<(i32, i32)>;
 
-/// Cuts a legend off the right of a panel's area, where nothing can hide behind it.
-fn split_legend<'a>(area: &Area<'a>) -> (Area<'a>, Area<'a>) {
-    area.split_horizontally(area.dim_in_pixel().0 - LEGEND_WIDTH)
+const DASHES: [Dash; 3] = [None, Some((9, 4)), Some((2, 3))];
+
+/// The dash of the line that is the `repeat`th of its colour, from 0.
+fn dash(repeat: usize) -> Dash {
+    DASHES[repeat % DASHES.len()]
 }
 
-/// Names and colours, one below the other.
-fn draw_legend<'n>(area: &Area<'_>, entries: impl Iterator<Item = (&'n str, RGBColor)>) -> Result<()> {
-    for (index, (name, color)) in entries.enumerate() {
-        let y = 40 + 20 * index as i32;
-        area.draw(&PathElement::new([(0, y), (18, y)], color.stroke_width(4))).map_err(failed)?;
-        area.draw(&Text::new(name.to_string(), (24, y - 7), ("sans-serif", 13))).map_err(failed)?;
+/// Characters of a name in a legend.
+const LEGEND_CHARACTERS: usize = 38;
+
+/// Pixels of a legend with these names beside its panel.
+pub fn legend_width<'n>(names: impl Iterator<Item = &'n str>) -> u32 {
+    const MARK_AND_MARGIN: usize = 32;
+    const PIXELS_OF_A_CHARACTER: usize = 7;
+    let longest = names.map(|name| name.chars().count()).max().unwrap_or(0).min(LEGEND_CHARACTERS);
+    (MARK_AND_MARGIN + PIXELS_OF_A_CHARACTER * longest).max(118) as u32
+}
+
+/// Cuts a legend off the right of a panel's area, where nothing can hide behind it.
+fn split_legend<'a, 'n>(area: &Area<'a>, names: impl Iterator<Item = &'n str>) -> (Area<'a>, Area<'a>) {
+    area.split_horizontally(area.dim_in_pixel().0.saturating_sub(legend_width(names)))
+}
+
+/// Names, colours and dashes, one below the other.
+fn draw_legend<'n>(area: &Area<'_>, entries: impl Iterator<Item = (&'n str, RGBColor, Dash)>) -> Result<()> {
+    const TOP: i32 = 40;
+    let entries: Vec<_> = entries.collect();
+    // Many names move together before they leave the figure.
+    let room = (area.dim_in_pixel().1 as i32 - TOP) / entries.len().max(1) as i32;
+    for (index, (name, color, dash)) in entries.into_iter().enumerate() {
+        let y = TOP + room.clamp(12, 20) * index as i32;
+        let (on, off) = dash.unwrap_or((18, 1));
+        for start in (0..18).step_by((on + off) as usize) {
+            let line = [(start, y), ((start + on).min(18), y)];
+            area.draw(&PathElement::new(line, color.stroke_width(4))).map_err(failed)?;
+        }
+        area.draw(&Text::new(shortened(name), (24, y - 7), ("sans-serif", 13))).map_err(failed)?;
     }
     Ok(())
 }
 
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= LEGEND_CHARACTERS {
+        return name.to_string();
+    }
+    name.chars().take(LEGEND_CHARACTERS - 1).chain(['…']).collect()
+}
+
 /// A tick's number without needless digits.
 fn tick(value: &f64) -> String {
+    if value.abs() >= 1e7 {
+        let power = value.abs().log10().floor() as i32;
+        return format!("{}e{power}", tick(&(value / 10f64.powi(power))));
+    }
     let digits = (4 - value.abs().max(1e-9).log10().floor() as i32).clamp(0, 9);
     let scale = 10f64.powi(digits);
     format!("{}", (value * scale).round() / scale + 0.0)
@@ -105,6 +142,16 @@ mod tests {
     fn ticks_are_short() {
         let ticks = [0.0, 5000.0, 0.30000000000000004, 0.9985, -1.5, -0.0, 123456.0].map(|value| tick(&value));
         assert_eq!(ticks, ["0", "5000", "0.3", "0.9985", "-1.5", "0", "123456"]);
+        assert_eq!([2e7, -1.25e30].map(|value| tick(&value)), ["2e7", "-1.25e30"]);
+    }
+
+    #[test]
+    fn legends_make_room_for_names_up_to_a_limit() {
+        assert_eq!(legend_width(["a", "b"].into_iter()), 118);
+        assert_eq!(legend_width(["a".repeat(20).as_str()].into_iter()), 172);
+        let long = "x".repeat(99);
+        assert_eq!(shortened(&long).chars().count(), LEGEND_CHARACTERS);
+        assert_eq!(legend_width([long.as_str()].into_iter()), legend_width([shortened(&long).as_str()].into_iter()));
     }
 
     #[test]

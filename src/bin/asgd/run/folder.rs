@@ -29,6 +29,21 @@ pub enum Opening {
 const SETTINGS: &str = "settings.json";
 const CHECKPOINTS: &str = "checkpoints";
 
+/// What a run may leave in its folder; run.json, which says that the others belong together, first.
+const RESULTS: [&str; 11] = [
+    "run.json",
+    "metrics.csv",
+    "model.safetensors",
+    "counts.safetensors",
+    "learning_curve.svg",
+    "report.html",
+    "models",
+    "counts",
+    "best.safetensors",
+    "sweep.csv",
+    "sweep.svg",
+];
+
 /// The next free runs/NAME-NUMBER.
 pub fn free(name: &str) -> PathBuf {
     let numbered = (1u64..).map(|number| Path::new("runs").join(format!("{name}-{number}")));
@@ -104,16 +119,21 @@ impl Folder {
     /// Takes an earlier run away. Its settings stay until others take their place, so that whenever this should be
     /// killed, the folder holds a run that can be resumed or be replaced.
     fn clear(&self) -> Result<()> {
-        let remove = |name: &str| -> std::io::Result<()> {
+        // What is left would be taken for results of the run that begins.
+        self.remove(RESULTS.into_iter().chain([CHECKPOINTS]))
+    }
+
+    /// Removes files and folders that may be there.
+    fn remove(&self, names: impl Iterator<Item = &'static str>) -> Result<()> {
+        for name in names {
             let path = self.path.join(name);
             let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
             match removed {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("{}: cannot be replaced", path.display()));
+                }
+                _ => {}
             }
-        };
-        for name in ["run.json", CHECKPOINTS, "models", "counts", "best.safetensors", "sweep.csv", "sweep.svg"] {
-            remove(name).with_context(|| format!("{}: cannot be replaced", self.path.join(name).display()))?;
         }
         Ok(())
     }
@@ -134,13 +154,9 @@ impl Folder {
 
     /// Other settings from now on: the run in it goes on under them, and is not finished any more.
     pub fn change_settings(&self, settings: &Value) -> Result<()> {
-        self.write(SETTINGS, &(serde_json::to_string_pretty(settings)? + "\n"))?;
-        match std::fs::remove_file(self.path.join("run.json")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("{}: cannot be replaced", self.path.join("run.json").display()))
-            }
-            _ => Ok(()),
-        }
+        // Results first: without them the folder holds a run on its way, under the one settings or the others.
+        self.remove(RESULTS.into_iter())?;
+        self.write(SETTINGS, &(serde_json::to_string_pretty(settings)? + "\n"))
     }
 
     /// A folder within it, made if it is not there.

@@ -19,6 +19,8 @@ pub struct Identity<'a> {
     pub seed: u64,
     pub init: String,
     pub order: String,
+    /// Whether cells of several widths train side by side.
+    pub padded: bool,
     /// For --resume.
     pub arguments: Value,
 }
@@ -26,26 +28,21 @@ pub struct Identity<'a> {
 impl Identity<'_> {
     /// With the schedule of each cell.
     pub fn json(&self, schedules: &[Schedule]) -> Value {
-        let Self { device, dataset, cells, initials, replicas, seed, init, order, arguments } = self;
+        let Self { device, dataset, cells, initials, replicas, seed, init, order, padded, arguments } = self;
         let mut hash = Sha256::new();
         initials.iter().for_each(|initial| hash.update(initial.to_bytes()));
         let initial_sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let settings_of = |(cell, schedule): (&Cell, &Schedule)| {
-            json!({
-                "widths": cell.spec.widths(),
-                "optimizer": cell.optimizer.to_string(),
-                "learning_rate": cell.learning_rate,
-                "epsilon": cell.epsilon,
-                "batch_size": cell.batch_size,
-                "steps": schedule.steps,
-                "steps_per_epoch": schedule.steps_per_epoch,
-                "evaluate_every_steps": schedule.evaluate_every,
-            })
+            let mut settings = cell.json();
+            settings["steps"] = json!(schedule.steps);
+            settings["steps_per_epoch"] = json!(schedule.steps_per_epoch);
+            settings["evaluate_every_steps"] = json!(schedule.evaluate_every);
+            settings
         };
         let mut of_cells: Vec<Value> = cells.iter().zip(schedules).map(settings_of).collect();
         let mut settings = match of_cells.len() {
             1 => of_cells.swap_remove(0),
-            _ => json!({ "cells": of_cells }),
+            _ => json!({ "cells": of_cells, "padded": padded }),
         };
         settings["replicas"] = json!(replicas);
         settings["seed"] = json!(seed);
@@ -65,6 +62,9 @@ impl Identity<'_> {
                 "features": dataset.features(),
                 "classes": dataset.classes,
                 "sha256": dataset.sha256(),
+                // Before anything was set aside of it or scaled.
+                "source_sha256": data.split.as_ref().map(|split| &split.sha256),
+                "validation": data.split.as_ref().and_then(|split| split.validation),
                 "table": data.table,
                 "scale": data.scaling.as_ref().map(|scaling| scaling.scale()),
                 "split": data.split.as_ref().map(|split| &split.held_out),

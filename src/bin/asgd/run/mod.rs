@@ -1,12 +1,15 @@
-//! Runs: replicas trained in chunks, their folder, their checkpoints, their metrics, and what is wrong with the result.
+//! Runs: replicas trained in chunks, their folder, their checkpoints, their metrics, and what is wrong with the result,
+//! and the page that shows it.
 
 pub mod checkpoint;
 pub mod chunks;
 pub mod curve;
+pub mod facts;
 pub mod folder;
 pub mod health;
 pub mod identity;
 pub mod interrupt;
 pub mod metrics;
 pub mod outcome;
+pub mod page;
 pub mod schedule;

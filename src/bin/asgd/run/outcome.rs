@@ -57,10 +57,14 @@ pub fn say_sweep(sweep: &Sweep<'_>, result: &Value, folder: &Folder) {
     let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
     let best = match sweep.best() {
         Some(cell) => format!("best by validation loss: cell {} (best.safetensors); ", cell + 1),
+        None if sweep.has_validation => "all networks diverged, so none is best: try lower rates in --lr; ".into(),
         None => "without a validation set none is best (--validation); ".into(),
     };
     announce(&format!("{best}{} cells in {seconds:.1} s", sweep.cells.len()));
-    announce(&format!("{}: sweep.csv, sweep.svg, models, counts, metrics.csv, run.json", folder.path().display()));
+    announce(&format!(
+        "{}: sweep.csv, sweep.svg, models, counts, metrics.csv, learning_curve.svg, report.html, run.json",
+        folder.path().display()
+    ));
 }
 
 /// Says it on stdout.
@@ -82,20 +86,27 @@ pub fn say(result: &Value, folder: &Folder) {
         announce(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"));
     }
     if diverged > 0 {
-        let list = |key: &str| result[key].as_array().into_iter().flatten();
-        let which = list("diverged_replicas").zip(list("diverged_at_epochs"));
-        let which: Vec<String> = which
-            .map(|(replica, epoch)| {
-                format!("{replica} by epoch {}", (epoch.as_f64().unwrap_or(0.0) * 100.0).round() / 100.0)
-            })
-            .collect();
-        let which = if which.len() > 10 { format!("{}, ...", which[..10].join(", ")) } else { which.join(", ") };
+        let which = diverged_at(result);
         announce(&format!(
-            "{diverged} of {replicas} replicas diverged and are left out above (replica {which}): try a lower --lr"
+            "{diverged} of {replicas} replicas diverged and are left out above ({which}): try a lower --lr"
         ));
     }
     announce(&format!(
-        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, run.json",
+        "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, report.html, run.json",
         folder.path().display()
     ));
+}
+
+/// Which replicas diverged and when: "replica 3 by epoch 2, 5 by epoch 1".
+pub fn diverged_at(result: &Value) -> String {
+    const NAMED: usize = 10;
+    let list = |key: &str| result[key].as_array().into_iter().flatten();
+    let all: Vec<String> = list("diverged_replicas")
+        .zip(list("diverged_at_epochs"))
+        .map(|(replica, epoch)| {
+            format!("{replica} by epoch {}", (epoch.as_f64().unwrap_or(0.0) * 100.0).round() / 100.0)
+        })
+        .collect();
+    let more = if all.len() > NAMED { ", ..." } else { "" };
+    format!("replica {}{more}", all[..all.len().min(NAMED)].join(", "))
 }

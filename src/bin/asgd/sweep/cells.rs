@@ -1,6 +1,9 @@
 //! The cells of a sweep: every combination of the settings that were listed.
 
+use std::collections::HashSet;
+
 use asgd::{Error, Gradient, NetworkSpec, Optimizer};
+use serde_json::{json, Value};
 
 use crate::values::{number, widths};
 
@@ -28,6 +31,9 @@ pub struct Lists {
 /// Columns of tables that tell cells apart, beside their numbers.
 pub const COLUMNS: [&str; 5] = ["optimizer", "learning_rate", "epsilon", "batch_size", "hidden"];
 
+/// What people call them.
+pub const SHOWN: [&str; 5] = ["optimizer", "lr", "epsilon", "batch", "hidden"];
+
 impl Lists {
     /// Every combination once, the learning rate fastest. Optimizers without epsilon do not combine with it.
     ///
@@ -50,11 +56,12 @@ impl Lists {
                 }
             }
         }
-        let repeated = (1..cells.len()).find(|&index| cells[..index].contains(&cells[index]));
-        match repeated {
-            Some(index) => {
-                let problem = format!("the lists hold '{}' twice", cells[index].settings().join(" "));
-                Err(Error::Setting { setting: "a sweep", problem })
+        let mut seen = HashSet::new();
+        match cells.iter().find(|cell| !seen.insert(cell.settings())) {
+            Some(cell) => {
+                let all: Vec<usize> = (0..COLUMNS.len()).collect();
+                let problem = format!("the lists hold the same settings twice: {}", cell.name(&all));
+                Err(Error::Setting { setting: "sweep", problem })
             }
             None => Ok(cells),
         }
@@ -77,6 +84,17 @@ impl Cell {
         ]
     }
 
+    /// Its settings, as run.json keeps them.
+    pub fn json(&self) -> Value {
+        json!({
+            "widths": self.spec.widths(),
+            "optimizer": self.optimizer.to_string(),
+            "learning_rate": self.learning_rate,
+            "epsilon": self.epsilon,
+            "batch_size": self.batch_size,
+        })
+    }
+
     /// Those of its settings in which cells differ, as people say them.
     pub fn name(&self, varied: &[usize]) -> String {
         let settings = self.settings();
@@ -91,10 +109,14 @@ impl Cell {
     }
 }
 
-/// The columns in which cells differ.
+/// The columns in which cells differ; that a setting means nothing to some of them is no difference.
 pub fn varied(cells: &[Cell]) -> Vec<usize> {
     let settings: Vec<_> = cells.iter().map(Cell::settings).collect();
-    let differs = |column: &usize| settings.iter().any(|other| other[*column] != settings[0][*column]);
+    let differs = |column: &usize| {
+        let mut meant = settings.iter().map(|settings| &settings[*column]).filter(|setting| !setting.is_empty());
+        let first = meant.next();
+        meant.any(|other| Some(other) != first)
+    };
     (0..COLUMNS.len()).filter(differs).collect()
 }
 
@@ -119,6 +141,8 @@ mod tests {
         assert_eq!(varied(&cells), [0, 1, 2, 4]);
         assert_eq!(cells[1].name(&varied(&cells)), "asgd, lr 0.2, epsilon 1e-8, 3");
         assert_eq!(cells[17].name(&varied(&cells)), "sgd, lr 0.3, 7");
+        let one_epsilon = Lists { epsilons: vec![1.0], ..lists() }.cells().unwrap();
+        assert_eq!(varied(&one_epsilon), [0, 1, 4]);
         let usual = Lists { learning_rates: Vec::new(), ..lists() }.cells().unwrap();
         assert_eq!(usual.len(), 2 * 3);
         assert_eq!((usual[0].learning_rate, usual[2].learning_rate), (0.01, 0.1));
@@ -127,6 +151,6 @@ mod tests {
     #[test]
     fn nothing_trains_twice() {
         let error = Lists { learning_rates: vec![0.1, 0.1], ..lists() }.cells().unwrap_err().to_string();
-        assert!(error.contains("asgd 0.1") && error.contains("twice"), "{error}");
+        assert!(error.contains("asgd, lr 0.1") && error.contains("twice"), "{error}");
     }
 }

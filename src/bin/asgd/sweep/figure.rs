@@ -11,9 +11,15 @@ use crate::run::metrics::Point;
 /// Panels that a figure can hold legibly.
 const MAX_PANELS: usize = 12;
 
+/// All panels in a grid.
+pub fn figure(title: &str, sweep: &Sweep<'_>) -> Result<String> {
+    let panels = panels(sweep);
+    lines(title, &panels, 3.min(panels.len()), (440, 320))
+}
+
 /// A panel for each combination of the settings that vary, but for the one that varies most, which tells the curves of a
 /// panel apart. Where that makes too many panels or curves, one panel has the best cells.
-pub fn figure(title: &str, sweep: &Sweep<'_>) -> Result<String> {
+pub fn panels(sweep: &Sweep<'_>) -> Vec<LinePanel> {
     let varied = varied(sweep.cells);
     let values = |column: usize| distinct(sweep.cells.iter().map(|cell| cell.settings()[column].clone()));
     let by_curve = varied.iter().copied().max_by_key(|&column| (values(column).len(), COLUMNS.len() - column));
@@ -30,7 +36,7 @@ pub fn figure(title: &str, sweep: &Sweep<'_>) -> Result<String> {
         let best = sweep.order().into_iter().take(PALETTE.len()).collect();
         vec![(format!("the best {} of {} cells", PALETTE.len(), sweep.cells.len()), best, &varied[..])]
     };
-    let has_validation = sweep.best().is_some();
+    let has_validation = sweep.has_validation;
     let value: fn(&Point) -> f64 = match has_validation {
         true => |point| point.validation.as_ref().map_or(f64::NAN, |validation| validation.loss),
         false => |point| point.train.loss,
@@ -60,7 +66,7 @@ pub fn figure(title: &str, sweep: &Sweep<'_>) -> Result<String> {
         .collect();
     let shared = shared_range(&panels);
     panels.iter_mut().for_each(|panel| panel.y_range = Some(shared));
-    lines(title, &panels, 3.min(panels.len()), (440, 320))
+    panels
 }
 
 /// One scale for all panels, up to where trainings start: those that get worse than that leave the figure at its top.

@@ -24,7 +24,7 @@ impl Standing {
         let is_sound = |points: &&Vec<Point>| points.last().is_some_and(|point| !has_diverged(point));
         let sound: Vec<&Vec<Point>> = trajectories.iter().filter(is_sound).collect();
         let loss = |point: &Point| point.validation.as_ref().map(|validation| validation.loss);
-        let last = |points: &Vec<Point>| points.last().and_then(loss);
+        let last = |points: &Vec<Point>| points.last().and_then(loss).filter(|loss| loss.is_finite());
         let validation_loss = Summary::of(sound.iter().filter_map(|points| last(points)));
         let evaluations = sound.first().map_or(0, |points| points.len());
         let means =

@@ -21,16 +21,20 @@ pub struct Sweep<'a> {
     standings: Vec<Standing>,
     /// From best to worst; `None` without a validation set.
     order: Option<Vec<usize>>,
+    /// Whether samples were set aside to choose by.
+    pub has_validation: bool,
 }
 
 /// Rows of a table on the terminal.
-const SHOWN: usize = 40;
+const ROWS: usize = 40;
 
 impl<'a> Sweep<'a> {
     pub fn new(cells: &'a [cells::Cell], schedules: &'a [Schedule], trained: &'a [CellTrained]) -> Self {
         let standings: Vec<Standing> = trained.iter().map(Standing::of).collect();
+        let has_validation =
+            trained.iter().flat_map(|cell| cell.trajectories.iter().flatten()).any(|point| point.validation.is_some());
         let order = rank(&standings);
-        Self { cells, schedules, trained, standings, order }
+        Self { cells, schedules, trained, standings, order, has_validation }
     }
 
     /// The best cell, from 0.
@@ -53,9 +57,9 @@ impl<'a> Sweep<'a> {
     /// The cells from best to worst; the best is marked.
     pub fn table(&self) -> Table {
         let varied = cells::varied(self.cells);
-        let has_validation = self.order.is_some();
+        let has_validation = self.has_validation;
         let mut header = vec!["", "cell"];
-        header.extend(varied.iter().map(|&column| COLUMNS[column]));
+        header.extend(varied.iter().map(|&column| cells::SHOWN[column]));
         let of_validation: &[&str] = if has_validation { &["validation loss"] } else { &[] };
         header.extend(of_validation);
         header.extend(["train loss", "test loss", "test accuracy"]);
@@ -64,9 +68,10 @@ impl<'a> Sweep<'a> {
         let replicas = self.trained.first().map_or(0, |cell| cell.trajectories.len());
         let spread =
             if replicas > 1 { format!("; mean ± standard deviation of {replicas} replicas") } else { String::new() };
-        let choice = match has_validation {
-            true => "From best to worst by validation loss at the end",
-            false => "Without a validation set none is best",
+        let choice = match (has_validation, self.best()) {
+            (true, Some(_)) => "From best to worst by validation loss at the end",
+            (true, None) => "All networks diverged: none is best",
+            (false, _) => "Without a validation set none is best",
         };
         let mut table = Table::new("sweep", format!("{choice}{spread}"), &header);
         for cell in self.order() {
@@ -93,8 +98,8 @@ impl<'a> Sweep<'a> {
     /// The table as a terminal shows it: the best of many.
     pub fn text(&self) -> String {
         let mut table = self.table();
-        let hidden = table.rows.len().saturating_sub(SHOWN);
-        table.rows.truncate(SHOWN);
+        let hidden = table.rows.len().saturating_sub(ROWS);
+        table.rows.truncate(ROWS);
         match hidden {
             0 => table.text(),
             _ => format!("{}\n... and {hidden} more in sweep.csv", table.text()),
@@ -107,9 +112,11 @@ impl<'a> Sweep<'a> {
             let cell = &self.cells[index];
             let mut value = outcome::of(&cell.spec, &trained.trajectories, self.schedules[index].steps_per_epoch);
             value["cell"] = json!(index + 1);
-            for (name, setting) in COLUMNS.iter().zip(cell.settings()) {
-                value[name] = json!(setting);
+            if let (Some(value), Value::Object(settings)) = (value.as_object_mut(), cell.json()) {
+                value.extend(settings);
             }
+            value["steps"] = json!(self.schedules[index].steps);
+            value["epochs"] = json!(self.schedules[index].epoch(self.schedules[index].steps));
             value["best_epoch"] = json!(self.best_epoch(index));
             value["best_validation_loss"] = json!(self.standings[index].best_evaluation.map(|(_, loss)| loss));
             value["best_replica"] = json!(self.standings[index].best_replica);
@@ -140,13 +147,19 @@ impl<'a> Sweep<'a> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut header: Vec<String> = vec!["cell".into()];
         header.extend(COLUMNS.map(String::from));
-        header.extend(["rank", "replicas", "diverged_replicas"].map(String::from));
+        header.extend(["epochs", "rank", "replicas", "diverged_replicas"].map(String::from));
         header.extend(MEASURED.iter().flat_map(|name| [name.to_string(), format!("{name}_std")]));
         header.extend(["best_epoch", "best_validation_loss", "best_replica"].map(String::from));
         writer.write_record(&header)?;
         for (index, cell) in json["cells"].as_array().into_iter().flatten().enumerate() {
             let rank = self.order.as_ref().and_then(|order| order.iter().position(|&other| other == index));
+            let settings = self.cells[index].settings();
             let field = |name: &String| match (name.as_str(), &cell[name]) {
+                (name, _) if COLUMNS.contains(&name) => COLUMNS
+                    .iter()
+                    .zip(&settings)
+                    .find(|(column, _)| **column == name)
+                    .map_or_else(String::new, |(_, text)| text.clone()),
                 ("rank", _) => rank.map_or_else(String::new, |rank| (rank + 1).to_string()),
                 ("diverged_replicas", list) => list.as_array().map_or(0, Vec::len).to_string(),
                 (_, Value::Null) => String::new(),

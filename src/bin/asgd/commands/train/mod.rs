@@ -1,34 +1,33 @@
 //! `asgd train`
 
-use std::borrow::Cow;
+mod job;
+mod plan;
+mod watch;
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context, Result};
 use asgd::dataset::{Prepared, Scale};
-use asgd::{
-    memory, Dataset, Device, Error, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings,
-};
+use asgd::{Dataset, Device, Init, Model, NetworkSpec, Optimizer, Order};
 use clap::Parser;
-use indicatif::ProgressBar;
 use serde_json::{json, Value};
 
+use self::job::Job;
+use self::plan::{cells, check_memory, schedules, seeds};
 use crate::console::{announce, Reporter};
-use crate::data_source::{is_small, is_table, open_for_training, short_name, DataArgs};
+use crate::data_source::{open_for_training, short_name, DataArgs};
 use crate::device_args::DeviceArgs;
-use crate::run::chunks::{Observer, SaveEvery, Training};
-use crate::run::curve::learning_curve;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
-use crate::run::metrics::{self, Point, Rows, Trajectories};
-use crate::run::schedule::{Extent, Schedule};
+use crate::run::schedule::Extent;
 use crate::run::{interrupt, outcome};
-use crate::statistics::quartiles;
-use crate::sweep::cells::{varied, Cell, Lists, COLUMNS};
-use crate::sweep::figure::figure;
+use crate::sweep::cells::{varied, Cell, SHOWN};
 use crate::sweep::groups::{groups, CellTrained, Group};
 use crate::sweep::results::Sweep;
+use crate::usage;
 use crate::values::{at_least_one, hidden, not_negative, positive, Hidden};
 
 #[derive(Debug, Parser)]
@@ -42,8 +41,8 @@ Examples:
   asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut
   asgd train --resume runs/first --epochs 20          the same, longer")]
 pub struct TrainArgs {
-    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz)
-    /// or an .npz file.
+    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz;
+    /// .parquet, .arrow) or an .npz file.
     #[arg(default_value = "circles")]
     pub dataset: String,
 
@@ -125,12 +124,23 @@ pub struct TrainArgs {
     pub data: DataArgs,
 
     /// The command line as it was given.
-    #[arg(skip = std::env::args().collect::<Vec<_>>())]
+    #[arg(skip = words())]
     pub words: Vec<String>,
     /// To what it was made longer since, one after the other.
     #[arg(skip)]
     pub extended: Vec<Extent>,
+    /// Whether the run was begun with cells of several widths side by side.
+    #[arg(skip)]
+    pub padded: Option<bool>,
 }
+
+/// The command line; what is no text in it is near enough for people.
+fn words() -> Vec<String> {
+    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// Warnings that the terminal hears; run.json has all.
+const WARNINGS_SAID: usize = 20;
 
 impl TrainArgs {
     /// The length that was asked for.
@@ -181,7 +191,8 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
     if words.get(1).is_none_or(|command| command != "train") {
         bail!(no_run());
     }
-    let args = TrainArgs::try_parse_from(&words[1..]).ok().with_context(no_run)?;
+    let parsed = usage::with_negative_values(words[1..].iter().map(OsString::from));
+    let args = TrainArgs::try_parse_from(parsed).ok().with_context(no_run)?;
     let extended = match &settings["arguments"]["extended"] {
         Value::Null => Vec::new(),
         extended => serde_json::from_value(extended.clone()).ok().with_context(no_run)?,
@@ -192,7 +203,8 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
     }
     // Unless it is told otherwise, a run resumes on the device that it was started on.
     let name = args.device.device.or_else(|| settings["device"]["name"].as_str().map(String::from));
-    Ok(TrainArgs { words, extended, device: DeviceArgs { device: name, ..args.device }, ..args })
+    let padded = settings["settings"]["padded"].as_bool();
+    Ok(TrainArgs { words, extended, padded, device: DeviceArgs { device: name, ..args.device }, ..args })
 }
 
 /// The first `extents` of the extents are those that the run had before.
@@ -219,7 +231,9 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     };
     let initials: Vec<Model> = cells.iter().map(initial).collect::<Result<_>>()?;
     let device = args.device.open()?;
-    let groups = groups(&cells, device.prefers_padding());
+    // Checkpoints belong to groups: a run that was begun keeps its own, on whatever device.
+    let padded = args.padded.unwrap_or(device.prefers_padding());
+    let groups = groups(&cells, padded);
 
     let report = Reporter { quiet: args.quiet };
     introduce(args, &report, &device, &dataset, &initials[0], &notes);
@@ -234,6 +248,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         seed: args.seed,
         init: args.init.to_string(),
         order: args.order.to_string(),
+        padded,
         arguments: json!({
             "directory": std::env::current_dir().ok(), "command": args.words, "extended": args.extended,
         }),
@@ -243,90 +258,31 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     if schedules != earlier_schedules {
         folder.change_settings(&settings)?;
     }
-    let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
-    for (index, group) in groups.iter().enumerate() {
-        let schedule = schedules[group.cells[0]];
-        if groups.len() > 1 {
-            report.line(&format!(
-                "group    {} of {}: {}, batches of {}, {} networks",
-                index + 1,
-                groups.len(),
-                widths(&group.spec),
-                group.batch_size,
-                group.cells.len() * args.replicas
-            ));
-        }
-        let training = Training {
-            name: if cells.len() == 1 { "replicas".into() } else { format!("group-{}", index + 1) },
-            dataset: &dataset,
-            initial: group.initial(&initials),
-            settings: TrainSettings {
-                batch_size: group.batch_size,
-                order: args.order,
-                replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], &seeds)).collect(),
-            },
-            steps: schedule.steps,
-            evaluate_every: schedule.evaluate_every,
-            save: match args.checkpoint_every {
-                Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
-                None => SaveEvery::Time(std::time::Duration::from_secs(15)),
-            },
-        };
-        let mut observer = Watch {
-            report: &report,
-            folder: &folder,
-            cells: &cells,
-            schedules: &schedules,
-            replicas: args.replicas,
-            group,
-            trained: &trained,
-        };
-        let of_group = match training.run(&device, &folder, &report, &mut observer) {
-            Ok(of_group) => of_group,
-            Err(error) if interrupt::requested() => {
-                bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
-            }
-            Err(error) => {
-                folder.discard_if_empty();
-                return Err(error);
-            }
-        };
-        for (cell, of_cell) in group.split(&cells, args.replicas, of_group) {
-            trained[cell] = Some(of_cell);
-        }
-    }
-    let trained: Vec<CellTrained> = trained.into_iter().flatten().collect();
-
-    let rows = rows_of_all(&cells, &schedules, &trained);
-    folder.write("metrics.csv", &metrics::csv(&label_columns(&cells), &rows)?)?;
-    let title = |cell: &Cell| {
-        format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
+    let job = Job {
+        args,
+        dataset: &dataset,
+        device: &device,
+        folder: &folder,
+        report: &report,
+        cells: &cells,
+        schedules: &schedules,
     };
+    let trained = match job.train(&groups, &initials, &seeds) {
+        Ok(trained) => trained,
+        Err(error) if interrupt::requested() => {
+            bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
+        }
+        Err(error) => {
+            folder.discard_if_empty();
+            return Err(error);
+        }
+    };
+    drop(initials);
     let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &schedules, &trained));
     let mut result = match &sweep {
-        None => {
-            trained[0].model.save(&folder.path().join("model.safetensors"))?;
-            trained[0].counts.save(&folder.path().join("counts.safetensors"))?;
-            outcome::of(&cells[0].spec, &trained[0].trajectories, schedules[0].steps_per_epoch)
-        }
-        Some(sweep) => {
-            for (number, cell) in (1..).zip(&trained) {
-                cell.model.save(&folder.subfolder("models")?.join(format!("cell-{number}.safetensors")))?;
-                cell.counts.save(&folder.subfolder("counts")?.join(format!("cell-{number}.safetensors")))?;
-            }
-            if let Some(model) = sweep.best_network() {
-                model.save(&folder.path().join("best.safetensors"))?;
-            }
-            folder.write("sweep.csv", &sweep.csv()?)?;
-            folder.write("sweep.svg", &figure(&format!("{}, {} cells", dataset.name, cells.len()), sweep)?)?;
-            sweep.json()
-        }
+        None => outcome::of(&cells[0].spec, &trained[0].trajectories, schedules[0].steps_per_epoch),
+        Some(sweep) => sweep.json(),
     };
-    if let Some(shown) = sweep.as_ref().map_or(Some(0), Sweep::best) {
-        let curve =
-            learning_curve(&title(&cells[shown]), &trained[shown].trajectories, schedules[shown].steps_per_epoch)?;
-        folder.write("learning_curve.svg", &curve)?;
-    }
     result["dataset"] = json!(args.dataset);
     if sweep.is_none() {
         result["steps"] = json!(schedules[0].steps);
@@ -338,9 +294,12 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     document["finished_unix_seconds"] =
         json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
     document["result"] = result.clone();
-    folder.write("run.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
-    for warning in &warnings {
+    job.write_results(&trained, sweep.as_ref(), &document, &notes)?;
+    for warning in warnings.iter().take(WARNINGS_SAID) {
         report.line(&format!("warning  {warning}"));
+    }
+    if warnings.len() > WARNINGS_SAID {
+        report.line(&format!("warning  ... and {} more in run.json", warnings.len() - WARNINGS_SAID));
     }
     match (args.json, args.quiet, &sweep) {
         (true, ..) => {
@@ -394,7 +353,7 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
         ));
         return;
     }
-    let varied: Vec<&str> = varied(cells).into_iter().map(|column| COLUMNS[column]).collect();
+    let varied: Vec<&str> = varied(cells).into_iter().map(|column| SHOWN[column]).collect();
     report.line(&format!(
         "sweep    {} cells, which differ in {}; {replicas} each, {} networks in {} group{}",
         cells.len(),
@@ -426,7 +385,16 @@ fn warnings(
         };
         result["dead_replicas"] = json!(health.dead.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
         result["constant_replicas"] = json!(health.constant.iter().map(|(replica, _)| replica).collect::<Vec<_>>());
-        let lines = health.lines(&cell.model);
+        let mut lines = health.lines(&cell.model);
+        let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
+        // A run that is no sweep says it with its result.
+        if cells.len() > 1 && diverged > 0 {
+            let of = cell.trajectories.len();
+            lines.insert(
+                0,
+                format!("{diverged} of {of} replicas diverged ({}); try a lower --lr", outcome::diverged_at(result)),
+            );
+        }
         match cells.len() {
             1 => warnings.extend(lines),
             _ => warnings.extend(lines.into_iter().map(|line| format!("cell {}: {line}", index + 1))),
@@ -434,184 +402,4 @@ fn warnings(
     }
     result["warnings"] = json!(warnings);
     Ok(warnings)
-}
-
-/// Columns of metrics.csv that tell the cells of a sweep apart.
-fn label_columns(cells: &[Cell]) -> Vec<&'static str> {
-    match cells.len() {
-        1 => Vec::new(),
-        _ => ["cell"].into_iter().chain(COLUMNS).collect(),
-    }
-}
-
-fn rows<'a>(cells: &'a [Cell], schedules: &[Schedule], cell: usize, trajectories: Cow<'a, Trajectories>) -> Rows<'a> {
-    let labels = match cells.len() {
-        1 => Vec::new(),
-        _ => [(cell + 1).to_string()].into_iter().chain(cells[cell].settings()).collect(),
-    };
-    Rows { labels, spec: &cells[cell].spec, steps_per_epoch: schedules[cell].steps_per_epoch, trajectories }
-}
-
-fn rows_of_all<'a>(cells: &'a [Cell], schedules: &[Schedule], trained: &'a [CellTrained]) -> Vec<Rows<'a>> {
-    let trajectories = trained.iter().map(|cell| Cow::Borrowed(&cell.trajectories)).enumerate();
-    trajectories.map(|(cell, trajectories)| rows(cells, schedules, cell, trajectories)).collect()
-}
-
-/// Tells the terminal, and keeps metrics.csv up with the checkpoints.
-struct Watch<'a> {
-    report: &'a Reporter,
-    folder: &'a Folder,
-    cells: &'a [Cell],
-    schedules: &'a [Schedule],
-    /// Of each cell.
-    replicas: usize,
-    /// That trains now.
-    group: &'a Group,
-    /// Those of the groups before.
-    trained: &'a [Option<CellTrained>],
-}
-
-impl Observer for Watch<'_> {
-    fn evaluated(&mut self, progress: &ProgressBar, chunk: &Trajectories) {
-        let last: Vec<&Point> = chunk.iter().filter_map(|points| points.last()).collect();
-        let Some(first) = last.first() else { return };
-        let epoch = self.schedules[self.group.cells[0]].epoch(first.step);
-        let epoch = format!("epoch {:>5}", (epoch * 100.0).round() / 100.0);
-        let line = if self.cells.len() == 1 {
-            let mean =
-                |value: fn(&Point) -> f64| last.iter().map(|point| value(point)).sum::<f64>() / last.len() as f64;
-            format!(
-                "{epoch}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
-                mean(|point| point.train.loss),
-                mean(|point| point.train.accuracy),
-                mean(|point| point.test.loss),
-                mean(|point| point.test.accuracy)
-            )
-        } else {
-            // A mean over cells would say nothing of any.
-            let of = |point: &&Point| point.validation.as_ref().map_or(point.train.loss, |validation| validation.loss);
-            let name = if first.validation.is_some() { "validation" } else { "train" };
-            let losses: Vec<f64> = last.iter().map(of).filter(|loss| loss.is_finite()).collect();
-            match losses.is_empty() {
-                true => format!("{epoch}  no {name} loss is a number"),
-                false => {
-                    let [lowest, _, median, _, highest] = quartiles(&losses);
-                    format!("{epoch}  {name} loss lowest {lowest:.4} median {median:.4} highest {highest:.4}")
-                }
-            }
-        };
-        self.report.above(progress, &line);
-    }
-
-    fn saved(&mut self, finished: &Trajectories, chunk: &Trajectories) -> Result<()> {
-        let so_far: Trajectories = finished.iter().chain(chunk).cloned().collect();
-        let done = self.trained.iter().enumerate();
-        let done = done.filter_map(|(cell, trained)| Some((cell, Cow::Borrowed(&trained.as_ref()?.trajectories))));
-        let now = self.group.trajectories(self.cells, self.replicas, &so_far);
-        let mut all: Vec<(usize, Cow<'_, Trajectories>)> =
-            done.chain(now.map(|(cell, trajectories)| (cell, Cow::Owned(trajectories)))).collect();
-        all.sort_by_key(|(cell, _)| *cell);
-        let rows: Vec<Rows<'_>> =
-            all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.schedules, cell, trajectories)).collect();
-        self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)
-    }
-}
-
-/// Every combination of what was listed, or the one that was asked for.
-fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<Vec<Cell>> {
-    let specs = match args.hidden.len() {
-        0 => vec![network(args, None, dataset, from_file)?],
-        _ => args.hidden.iter().map(|hidden| network(args, Some(hidden), dataset, from_file)).collect::<Result<_>>()?,
-    };
-    let samples = dataset.train.len();
-    if let Some(size) = args.batch_size.iter().find(|&&size| size > samples) {
-        let problem = format!("{size} samples, but the training set of {} has {samples}", dataset.name);
-        return Err(Error::Setting { setting: "--batch-size", problem }.into());
-    }
-    let lists = Lists {
-        specs,
-        batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
-        optimizers: args.optimizer.clone(),
-        learning_rates: args.lr.clone(),
-        epsilons: args.epsilon.clone(),
-    };
-    Ok(lists.cells()?)
-}
-
-/// Of each cell, after it was made longer.
-fn schedules(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: &[Extent]) -> Result<Vec<Schedule>> {
-    let schedule = |cell: &Cell| -> Result<Schedule> {
-        let steps_per_epoch = dataset.train.len().div_ceil(cell.batch_size) as u64;
-        let default = || Extent::Epochs(default_epochs(&args.dataset, steps_per_epoch));
-        let first = Schedule::new(args.extent().unwrap_or_else(default), steps_per_epoch, args.eval_every)?;
-        let longer = |schedule: Schedule, extent: &Extent| schedule.extended(*extent, args.eval_every);
-        Ok(extended.iter().try_fold(first, longer)?)
-    };
-    cells.iter().map(schedule).collect()
-}
-
-/// Images have many samples, of which a few passes make a network; tables and points few.
-fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
-    const STEPS_OF_A_TABLE: u64 = 2000;
-    match (is_small(dataset), is_table(dataset)) {
-        (true, true) => STEPS_OF_A_TABLE.div_ceil(steps_per_epoch).max(200),
-        (true, false) => 200,
-        (false, _) => 10,
-    }
-}
-
-/// Refuses more replicas than memory can hold, before anything is allocated for them.
-fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule]) -> Result<()> {
-    let bytes = |(cell, schedule): (&Cell, &Schedule)| {
-        // Five values for each parameter: the initial twice, those in training, the final, the counts.
-        let parameters = 5 * 4 * cell.spec.arena_stride() as u128;
-        let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
-        let of_evaluation =
-            size_of::<Point>() + cell.spec.hidden().iter().sum::<usize>() + 8 * cell.spec.layers().len();
-        // At least one replica at a time has as many on the device.
-        (parameters + evaluations * of_evaluation as u128) * args.replicas as u128 + parameters
-    };
-    let what = match (args.replicas, cells.len()) {
-        (1, 1) => "training 1 network".to_string(),
-        (replicas, 1) => format!("training {replicas} replicas"),
-        (replicas, cells) => format!("training {} networks", replicas as u128 * cells as u128),
-    };
-    let bytes = cells.iter().zip(schedules).map(bytes).sum();
-    Ok(memory::require(&what, bytes, "use fewer --replicas or a smaller network")?)
-}
-
-fn network(
-    args: &TrainArgs,
-    hidden: Option<&Hidden>,
-    dataset: &Dataset,
-    from_file: Option<&NetworkSpec>,
-) -> Result<NetworkSpec> {
-    let hidden = match (hidden, from_file) {
-        (Some(Hidden(widths)), _) => widths.clone(),
-        (None, Some(spec)) => spec.hidden().to_vec(),
-        (None, None) if is_small(&args.dataset) => vec![10, 10],
-        (None, None) => vec![30, 20],
-    };
-    // A file may have a softmax for two classes, where a new network gets one sigmoid unit.
-    let outputs = match from_file {
-        Some(spec) if spec.classes() == dataset.classes => spec.outputs(),
-        _ => dataset.output_units(),
-    };
-    let widths = [&[dataset.features()], &hidden[..], &[outputs]].concat();
-    Ok(NetworkSpec::new(&widths)?)
-}
-
-/// Of the replicas of each cell.
-fn seeds(args: &TrainArgs) -> Result<Vec<u64>> {
-    let last = args.seed.checked_add(args.replicas as u64 - 1);
-    let Some(last) = last else {
-        let problem = format!("{} leaves no room for {} replicas", args.seed, args.replicas);
-        return Err(Error::Setting { setting: "--seed", problem }.into());
-    };
-    Ok((args.seed..=last).collect())
-}
-
-fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
-    let Cell { optimizer, learning_rate, epsilon, .. } = *cell;
-    seeds.iter().map(move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon })
 }

@@ -1,0 +1,16 @@
+// Uses: reduce
+// store.wgsl: the end of a reduce that is to be looked at: S and c are written, of inactive features too.
+
+@group(0) @binding(8) var<storage, read_write> gradient_sums: array<vec4<f32>>;        // (R, P)
+@group(0) @binding(9) var<storage, read_write> adaptive_batch_sizes: array<vec4<u32>>; // (R, P)
+
+const REDUCES_ALL = true;
+
+fn counts_wanted(replica: u32) -> bool {
+    return true;
+}
+
+fn finish(replica: u32, parameter: u32, sums: vec4<f32>, counts: vec4<u32>) {
+    gradient_sums[parameter] = sums;
+    adaptive_batch_sizes[parameter] = counts;
+}

@@ -1,0 +1,156 @@
+//! A training under way: group after group, then its files.
+
+use anyhow::Result;
+use asgd::{Dataset, Device, Model, ReplicaSettings, TrainSettings};
+use serde_json::Value;
+
+use super::watch::{label_columns, rows_of_all, Pace, Watch};
+use super::{widths, TrainArgs};
+use crate::console::Reporter;
+use crate::run::chunks::{SaveEvery, Training};
+use crate::run::curve::learning_curve;
+use crate::run::folder::Folder;
+use crate::run::metrics;
+use crate::run::page::{self, Network, Run};
+use crate::run::schedule::Schedule;
+use crate::sweep::cells::{varied, Cell};
+use crate::sweep::figure::figure;
+use crate::sweep::groups::{CellTrained, Group};
+use crate::sweep::results::Sweep;
+
+/// What is trained, on what, and where it goes.
+pub struct Job<'a> {
+    pub args: &'a TrainArgs,
+    pub dataset: &'a Dataset,
+    pub device: &'a Device,
+    pub folder: &'a Folder,
+    pub report: &'a Reporter,
+    pub cells: &'a [Cell],
+    pub schedules: &'a [Schedule],
+}
+
+impl Job<'_> {
+    /// Trains group after group what is not trained yet; what became of each cell.
+    pub fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Vec<CellTrained>> {
+        let Self { args, dataset, device, folder, report, cells, schedules } = *self;
+        let mut pace = Pace::default();
+        let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
+        for (number, group) in (1..).zip(groups) {
+            let schedule = schedules[group.cells[0]];
+            if groups.len() > 1 {
+                report.line(&format!(
+                    "group    {number} of {}: {}, batches of {}, {} network{}",
+                    groups.len(),
+                    widths(&group.spec),
+                    group.batch_size,
+                    group.cells.len() * args.replicas,
+                    if group.cells.len() * args.replicas == 1 { "" } else { "s" }
+                ));
+            }
+            let training = Training {
+                name: if cells.len() == 1 { "replicas".into() } else { format!("group-{number}") },
+                dataset,
+                initial: group.initial(initials),
+                settings: TrainSettings {
+                    batch_size: group.batch_size,
+                    order: args.order,
+                    replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
+                },
+                steps: schedule.steps,
+                evaluate_every: schedule.evaluate_every,
+                save: match args.checkpoint_every {
+                    Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
+                    None => SaveEvery::Time(std::time::Duration::from_secs(15)),
+                },
+            };
+            let mut observer = Watch {
+                report,
+                folder,
+                cells,
+                schedules,
+                replicas: args.replicas,
+                group,
+                trained: &trained,
+                pace: &mut pace,
+            };
+            let of_group = training.run(device, folder, report, &mut observer)?;
+            for (cell, of_cell) in group.split(cells, args.replicas, of_group) {
+                trained[cell] = Some(of_cell);
+            }
+        }
+        Ok(trained.into_iter().flatten().collect())
+    }
+
+    /// The files of a finished run, and at last run.json, which says that all are there.
+    pub fn write_results(
+        &self,
+        trained: &[CellTrained],
+        sweep: Option<&Sweep<'_>>,
+        document: &Value,
+        notes: &[String],
+    ) -> Result<()> {
+        let Self { args, dataset, device, folder, cells, schedules, .. } = *self;
+        let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, schedules, trained))?;
+        folder.write("metrics.csv", &metrics)?;
+        match sweep {
+            None => {
+                trained[0].model.save(&folder.path().join("model.safetensors"))?;
+                trained[0].counts.save(&folder.path().join("counts.safetensors"))?;
+            }
+            Some(sweep) => {
+                let (models, counts) = (folder.subfolder("models")?, folder.subfolder("counts")?);
+                for (number, cell) in (1..).zip(trained) {
+                    let name = format!("cell-{number}.safetensors");
+                    cell.model.save(&models.join(&name))?;
+                    cell.counts.save(&counts.join(&name))?;
+                }
+                if let Some(model) = sweep.best_network() {
+                    model.save(&folder.path().join("best.safetensors"))?;
+                }
+                folder.write("sweep.csv", &sweep.csv()?)?;
+                let title = format!("{}, {} cells", dataset.name, cells.len());
+                folder.write("sweep.svg", &figure(&title, sweep)?)?;
+            }
+        }
+        // Without a best cell the first one stands for all.
+        let shown = sweep.and_then(Sweep::best).unwrap_or(0);
+        let title = |cell: &Cell| {
+            format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
+        };
+        let curve =
+            learning_curve(&title(&cells[shown]), &trained[shown].trajectories, schedules[shown].steps_per_epoch)?;
+        folder.write("learning_curve.svg", &curve)?;
+        let best = if sweep.and_then(Sweep::best).is_some() { "The best, cell" } else { "Cell" };
+        page::write(&Run {
+            title: match sweep {
+                None => title(&cells[0]),
+                Some(_) => format!("{}, a sweep of {} cells", dataset.name, cells.len()),
+            },
+            document,
+            folder,
+            device,
+            dataset,
+            source: (&args.dataset, &args.data),
+            notes,
+            record: &trained[0].model.data,
+            network: Network {
+                name: sweep.map(|_| format!("{best} {}: {}", shown + 1, cells[shown].name(&varied(cells)))),
+                file: match sweep {
+                    None => "model.safetensors".into(),
+                    Some(sweep) if sweep.best().is_some() => "best.safetensors".into(),
+                    Some(_) => format!("models/cell-{}.safetensors", shown + 1),
+                },
+                is_alone: sweep.and_then(Sweep::best).is_some() || trained[shown].model.replicas() == 1,
+                trained: &trained[shown],
+                steps_per_epoch: schedules[shown].steps_per_epoch,
+            },
+            sweep,
+        })?;
+        folder.write("run.json", &(serde_json::to_string_pretty(document)? + "\n"))
+    }
+}
+
+fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
+    let Cell { optimizer, learning_rate, epsilon, .. } = *cell;
+    seeds.iter().map(move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon })
+}

@@ -1,0 +1,113 @@
+//! What the arguments of a training ask for: cells, schedules, seeds; and whether there is room for it.
+
+use anyhow::Result;
+use asgd::{memory, Dataset, Error, Gradient, NetworkSpec};
+
+use super::TrainArgs;
+use crate::data_source::{is_small, is_table};
+use crate::run::metrics::Point;
+use crate::run::schedule::{Extent, Schedule};
+use crate::sweep::cells::{Cell, Lists};
+use crate::values::Hidden;
+
+/// Every combination of what was listed, or the one that was asked for.
+pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec>) -> Result<Vec<Cell>> {
+    let specs = match args.hidden.len() {
+        0 => vec![network(args, None, dataset, from_file)?],
+        _ => args.hidden.iter().map(|hidden| network(args, Some(hidden), dataset, from_file)).collect::<Result<_>>()?,
+    };
+    let samples = dataset.train.len();
+    if let Some(size) = args.batch_size.iter().find(|&&size| size > samples) {
+        let problem = format!("{size} samples, but the training set of {} has {samples}", dataset.name);
+        return Err(Error::Setting { setting: "--batch-size", problem }.into());
+    }
+    let has_epsilon = args.optimizer.iter().any(|optimizer| optimizer.gradient == Gradient::Effective);
+    if args.epsilon.len() > 1 && !has_epsilon {
+        let problem = "several, but none of the optimizers has an epsilon".into();
+        return Err(Error::Setting { setting: "--epsilon", problem }.into());
+    }
+    let lists = Lists {
+        specs,
+        batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
+        optimizers: args.optimizer.clone(),
+        learning_rates: args.lr.clone(),
+        epsilons: args.epsilon.clone(),
+    };
+    Ok(lists.cells()?)
+}
+
+/// Of each cell, after it was made longer.
+pub fn schedules(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: &[Extent]) -> Result<Vec<Schedule>> {
+    let steps_per_epoch = |cell: &Cell| dataset.train.len().div_ceil(cell.batch_size) as u64;
+    // All cells see the samples equally often.
+    let fewest = cells.iter().map(steps_per_epoch).min().unwrap_or(1);
+    let extent = args.extent().unwrap_or_else(|| Extent::Epochs(default_epochs(&args.dataset, fewest)));
+    let schedule = |cell: &Cell| -> Result<Schedule> {
+        let steps_per_epoch = steps_per_epoch(cell);
+        let first = Schedule::new(extent, steps_per_epoch, args.eval_every)?;
+        let longer = |schedule: Schedule, extent: &Extent| schedule.extended(*extent, args.eval_every);
+        Ok(extended.iter().try_fold(first, longer)?)
+    };
+    cells.iter().map(schedule).collect()
+}
+
+/// Images have many samples, of which a few passes make a network; tables and points few.
+fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
+    const STEPS_OF_A_TABLE: u64 = 2000;
+    match (is_small(dataset), is_table(dataset)) {
+        (true, true) => STEPS_OF_A_TABLE.div_ceil(steps_per_epoch).max(200),
+        (true, false) => 200,
+        (false, _) => 10,
+    }
+}
+
+/// Refuses more replicas than memory can hold, before anything is allocated for them.
+pub fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule]) -> Result<()> {
+    let bytes = |(cell, schedule): (&Cell, &Schedule)| {
+        // Five values for each parameter: the initial twice, those in training, the final, the counts.
+        let parameters = 5 * 4 * cell.spec.arena_stride() as u128;
+        let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
+        let of_evaluation =
+            size_of::<Point>() + cell.spec.hidden().iter().sum::<usize>() + 8 * cell.spec.layers().len();
+        // At least one replica at a time has as many on the device.
+        (parameters + evaluations * of_evaluation as u128) * args.replicas as u128 + parameters
+    };
+    let what = match (args.replicas, cells.len()) {
+        (1, 1) => "training 1 network".to_string(),
+        (replicas, 1) => format!("training {replicas} replicas"),
+        (replicas, cells) => format!("training {} networks", replicas as u128 * cells as u128),
+    };
+    let bytes = cells.iter().zip(schedules).map(bytes).sum();
+    Ok(memory::require(&what, bytes, "use fewer --replicas, fewer cells or a smaller network")?)
+}
+
+fn network(
+    args: &TrainArgs,
+    hidden: Option<&Hidden>,
+    dataset: &Dataset,
+    from_file: Option<&NetworkSpec>,
+) -> Result<NetworkSpec> {
+    let hidden = match (hidden, from_file) {
+        (Some(Hidden(widths)), _) => widths.clone(),
+        (None, Some(spec)) => spec.hidden().to_vec(),
+        (None, None) if is_small(&args.dataset) => vec![10, 10],
+        (None, None) => vec![30, 20],
+    };
+    // A file may have a softmax for two classes, where a new network gets one sigmoid unit.
+    let outputs = match from_file {
+        Some(spec) if spec.classes() == dataset.classes => spec.outputs(),
+        _ => dataset.output_units(),
+    };
+    let widths = [&[dataset.features()], &hidden[..], &[outputs]].concat();
+    Ok(NetworkSpec::new(&widths)?)
+}
+
+/// Of the replicas of each cell.
+pub fn seeds(args: &TrainArgs) -> Result<Vec<u64>> {
+    let last = args.seed.checked_add(args.replicas as u64 - 1);
+    let Some(last) = last else {
+        let problem = format!("{} leaves no room for {} replicas", args.seed, args.replicas);
+        return Err(Error::Setting { setting: "--seed", problem }.into());
+    };
+    Ok((args.seed..=last).collect())
+}

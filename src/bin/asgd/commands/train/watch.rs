@@ -1,0 +1,120 @@
+//! What the terminal and metrics.csv hear of a training on its way.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+
+use crate::console::Reporter;
+use crate::run::chunks::Observer;
+use crate::run::folder::Folder;
+use crate::run::metrics::{self, Point, Rows, Trajectories};
+use crate::run::schedule::Schedule;
+use crate::statistics::quartiles;
+use crate::sweep::cells::{Cell, COLUMNS};
+use crate::sweep::groups::{CellTrained, Group};
+
+/// Tells the terminal, and keeps metrics.csv up with the checkpoints.
+pub struct Watch<'a> {
+    pub report: &'a Reporter,
+    pub folder: &'a Folder,
+    pub cells: &'a [Cell],
+    pub schedules: &'a [Schedule],
+    /// Of each cell.
+    pub replicas: usize,
+    /// That trains now.
+    pub group: &'a Group,
+    /// Those of the groups before.
+    pub trained: &'a [Option<CellTrained>],
+    pub pace: &'a mut Pace,
+}
+
+/// metrics.csv is written whole: where that takes long, and checkpoints are frequent, some of them go without.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// When it was written last, and how long that took.
+    last: Option<(Instant, Duration)>,
+}
+
+impl Pace {
+    /// Writing may take so much of the time.
+    const SHARE: u32 = 20;
+
+    fn is_due(&self) -> bool {
+        self.last.is_none_or(|(end, took)| end.elapsed() >= Self::SHARE * took)
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn evaluated(&mut self, progress: &ProgressBar, chunk: &Trajectories) {
+        let last: Vec<&Point> = chunk.iter().filter_map(|points| points.last()).collect();
+        let Some(first) = last.first() else { return };
+        let epoch = self.schedules[self.group.cells[0]].epoch(first.step);
+        let epoch = format!("epoch {:>5}", (epoch * 100.0).round() / 100.0);
+        let line = if self.cells.len() == 1 {
+            let mean =
+                |value: fn(&Point) -> f64| last.iter().map(|point| value(point)).sum::<f64>() / last.len() as f64;
+            format!(
+                "{epoch}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
+                mean(|point| point.train.loss),
+                mean(|point| point.train.accuracy),
+                mean(|point| point.test.loss),
+                mean(|point| point.test.accuracy)
+            )
+        } else {
+            // A mean over cells would say nothing of any.
+            let of = |point: &&Point| point.validation.as_ref().map_or(point.train.loss, |validation| validation.loss);
+            let name = if first.validation.is_some() { "validation" } else { "train" };
+            let losses: Vec<f64> = last.iter().map(of).filter(|loss| loss.is_finite()).collect();
+            match losses.is_empty() {
+                true => format!("{epoch}  no {name} loss is a number"),
+                false => {
+                    let [lowest, _, median, _, highest] = quartiles(&losses);
+                    format!("{epoch}  {name} loss lowest {lowest:.4} median {median:.4} highest {highest:.4}")
+                }
+            }
+        };
+        self.report.above(progress, &line);
+    }
+
+    fn saved(&mut self, finished: &Trajectories, chunk: &Trajectories) -> Result<()> {
+        if !self.pace.is_due() {
+            return Ok(());
+        }
+        let begin = Instant::now();
+        let so_far: Trajectories = finished.iter().chain(chunk).cloned().collect();
+        let done = self.trained.iter().enumerate();
+        let done = done.filter_map(|(cell, trained)| Some((cell, Cow::Borrowed(&trained.as_ref()?.trajectories))));
+        let now = self.group.trajectories(self.cells, self.replicas, &so_far);
+        let mut all: Vec<(usize, Cow<'_, Trajectories>)> =
+            done.chain(now.map(|(cell, trajectories)| (cell, Cow::Owned(trajectories)))).collect();
+        all.sort_by_key(|(cell, _)| *cell);
+        let rows: Vec<Rows<'_>> =
+            all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.schedules, cell, trajectories)).collect();
+        self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)?;
+        self.pace.last = Some((Instant::now(), begin.elapsed()));
+        Ok(())
+    }
+}
+
+/// Columns of metrics.csv that tell the cells of a sweep apart.
+pub fn label_columns(cells: &[Cell]) -> Vec<&'static str> {
+    match cells.len() {
+        1 => Vec::new(),
+        _ => ["cell"].into_iter().chain(COLUMNS).collect(),
+    }
+}
+
+fn rows<'a>(cells: &'a [Cell], schedules: &[Schedule], cell: usize, trajectories: Cow<'a, Trajectories>) -> Rows<'a> {
+    let labels = match cells.len() {
+        1 => Vec::new(),
+        _ => [(cell + 1).to_string()].into_iter().chain(cells[cell].settings()).collect(),
+    };
+    Rows { labels, spec: &cells[cell].spec, steps_per_epoch: schedules[cell].steps_per_epoch, trajectories }
+}
+
+pub fn rows_of_all<'a>(cells: &'a [Cell], schedules: &[Schedule], trained: &'a [CellTrained]) -> Vec<Rows<'a>> {
+    let trajectories = trained.iter().map(|cell| Cow::Borrowed(&cell.trajectories)).enumerate();
+    trajectories.map(|(cell, trajectories)| rows(cells, schedules, cell, trajectories)).collect()
+}
