@@ -151,16 +151,41 @@ impl Device {
         hardware.chain([cpu]).chain(software.iter().map(of_adapter)).collect()
     }
 
+    /// Every device of this machine in the order of [`Self::list`], opened, or why it cannot be.
+    pub fn open_all(threads: Option<usize>) -> Vec<(DeviceInfo, Result<Self>)> {
+        let (hardware, software): (Vec<_>, Vec<_>) = gpu::adapters().into_iter().partition(gpu::Adapter::is_hardware);
+        let reason = || "one of all".to_string();
+        let of_adapter = |adapter: &gpu::Adapter| {
+            let opened = adapter.open().map(|gpu| Self { engine: Engine::Gpu(Box::new(gpu)), reason: reason() });
+            (gpu_info(&adapter.info), opened)
+        };
+        let cpu = Cpu::new(threads).map(|cpu| Self { engine: Engine::Cpu(cpu), reason: reason() });
+        let hardware = hardware.iter().map(of_adapter);
+        hardware.chain([(cpu_info(), cpu)]).chain(software.iter().map(of_adapter)).collect()
+    }
+
     /// One line: which device, and why this one.
     pub fn describe(&self) -> String {
-        let Self { engine, reason } = self;
-        match engine {
-            Engine::Gpu(gpu) => format!("{}: {reason}", gpu.describe()),
+        format!("{}: {}", self.describe_hardware(), self.reason)
+    }
+
+    /// Which device, with its driver or its threads.
+    pub fn describe_hardware(&self) -> String {
+        match &self.engine {
+            Engine::Gpu(gpu) => gpu.describe(),
             Engine::Cpu(cpu) => {
                 let threads = cpu.threads();
                 let s = if threads == 1 { "" } else { "s" };
-                format!("CPU ({}, {threads} thread{s}, {}): {reason}", cpu::processor(), cpu::instruction_set())
+                format!("CPU ({}, {threads} thread{s}, {})", cpu::processor(), cpu::instruction_set())
             }
+        }
+    }
+
+    /// The GPU, where it is one.
+    pub(crate) fn gpu(&self) -> Option<&Gpu> {
+        match &self.engine {
+            Engine::Gpu(gpu) => Some(gpu),
+            Engine::Cpu(_) => None,
         }
     }
 

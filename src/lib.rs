@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+pub mod check;
 pub mod cpu;
 pub mod dataset;
 mod device;

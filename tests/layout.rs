@@ -211,16 +211,27 @@ fn names_are_found() {
 /// The judge shares nothing with what it judges, and neither engine anything with the other.
 #[test]
 fn engines_and_reference_do_not_know_each_other() {
-    names_none_of("src/reference", "crate::", &["cpu", "gpu", "engine"], &[]);
-    names_none_of("src/cpu", "crate::", &["gpu", "reference"], &[]);
-    names_none_of("src/gpu", "crate::", &["cpu", "reference"], &[]);
+    names_none_of("src/reference", "crate::", &["check", "cpu", "gpu", "engine"], &[]);
+    names_none_of("src/cpu", "crate::", &["check", "gpu", "reference"], &[]);
+    names_none_of("src/gpu", "crate::", &["check", "cpu", "reference"], &[]);
 }
 
-/// Only device.rs knows both engines; only what a caller holds knows it; and the program knows no engine.
+/// Only device.rs knows both engines; only what a caller holds knows it; and the program knows no engine. What checks
+/// devices is above all of them, and nothing in the library names it.
 #[test]
 fn imports_run_downward() {
     let holders = ["device", "Device", "trainer", "Trainer", "predictor", "Predictor"];
-    names_none_of("src", "crate::", &["cpu", "gpu"], &["device.rs", "cpu/", "gpu/"]);
-    names_none_of("src", "crate::", &holders, &["lib.rs", "device.rs", "trainer.rs", "predictor.rs", "bin/"]);
+    names_none_of("src", "crate::", &["cpu", "gpu"], &["device.rs", "cpu/", "gpu/", "check/"]);
+    names_none_of("src", "crate::", &holders, &["lib.rs", "device.rs", "trainer.rs", "predictor.rs", "bin/", "check/"]);
+    names_none_of("src", "crate::", &["check"], &["lib.rs", "bin/", "check/"]);
     names_none_of("src/bin", "asgd::", &["cpu", "gpu"], &[]);
+}
+
+/// The checks drive engines from outside: one file runs the GPU's kernels, one opens devices, and what is compared is the
+/// same for all.
+#[test]
+fn checks_know_little_of_engines() {
+    names_none_of("src/check", "crate::", &["cpu", "trainer", "Trainer", "predictor", "Predictor"], &[]);
+    names_none_of("src/check", "crate::", &["gpu"], &["shaders/kernels.rs"]);
+    names_none_of("src/check", "crate::", &["device", "Device"], &["mod.rs"]);
 }

@@ -5,10 +5,11 @@
 
 use std::ops::ControlFlow;
 
+use asgd::check::training::{self, Course, Stop};
+use asgd::check::{Checks, Comparison};
 use asgd::dataset::{Circles, Inputs, Samples, Spirals};
 use asgd::engine::TrainingEngine;
-use asgd::reference::permute::permute;
-use asgd::reference::step::{to_f32, Training};
+use asgd::reference::step::Training;
 use asgd::reference::update::update;
 use asgd::reference::{gamma, Sum};
 use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings};
@@ -27,79 +28,48 @@ fn trainer(
     engine.trainer(dataset, model, TrainSettings { batch_size, replicas, ..Default::default() }).unwrap()
 }
 
-/// The samples of a step, by the reference's permutation.
-fn batch(dataset: &Dataset, seed: u64, batch_size: usize, step: usize) -> Vec<u32> {
-    let count = dataset.train.len();
-    let steps_per_epoch = count.div_ceil(batch_size);
-    let first = step % steps_per_epoch * batch_size;
-    (first..(first + batch_size).min(count))
-        .map(|position| permute(position as u32, count as u32, seed, (step / steps_per_epoch) as u32))
-        .collect()
-}
-
-/// Trains `steps` steps with the engine, in f64 and in f32 with a rounding after every operation. Rounding alone
-/// carries the second away from the third; the engine rounds as often, in another order, so it may be as far
-/// from the exact trajectory, times a margin for that order.
-fn follow(dataset: &Dataset, hidden: &[usize], batch_size: usize, steps: usize, engine: Engine) {
-    const MARGIN: f64 = 8.0;
+/// Trains replicas of both optimizers with every engine for `steps` steps, and holds evaluations before them, S, c and
+/// the parameters after them against the reference's, and the last replica against the same alone.
+fn follow(dataset: Dataset, hidden: &[usize], batch_size: usize, steps: u64) {
     let optimizers = [Optimizer::ASGD, Optimizer::SGD, Optimizer::ASGD];
-    let replicas: Vec<_> = (0..3u64).zip(optimizers).map(|(index, optimizer)| replica(40 + index, optimizer)).collect();
-    let seeds: Vec<u64> = replicas.iter().map(|replica| replica.seed).collect();
-    let initial = model(dataset, hidden, &seeds);
-    let mut trainer = trainer(dataset, &initial, batch_size, replicas.clone(), engine);
-    trainer.train(steps as u64).unwrap();
-    let trained = trainer.model().unwrap();
-    let (_, counts) = trainer.last_reduction().unwrap().unwrap();
-
-    for (index, settings) in replicas.iter().enumerate() {
-        let mut exact = Training::new(&initial, index, *settings, |value| value);
-        let mut rounded = Training::new(&initial, index, *settings, to_f32);
-        for step in 0..steps {
-            let batch = batch(dataset, settings.seed, batch_size, step);
-            exact.step(&dataset.train, &batch);
-            rounded.step(&dataset.train, &batch);
-        }
-        assert_eq!(
-            exact.counts, rounded.counts,
-            "the reference must not cross a kink by rounding; nearest was {}",
-            exact.smallest_z
-        );
-        let what = format!("{} {hidden:?} replica {index} {engine:?}", dataset.name);
-        assert_eq!(
-            Training::flatten_counts(&counts, index),
-            exact.counts,
-            "{what}: adaptive batch sizes of the last step"
-        );
-        let norm = |a: &[Vec<f64>], b: &[Vec<f64>]| {
-            a.iter().flatten().zip(b.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-        };
-        let by_rounding = norm(&rounded.parameters, &exact.parameters);
-        let by_engine = norm(&Training::flatten(&trained, index), &exact.parameters);
-        assert!(by_rounding > 0.0, "{what}: the rounded reference does not round");
-        assert!(
-            by_engine <= MARGIN * by_rounding,
-            "{what}: {by_engine:e} away after {steps} steps, rounding alone {by_rounding:e}"
-        );
+    let course = Course::new(dataset, hidden, batch_size, 40, &optimizers).unwrap();
+    let stops = Stop::all(&course, &[steps]);
+    for engine in ENGINES {
+        let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
+        let mut comparison = Comparison::default();
+        training::evaluation(&engine, &mut *trainer, &course, &mut comparison).unwrap();
+        stops[0].check(&mut *trainer, &mut comparison).unwrap();
+        training::alone(&engine, &mut *trainer, &course, &mut comparison).unwrap();
+        assert!(comparison.passed(), "{} {engine:?}: {:#?}", course.name(), comparison.mismatch());
     }
 }
 
 #[test]
 fn one_step_equals_the_reference() {
-    for engine in ENGINES {
-        follow(&images(), &[17, 9], 40, 1, engine);
-        follow(&circles(), &[6, 5], 33, 1, engine);
-        follow(&circles(), &[], 1, 1, engine);
-        // So wide that the GPU's engine takes a dispatch a layer.
-        follow(&circles(), &[129, 5], 33, 1, engine);
-    }
+    follow(images(), &[17, 9], 40, 1);
+    follow(circles(), &[6, 5], 33, 1);
+    follow(circles(), &[], 1, 1);
+    // So wide that the GPU's engine takes a dispatch a layer.
+    follow(circles(), &[129, 5], 33, 1);
 }
 
 #[test]
 fn fifty_steps_follow_the_reference() {
+    follow(images(), &[17, 9], 40, 50);
+    follow(Spirals::default().dataset().unwrap(), &[8], 64, 50);
+    follow(images(), &[131], 40, 50);
+}
+
+/// What `asgd check` does with its three trainings, on every engine.
+#[test]
+fn every_engine_passes_the_check() {
+    let checks = Checks::new().unwrap();
     for engine in ENGINES {
-        follow(&images(), &[17, 9], 40, 50, engine);
-        follow(&Spirals::default().dataset().unwrap(), &[8], 64, 50, engine);
-        follow(&images(), &[131], 40, 50, engine);
+        let mut findings = Vec::new();
+        checks.run_trainings(&engine, &mut |finding| findings.push(finding));
+        assert_eq!(findings.len(), 13);
+        let failed: Vec<_> = findings.iter().filter(|finding| !finding.passed()).collect();
+        assert!(failed.is_empty(), "{engine:?}: {failed:#?}");
     }
 }
 

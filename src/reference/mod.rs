@@ -36,10 +36,13 @@ impl Sum {
         self.magnitude += term.abs();
     }
 
+    /// How far `roundings` roundings can carry the sum in f32. Subnormal terms may have been flushed to zero.
+    pub fn bound(&self, roundings: usize) -> f64 {
+        gamma(roundings) * self.magnitude + roundings as f64 * f64::from(f32::MIN_POSITIVE)
+    }
+
     /// Whether an f32 result is within `roundings` roundings of the sum. NaN is not, nor is anything where the sum is NaN.
-    /// Subnormal terms may have been flushed to zero.
     pub fn admits(&self, actual: f32, roundings: usize) -> bool {
-        let bound = gamma(roundings) * self.magnitude + roundings as f64 * f64::from(f32::MIN_POSITIVE);
-        (f64::from(actual) - self.value).abs() <= bound
+        (f64::from(actual) - self.value).abs() <= self.bound(roundings)
     }
 }

@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 
+use asgd::check::training;
 use asgd::cpu::{self, Cpu};
 use asgd::dataset::{Circles, Inputs, Samples};
 use asgd::engine::{EvaluationEngine, TrainingEngine};
@@ -48,6 +49,16 @@ impl Engine {
             Self::Gpu => Box::new(gpu::Predictor::new(gpu(), model, samples)?),
             Self::Cpu(threads) => Box::new(cpu::Predictor::new(&Cpu::new(Some(threads))?, model, samples)?),
         })
+    }
+}
+
+impl training::Engine for Engine {
+    fn trainer(&self, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Box<dyn TrainingEngine>> {
+        Self::trainer(*self, dataset, initial, settings)
+    }
+
+    fn predictor(&self, model: &Model, samples: &Samples) -> Result<Box<dyn EvaluationEngine>> {
+        Self::predictor(*self, model, samples)
     }
 }
 

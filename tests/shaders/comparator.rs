@@ -1,8 +1,7 @@
 //! The comparator must refuse wrong data, or the other tests mean nothing.
 
+use asgd::check::shaders::POISON;
 use asgd::reference::Sum;
-
-use crate::fixture::POISON;
 
 const SUM: Sum = Sum { value: 3.0, magnitude: 5.0 };
 

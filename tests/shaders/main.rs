@@ -1,21 +1,61 @@
-//! Each shader alone, on this machine's adapter, against its twin in the reference: integers equal, floats
-//! within the error bound of their sum. Outputs are poisoned first, and rows that are no neurons must come back
-//! as they were.
+//! Each shader alone, on this machine's adapter, against its twin in the reference: the checks of `asgd check`
+//! (src/check/shaders/, a file a shader), with all sizes.
 
 #![allow(missing_docs, reason = "a test binary")]
 
-mod activity;
 mod comparator;
-mod count;
-mod delta;
-mod divergence;
-mod evaluate;
-mod fixture;
-mod forward;
-mod gather;
-mod loss;
-mod permute;
-mod propagate;
-mod reduce;
-mod select;
-mod update;
+mod planted;
+
+use std::sync::OnceLock;
+
+use asgd::check::shaders::{Compiled, Shader, ALL};
+use asgd::check::Comparison;
+use asgd::gpu::Gpu;
+
+/// The kernels of the adapter of all tests. Without one the tests fail: they never pass by skipping.
+fn compiled() -> &'static Compiled {
+    static COMPILED: OnceLock<Compiled> = OnceLock::new();
+    COMPILED.get_or_init(|| Compiled::new(&Gpu::new(None).expect("the tests need an adapter")))
+}
+
+#[track_caller]
+fn sweep(shader: Shader) {
+    let check = ALL.iter().find(|check| check.shader == shader).unwrap();
+    let mut comparison = Comparison::default();
+    for case in check.sweep() {
+        check.run(compiled(), &case, &mut comparison).unwrap();
+        assert_eq!(comparison.mismatch(), None, "{shader:?}");
+    }
+    assert!(comparison.passed(), "nothing was compared");
+}
+
+macro_rules! equals_its_twin {
+    ($($name:ident: $shader:ident),+ $(,)?) => {
+        $(#[test]
+        fn $name() {
+            sweep(Shader::$shader);
+        })+
+
+        /// No shader is forgotten.
+        #[test]
+        fn all_shaders_are_here() {
+            assert_eq!(ALL.map(|check| check.shader), [$(Shader::$shader),+]);
+        }
+    };
+}
+
+equals_its_twin!(
+    permute: Permute,
+    gather: Gather,
+    select: Select,
+    forward: Forward,
+    loss: Loss,
+    delta: Delta,
+    propagate: Propagate,
+    reduce: Reduce,
+    update: Update,
+    evaluate: Evaluate,
+    activity: Activity,
+    count: Count,
+    divergence: Divergence,
+);

@@ -26,6 +26,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::commands::check::CheckArgs;
 use crate::commands::compare::CompareArgs;
 use crate::commands::devices::DevicesArgs;
 use crate::commands::evaluate::EvaluateArgs;
@@ -80,6 +81,8 @@ enum Command {
     Man(ManArgs),
     /// List the devices, their limits, and which one would be used.
     Devices(DevicesArgs),
+    /// Check the devices: every shader alone, and trainings of both engines against the reference.
+    Check(CheckArgs),
 }
 
 fn main() -> ExitCode {
@@ -123,6 +126,7 @@ fn run(command: Command) -> Result<()> {
         Command::Man(args) => commands::manual::man(&args, Cli::command()),
         Command::Experiment(experiment) => experiments::run(&experiment),
         Command::Devices(args) => commands::devices::run(&args),
+        Command::Check(args) => commands::check::run(&args),
     }
 }
 

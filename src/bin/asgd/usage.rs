@@ -30,7 +30,7 @@ const OPTIONS: [(&str, &[&str]); 18] = [
 ];
 
 /// Commands by the names that other programs give them.
-const COMMANDS: [(&str, &[&str]); 7] = [
+const COMMANDS: [(&str, &[&str]); 8] = [
     ("train", &["fit", "learn", "run"]),
     ("evaluate", &["eval", "test", "score", "validate"]),
     ("predict", &["classify", "infer", "inference"]),
@@ -38,6 +38,7 @@ const COMMANDS: [(&str, &[&str]); 7] = [
     ("data fetch", &["fetch", "download"]),
     ("export", &["onnx", "convert"]),
     ("devices", &["gpus", "adapters", "list"]),
+    ("check", &["selftest", "self-test", "verify", "doctor", "diagnose"]),
 ];
 
 /// The command line with `--lr -1` as `--lr=-1`: a negative number is a value, and what is wrong with it is for its option

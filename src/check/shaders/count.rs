@@ -1,0 +1,29 @@
+//! count.wgsl: adaptive batch sizes summed by neuron. Outputs are added to.
+
+use super::case::Case;
+use super::fixture::Fixture;
+use super::kernels::{InputFormat, Kernels, Shader};
+use super::reduce::expected;
+use crate::check::comparison::Comparison;
+use crate::error::Result;
+use crate::reference::count::count;
+
+/// A batch whose loops would be too long for Mesa 22.3.6 if an invocation owned all samples.
+pub fn long_batch() -> Case {
+    Case { widths: vec![784, 2], batch_size: 4096, size: 4000, replicas: 1, inputs: InputFormat::U8 }
+}
+
+pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
+    let fixture = Fixture::new(case)?;
+    let mut sums = vec![7; case.replicas * fixture.network.row_count as usize];
+    let storage = [&fixture.packed_input_masks()[..], &fixture.packed_masks(), &sums];
+    let buffers = fixture.run(kernels, Shader::Count, fixture.batch(0), &storage)?;
+    for (replica, layers) in expected(&fixture).iter().enumerate() {
+        for (reduction, shape) in layers.iter().zip(fixture.network.layers()) {
+            let row = fixture.flag(replica, shape, 0);
+            sums[row..].iter_mut().zip(count(reduction)).for_each(|(sum, count)| *sum += count);
+        }
+    }
+    comparison.all_equal(|| format!("{case}; counts of all rows"), &buffers[2], &sums);
+    Ok(())
+}

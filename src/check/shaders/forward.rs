@@ -1,0 +1,95 @@
+//! forward.wgsl: a layer's activations and their masks. NaN must not be swallowed by the ReLU: it is how a diverged replica
+//! shows.
+
+use super::case::Case;
+use super::fixture::{floats, untouched, Fixture};
+use super::kernels::{Kernels, Shader};
+use crate::check::comparison::Comparison;
+use crate::error::Result;
+use crate::reference::forward::{forward, relu};
+use crate::reference::gather::mask;
+
+pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
+    let mut fixture = Fixture::new(case)?;
+    for layer in 0..=fixture.last() {
+        check_one(kernels, &fixture, layer, comparison)?;
+    }
+    nan_stays_nan(kernels, &mut fixture, comparison)
+}
+
+fn check_one(kernels: &dyn Kernels, fixture: &Fixture, layer: usize, comparison: &mut Comparison) -> Result<()> {
+    let case = &fixture.case;
+    let shape = &fixture.network.layers()[layer];
+    let (mut activations, mut masks) = (fixture.packed_activations(), fixture.packed_masks());
+    fixture.poison_rows(&mut activations, shape);
+    fixture.poison_masks(&mut masks, shape, false);
+    let buffers = run(kernels, fixture, layer, &activations, &masks)?;
+    let below = |replica: usize| fixture.below(replica, layer).to_vec();
+    check_layer(fixture, layer, below, &buffers[2], &buffers[3], comparison);
+    untouched(comparison, || format!("{case}; activations, layer {layer}"), &buffers[2], &activations);
+    untouched(comparison, || format!("{case}; masks, layer {layer}"), &buffers[3], &masks);
+    Ok(())
+}
+
+fn run(
+    kernels: &dyn Kernels,
+    fixture: &Fixture,
+    layer: usize,
+    activations: &[u32],
+    masks: &[u32],
+) -> Result<Vec<Vec<u32>>> {
+    let (parameters, inputs) = (fixture.packed_parameters(), fixture.packed_inputs());
+    let storage = [&parameters[..], &inputs, activations, masks, &fixture.packed_features()];
+    fixture.run(kernels, Shader::Forward, fixture.batch(layer), &storage)
+}
+
+/// Holds the activations of one layer and their masks against what `below` it gives, by replica.
+pub fn check_layer(
+    fixture: &Fixture,
+    layer: usize,
+    below: impl Fn(usize) -> Vec<f32>,
+    activations: &[u32],
+    masks: &[u32],
+    comparison: &mut Comparison,
+) {
+    let (case, size) = (&fixture.case, fixture.case.size);
+    let shape = &fixture.network.layers()[layer];
+    // A term an input, one for the bias, and up to three in the division by 255 (2.5 ULP in WGSL).
+    let roundings = shape.inputs as usize + 1 + 5;
+    for replica in 0..case.replicas {
+        let (weight, bias) = (fixture.model.weight(layer, replica), fixture.model.bias(layer, replica));
+        let expected = forward(weight, bias, &below(replica), size);
+        for neuron in 0..shape.outputs as usize {
+            let place = |what: &str| format!("{case}; {what}, layer {layer}, replica {replica}, neuron {neuron}");
+            let row = fixture.row(replica, shape, neuron);
+            for sample in 0..size {
+                let z = expected[neuron * size + sample];
+                let a = if shape.is_output == 1 { z } else { relu(z) };
+                let actual = f32::from_bits(activations[row + sample]);
+                comparison.close(|| place("activations"), row + sample, actual, a, roundings);
+            }
+            // The mask belongs to what was really computed, padding included.
+            let expected = mask(&floats(&activations[row..row + fixture.stride()]));
+            let found = fixture.mask_of(masks, replica, shape, neuron, false);
+            comparison.all_equal(|| place("masks"), &found, &expected);
+        }
+    }
+}
+
+/// A bias that is NaN shows in its own neuron, and in no other.
+fn nan_stays_nan(kernels: &dyn Kernels, fixture: &mut Fixture, comparison: &mut Comparison) -> Result<()> {
+    let shape = fixture.network.layers()[0];
+    let (replica, spoilt) = (fixture.case.replicas - 1, (shape.outputs as usize - 1).min(3));
+    fixture.model.bias_mut(0, replica)[spoilt] = f32::NAN;
+    let buffers = run(kernels, fixture, 0, &fixture.packed_activations(), &fixture.packed_masks())?;
+    for neuron in 0..shape.outputs as usize {
+        let index = fixture.row(replica, &shape, neuron);
+        let value = f32::from_bits(buffers[2][index]);
+        let (rule, is_so) = match neuron == spoilt {
+            true => ("NaN, from a bias that is", value.is_nan()),
+            false => ("a number, beside a neuron that is NaN", !value.is_nan()),
+        };
+        comparison.holds(|| format!("{}; activations, layer 0", fixture.case), index, value, rule, is_so);
+    }
+    Ok(())
+}

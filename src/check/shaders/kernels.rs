@@ -1,0 +1,169 @@
+//! Runs one kernel alone: its name and buffers in, buffers out. The only file of the checks that knows what is inside the
+//! GPU engine: how a kernel is compiled, and how many workgroups it takes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wgpu::BufferUsages;
+
+use crate::error::Result;
+pub use crate::gpu::buffers::padded_bytes;
+use crate::gpu::dispatch::{Dispatch, EVALUATE_LANES};
+use crate::gpu::kernels::{self, Pipeline};
+pub use crate::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
+use crate::gpu::Gpu;
+
+/// Totals that evaluate.wgsl keeps of each replica, and flags of divergence.wgsl.
+pub const LANES: usize = EVALUATE_LANES as usize;
+
+/// A kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shader {
+    /// permute.wgsl
+    Permute,
+    /// gather.wgsl
+    Gather,
+    /// select.wgsl
+    Select,
+    /// forward.wgsl
+    Forward,
+    /// loss.wgsl
+    Loss,
+    /// delta.wgsl
+    Delta,
+    /// propagate.wgsl
+    Propagate,
+    /// store.wgsl: reduce.wgsl, which writes S and c.
+    Reduce,
+    /// update.wgsl: reduce.wgsl, which updates.
+    Update,
+    /// evaluate.wgsl
+    Evaluate,
+    /// activity.wgsl
+    Activity,
+    /// count.wgsl
+    Count,
+    /// divergence.wgsl
+    Divergence,
+}
+
+impl Shader {
+    fn kernel(self) -> &'static kernels::Kernel {
+        match self {
+            Self::Permute => &kernels::PERMUTE,
+            Self::Gather => &kernels::GATHER,
+            Self::Select => &kernels::SELECT,
+            Self::Forward => &kernels::FORWARD,
+            Self::Loss => &kernels::LOSS,
+            Self::Delta => &kernels::DELTA,
+            Self::Propagate => &kernels::PROPAGATE,
+            Self::Reduce => &kernels::REDUCE,
+            Self::Update => &kernels::UPDATE,
+            Self::Evaluate => &kernels::EVALUATE,
+            Self::Activity => &kernels::ACTIVITY,
+            Self::Count => &kernels::COUNT,
+            Self::Divergence => &kernels::DIVERGENCE,
+        }
+    }
+
+    /// Which of its storage buffers it writes.
+    pub fn outputs(self) -> Vec<usize> {
+        let is_written = |&index: &usize| self.kernel().storage[index].1 == kernels::Access::Write;
+        (0..self.kernel().storage.len()).filter(is_written).collect()
+    }
+
+    fn workgroups(self, dispatch: Dispatch<'_>, batch: &Batch) -> [u32; 3] {
+        let layer = &dispatch.network.layers[batch.layer as usize];
+        match self {
+            Self::Permute => dispatch.permute(batch.steps, batch.input_replicas),
+            Self::Gather => dispatch.gather(batch.steps, batch.input_replicas),
+            Self::Select => dispatch.select(batch.steps, batch.input_replicas),
+            Self::Forward => dispatch.forward(layer),
+            Self::Loss => dispatch.loss(),
+            Self::Delta => dispatch.delta(layer),
+            Self::Propagate => dispatch.propagate(),
+            Self::Reduce | Self::Update => dispatch.reduce(),
+            Self::Evaluate | Self::Divergence => dispatch.evaluate(),
+            Self::Activity => dispatch.activity(),
+            Self::Count => dispatch.count(),
+        }
+    }
+}
+
+/// One run of a kernel.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// Which kernel.
+    pub shader: Shader,
+    /// How samples are stored: a kernel is composed for it.
+    pub inputs: InputFormat,
+    /// Shape of the networks.
+    pub network: &'a Network,
+    /// What differs from dispatch to dispatch.
+    pub batch: Batch,
+    /// What the storage buffers hold before, in the order of their bindings.
+    pub storage: &'a [&'a [u32]],
+}
+
+/// What runs kernels.
+pub trait Kernels {
+    /// What the storage buffers hold after the kernel.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>>;
+}
+
+/// The kernels of a GPU, compiled when they are first run.
+pub struct Compiled {
+    gpu: Gpu,
+    pipelines: Mutex<HashMap<(Shader, String), Arc<Pipeline>>>,
+}
+
+impl Compiled {
+    /// Compiles nothing yet.
+    pub fn new(gpu: &Gpu) -> Self {
+        Self { gpu: gpu.clone(), pipelines: Mutex::default() }
+    }
+}
+
+impl Kernels for Compiled {
+    fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
+        let Self { gpu, pipelines } = self;
+        let Job { shader, inputs, network, batch, storage } = *job;
+        let key = (shader, shader.kernel().source(inputs));
+        let compile = || Arc::new(Pipeline::new(gpu, shader.kernel(), inputs));
+        let pipeline =
+            pipelines.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(compile).clone();
+
+        let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        let network_buffer = gpu.buffer("network", size_of::<Network>() as u64, uniform)?;
+        gpu.write(&network_buffer, &[*network])?;
+        let batch_buffer = gpu.buffer("batch", 256, uniform)?;
+        gpu.write(&batch_buffer, &[batch])?;
+        let buffers =
+            storage.iter().map(|words| gpu.storage_from("a check", words)).collect::<Result<Vec<wgpu::Buffer>>>()?;
+        let bound = pipeline.bind(gpu, &network_buffer, &batch_buffer, &buffers.iter().collect::<Vec<_>>());
+        bound.run(gpu, shader.workgroups(Dispatch { network, sample4s: batch.sample4s }, &batch))?;
+        let sizes: Vec<_> =
+            buffers.iter().zip(storage).map(|(buffer, words)| (buffer, size_of_val(*words) as u64)).collect();
+        gpu.read(&sizes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::shaders::ALL;
+
+    /// A kernel that no check runs would go unnoticed.
+    #[test]
+    fn every_kernel_is_checked() {
+        let source = |kernel: &kernels::Kernel| kernel.source(InputFormat::U8);
+        let checked: Vec<String> = ALL.iter().map(|check| source(check.shader.kernel())).collect();
+        for kernel in kernels::ALL {
+            assert!(checked.contains(&source(kernel)), "{}", kernel.entry);
+        }
+        assert_eq!(checked.len(), kernels::ALL.len());
+    }
+}

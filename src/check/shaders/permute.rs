@@ -1,0 +1,42 @@
+//! permute.wgsl: the same integers as the reference, for three seeds' epochs, the last batch short.
+
+use super::case::Case;
+use super::fixture::{Fixture, POISON};
+use super::kernels::{Batch, Kernels, ReplicaColumns, Shader};
+use crate::check::comparison::Comparison;
+use crate::error::Result;
+use crate::reference::permute::permute;
+use crate::settings::ReplicaSettings;
+
+pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
+    let fixture = Fixture::new(case)?;
+    let (replicas, batch_size, stride) = (case.replicas, case.batch_size as u32, fixture.stride());
+    let seeds: Vec<u64> = (0..replicas as u64).map(|replica| replica.wrapping_mul(0x1_0000_0001_0003)).collect();
+    let columns = |&seed: &u64| ReplicaColumns::from(&ReplicaSettings { seed, ..Default::default() });
+    let columns: Vec<ReplicaColumns> = seeds.iter().map(columns).collect();
+    // The last of three batches is short.
+    let count = batch_size * 3 - batch_size / 2;
+    let labels: Vec<u32> = (0..count).map(|index| index * 7 % 10).collect();
+    for (shuffled, epoch, first_step) in [(1, 0, 0), (1, 7, 1), (0, 3, 1)] {
+        let steps = 3 - first_step;
+        let position = first_step * batch_size;
+        let batch = Batch { steps, position, epoch, sample_count: count, shuffled, ..fixture.batch(0) };
+        let poison = vec![POISON; steps as usize * replicas * stride];
+        let storage = [bytemuck::cast_slice(&columns), &labels[..], &poison, &poison];
+        let buffers = fixture.run(kernels, Shader::Permute, batch, &storage)?;
+        for (index, (&sample, &label)) in buffers[2].iter().zip(&buffers[3]).enumerate() {
+            let (offset, replica) = (index % stride, index / stride % replicas);
+            let step = (index / stride / replicas) as u32;
+            let at = position + step * batch_size + offset as u32;
+            let expected = if offset >= case.batch_size || at >= count {
+                (count, 0)
+            } else {
+                let sample = if shuffled == 1 { permute(at, count, seeds[replica], epoch) } else { at };
+                (sample, labels[sample as usize])
+            };
+            let place = || format!("{case}; (sample, label) of epoch {epoch}, step {step}, replica {replica}");
+            comparison.equal(place, index, (sample, label), expected);
+        }
+    }
+    Ok(())
+}

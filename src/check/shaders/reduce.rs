@@ -1,0 +1,66 @@
+//! store.wgsl: reduce.wgsl, where it writes the gradient sum S and the adaptive batch size c of every parameter.
+
+use super::case::Case;
+use super::fixture::{Fixture, Parameter, POISON};
+use super::kernels::{Kernels, Shader};
+use crate::check::comparison::Comparison;
+use crate::error::Result;
+use crate::reference::reduce::{reduce, Reduction};
+use crate::reference::Sum;
+
+/// By replica and layer.
+pub fn expected(fixture: &Fixture) -> Vec<Vec<Reduction>> {
+    let of_layer = |replica: usize, layer: usize| {
+        reduce(&fixture.deltas[replica][layer], fixture.below(replica, layer), fixture.case.size)
+    };
+    let of_replica = |replica: usize| (0..=fixture.last()).map(|layer| of_layer(replica, layer)).collect();
+    (0..fixture.case.replicas).map(of_replica).collect()
+}
+
+/// S and c of a parameter; nothing in the padding.
+pub fn of_parameter(reductions: &[Vec<Reduction>], parameter: Parameter) -> (Sum, u32) {
+    let Parameter { replica, layer, neuron, column, is_padding } = parameter;
+    let reduction = &reductions[replica][layer];
+    let inputs = reduction.weight_sums.len() / reduction.bias_sums.len();
+    if is_padding {
+        (Sum::default(), 0)
+    } else if column < inputs {
+        (reduction.weight_sums[neuron * inputs + column], reduction.weight_counts[neuron * inputs + column])
+    } else {
+        (reduction.bias_sums[neuron], reduction.bias_counts[neuron])
+    }
+}
+
+/// A product a sample, summed, and up to three roundings in the division by 255 (2.5 ULP in WGSL).
+pub fn roundings(case: &Case) -> usize {
+    case.size + 5
+}
+
+/// What both forms of the kernel read.
+pub fn reduced_buffers(fixture: &Fixture) -> [Vec<u32>; 6] {
+    [
+        fixture.packed_inputs(),
+        fixture.packed_input_masks(),
+        fixture.packed_features(),
+        fixture.packed_activations(),
+        fixture.packed_deltas(),
+        fixture.packed_masks(),
+    ]
+}
+
+pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
+    let fixture = Fixture::new(case)?;
+    let expected = expected(&fixture);
+    let buffers = reduced_buffers(&fixture);
+    let poison = vec![POISON; case.replicas * fixture.network.parameter_stride()];
+    let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
+    storage.extend([&poison[..], &poison]);
+    let results = fixture.run(kernels, Shader::Reduce, fixture.batch(0), &storage)?;
+    for (index, parameter) in fixture.parameters().into_iter().enumerate() {
+        let (sum, count) = of_parameter(&expected, parameter);
+        let place = |what: &str| format!("{case}; {what} of {parameter:?}");
+        comparison.close(|| place("S"), index, f32::from_bits(results[6][index]), sum, roundings(case));
+        comparison.equal(|| place("c"), index, results[7][index], count);
+    }
+    Ok(())
+}

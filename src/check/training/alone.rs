@@ -1,0 +1,56 @@
+//! A replica alone is, bit for bit, the replica among others.
+
+use super::course::Course;
+use super::Engine;
+use crate::check::comparison::Comparison;
+use crate::engine::TrainingEngine;
+use crate::error::Result;
+use crate::evaluation::Split;
+use crate::model::PerParameter;
+use crate::settings::TrainSettings;
+
+/// Trains the last replica alone as far as `together` is, and compares parameters, S, c and evaluations.
+///
+/// # Errors
+/// What the driver reported.
+pub fn check(
+    engine: &dyn Engine,
+    together: &mut dyn TrainingEngine,
+    course: &Course,
+    comparison: &mut Comparison,
+) -> Result<()> {
+    let last = course.initial.replicas() - 1;
+    let own = last..last + 1;
+    let settings =
+        TrainSettings { replicas: course.settings.replicas[own.clone()].to_vec(), ..course.settings.clone() };
+    let mut alone = engine.trainer(&course.dataset, &course.initial.slice(own.clone()), settings)?;
+    alone.train(together.step())?;
+    let models = [alone.model()?, together.model()?.slice(own.clone())];
+    compare(&models, f32::to_bits, "parameters", comparison);
+    if let (Some((sums, counts)), Some((all_sums, all_counts))) = (alone.last_reduction()?, together.last_reduction()?)
+    {
+        compare(&[sums, all_sums.slice(own.clone())], f32::to_bits, "S", comparison);
+        compare(&[counts, all_counts.slice(own.clone())], |count| count, "c", comparison);
+    }
+    for split in [Split::Train, Split::Test] {
+        let evaluations = [alone.evaluate(split)?, together.evaluate(split)?[own.clone()].to_vec()];
+        comparison.all_equal(|| format!("evaluation, {split:?}"), &evaluations[0], &evaluations[1]);
+    }
+    Ok(())
+}
+
+/// Holds every layer of the first replica of one against that of the other.
+fn compare<T: bytemuck::Pod>(
+    [alone, together]: &[PerParameter<T>; 2],
+    bits: impl Fn(T) -> u32,
+    what: &str,
+    comparison: &mut Comparison,
+) {
+    let bits = |values: &[T]| values.iter().map(|&value| bits(value)).collect::<Vec<u32>>();
+    for layer in 0..alone.spec().layers().len() {
+        let weights = [alone, together].map(|model| bits(model.weight(layer, 0)));
+        comparison.all_equal(|| format!("{what}, as bits, weights of layer {layer}"), &weights[0], &weights[1]);
+        let biases = [alone, together].map(|model| bits(model.bias(layer, 0)));
+        comparison.all_equal(|| format!("{what}, as bits, biases of layer {layer}"), &biases[0], &biases[1]);
+    }
+}

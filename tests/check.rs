@@ -1,0 +1,81 @@
+//! `asgd check`: this machine's devices pass, every test is named, and what it says is what its exit code says.
+
+#![allow(missing_docs, reason = "a test binary")]
+
+use asgd::check::shaders;
+use serde_json::Value;
+use tempfile::TempDir;
+
+mod command;
+
+use command::{adapter, asgd, refuses, without_adapters};
+
+/// Tests of trainings, which every device has.
+const TRAININGS: [&str; 13] = [
+    "batches",
+    "evaluation 784-30-20-10 u8",
+    "1 step 784-30-20-10 u8",
+    "50 steps 784-30-20-10 u8",
+    "alone 784-30-20-10 u8",
+    "evaluation 2-10-10-10-10-10-1 f32",
+    "1 step 2-10-10-10-10-10-1 f32",
+    "50 steps 2-10-10-10-10-10-1 f32",
+    "alone 2-10-10-10-10-10-1 f32",
+    "evaluation 40-100-65-3 f32",
+    "1 step 40-100-65-3 f32",
+    "50 steps 40-100-65-3 f32",
+    "alone 40-100-65-3 f32",
+];
+
+/// The CPU and every adapter, all tests in their order.
+#[test]
+fn all_devices_pass() {
+    let folder = TempDir::new().unwrap();
+    let output = asgd(folder.path(), "check --json").output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["passed"], stderr.as_ref()), (&Value::Bool(true), ""), "{report}");
+    let devices = report["devices"].as_array().unwrap();
+    assert!(devices.iter().any(|device| device["backend"] == "native"), "{report}");
+    assert!(devices.iter().any(|device| device["name"].as_str().unwrap().contains(&adapter())), "{report}");
+    for device in devices {
+        let tests = device["tests"].as_array().unwrap();
+        let shaders = shaders::ALL.iter().map(|check| format!("shader {}", check.name));
+        let shaders = shaders.filter(|_| device["backend"] != "native");
+        let expected: Vec<String> = shaders.chain(TRAININGS.map(String::from)).collect();
+        let found: Vec<&str> = tests.iter().map(|test| test["test"].as_str().unwrap()).collect();
+        assert_eq!(found, expected, "{}", device["name"]);
+        for test in tests {
+            assert!(test["passed"] == true && test["values"].as_u64().unwrap() > 0, "{test}");
+            assert!(test["largest_error"].as_f64().is_none_or(|units| units <= 1.0), "{test}");
+            assert!(test["mismatch"].is_null() && test["error"].is_null() && test["seconds"].is_f64(), "{test}");
+        }
+        // Where nothing is compared but integers and bits, errors have no size.
+        let exact = tests.iter().filter(|test| test["largest_error"].is_null());
+        assert!(exact.map(|test| &test["test"]).any(|name| name == "batches"), "{device}");
+    }
+}
+
+/// `--device` restricts it to one; the table has a row a test.
+#[test]
+fn a_device_by_name() {
+    let folder = TempDir::new().unwrap();
+    let output = without_adapters(&mut asgd(folder.path(), "check --device cpu --threads 2")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.starts_with("CPU (") && !text.contains("shader"), "{text}");
+    for test in TRAININGS {
+        let row = text.lines().find(|line| line.trim_start().starts_with(test));
+        assert!(row.is_some_and(|row| row.ends_with("  passed")), "{test}: {text}");
+    }
+    assert!(text.lines().any(|line| line.contains("batches") && line.contains("exact")), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("All 13 tests passed on 1 device in "), "{text}");
+}
+
+#[test]
+fn devices_that_are_none() {
+    let folder = TempDir::new().unwrap();
+    refuses(folder.path(), "check --device abacus", 2, &["no device is called 'abacus'", "there is: cpu"]);
+    refuses(folder.path(), "check --device cpu --threads 0", 2, &["--threads"]);
+}
