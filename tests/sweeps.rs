@@ -118,6 +118,14 @@ fn validation_samples_choose_the_best() {
     let evaluation: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(evaluation["samples"], 189);
 
+    // The last line names files that are there.
+    let output = run(path, &format!("{} --out named", SWEEP.replace("--quiet", "")));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (folder, names) = said.trim_end().lines().last().unwrap().split_once(": ").unwrap();
+    for name in names.split(", ") {
+        assert!(path.join(folder).join(name).exists(), "{name} is not there");
+    }
+
     // Without any nothing is chosen.
     let output = run(path, &format!("{} --validation 0 --out none", SWEEP.replace("--quiet", "")));
     assert!(String::from_utf8_lossy(&output.stdout).contains("without a validation set none is best"));

@@ -119,7 +119,7 @@ impl<'a> Sweep<'a> {
         };
         announce(&format!("{best}{} cells in {seconds:.1} s", self.cells.len()));
         announce(&format!(
-            "{}: self.csv, self.svg, models, counts, metrics.csv, learning_curve.svg, report.html, run.json",
+            "{}: sweep.csv, sweep.svg, models, counts, metrics.csv, learning_curve.svg, report.html, run.json",
             folder.path().display()
         ));
     }
