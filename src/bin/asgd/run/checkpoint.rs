@@ -9,7 +9,7 @@ use asgd::{Activity, AdaptiveBatchSizes, Evaluation, Model, PerParameter};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::metrics::{Point, Trajectories};
+use super::metrics::{has_diverged, Point, Trajectories};
 use crate::console::Reporter;
 
 /// A chunk on its way.
@@ -47,7 +47,7 @@ impl State {
         for evaluation in 0..evaluations {
             for points in &self.trajectories {
                 let Point { train, test, validation, mean_adaptive_batch_sizes, .. } = &points[evaluation];
-                let has_diverged = f64::from(u8::from(train.has_diverged || test.has_diverged));
+                let has_diverged = f64::from(u8::from(has_diverged(&points[evaluation])));
                 metrics.extend([train.loss, train.accuracy, test.loss, test.accuracy, has_diverged]);
                 metrics.extend(validation.iter().flat_map(|validation| [validation.loss, validation.accuracy]));
                 nodes.extend(train.nodes.iter().map(|&node| node as u8));

@@ -139,7 +139,8 @@ pub fn push(points: &mut Vec<Point>, mut point: Point) {
 
 /// Whether the training has left the numbers, or all bounds.
 pub fn has_diverged(point: &Point) -> bool {
-    point.train.has_diverged || point.test.has_diverged
+    let sets = [&point.train, &point.test].into_iter().chain(&point.validation);
+    sets.into_iter().any(|evaluation| evaluation.has_diverged)
 }
 
 /// How many nodes of each hidden layer are `wanted`.
