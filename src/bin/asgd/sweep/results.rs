@@ -148,8 +148,8 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// sweep.csv: a row a cell.
-    pub fn csv(&self) -> Result<String> {
+    /// sweep.csv: a row a cell, of what [`Self::json`] says.
+    pub fn csv(&self, result: &Value) -> Result<String> {
         const MEASURED: [&str; 9] = [
             "train_loss",
             "train_accuracy",
@@ -161,30 +161,30 @@ impl<'a> Sweep<'a> {
             "true_dummies",
             "pseudo_dummies",
         ];
-        let json = self.json();
+        let measured: Vec<String> =
+            MEASURED.iter().flat_map(|name| [name.to_string(), format!("{name}_std")]).collect();
+        let best = ["best_epoch", "best_validation_loss", "best_replica"];
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let mut header: Vec<String> = vec!["cell".into()];
-        header.extend(COLUMNS.map(String::from));
-        header.extend(["epochs", "rank", "replicas", "diverged_replicas"].map(String::from));
-        header.extend(MEASURED.iter().flat_map(|name| [name.to_string(), format!("{name}_std")]));
-        header.extend(["best_epoch", "best_validation_loss", "best_replica"].map(String::from));
+        let mut header = vec!["cell"];
+        header.extend(COLUMNS);
+        header.extend(["epochs", "rank", "replicas", "diverged_replicas"]);
+        header.extend(measured.iter().map(String::as_str).chain(best));
         writer.write_record(&header)?;
-        for (index, cell) in json["cells"].as_array().into_iter().flatten().enumerate() {
-            let rank = self.order.as_ref().and_then(|order| order.iter().position(|&other| other == index));
-            let settings = self.cells[index].settings();
-            let field = |name: &String| match (name.as_str(), &cell[name]) {
-                (name, _) if COLUMNS.contains(&name) => COLUMNS
-                    .iter()
-                    .zip(&settings)
-                    .find(|(column, _)| **column == name)
-                    .map_or_else(String::new, |(_, text)| text.clone()),
-                ("rank", _) => rank.map_or_else(String::new, |rank| (rank + 1).to_string()),
-                ("diverged_replicas", list) => list.as_array().map_or(0, Vec::len).to_string(),
-                (_, Value::Null) => String::new(),
-                (_, Value::String(text)) => text.clone(),
-                (_, other) => other.to_string(),
+        for (index, cell) in self.cells.iter().enumerate() {
+            let outcome = &result["cells"][index];
+            let number = |name: &str| match &outcome[name] {
+                Value::Null => String::new(),
+                number => number.to_string(),
             };
-            writer.write_record(header.iter().map(field))?;
+            let rank = self.order.as_ref().and_then(|order| order.iter().position(|&other| other == index));
+            let mut row = vec![number("cell")];
+            row.extend(cell.settings());
+            row.push(number("epochs"));
+            row.push(rank.map_or_else(String::new, |rank| (rank + 1).to_string()));
+            row.push(number("replicas"));
+            row.push(outcome["diverged_replicas"].as_array().map_or(0, Vec::len).to_string());
+            row.extend(measured.iter().map(String::as_str).chain(best).map(number));
+            writer.write_record(row)?;
         }
         Ok(String::from_utf8(writer.into_inner()?)?)
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use asgd::{Dataset, Device, Model, ReplicaSettings, TrainSettings};
 use serde_json::Value;
 
-use super::watch::{label_columns, rows_of_all, Pace, Watch};
+use super::watch::{label_columns, rows_of_all, Throttle, Watch};
 use super::{widths, TrainArgs};
 use crate::console::Reporter;
 use crate::run::chunks::{SaveEvery, Training};
@@ -33,7 +33,7 @@ impl Job<'_> {
     /// Trains group after group what is not trained yet; what became of each cell.
     pub fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Vec<CellTrained>> {
         let Self { args, dataset, device, folder, report, cells, schedules } = *self;
-        let mut pace = Pace::default();
+        let mut throttle = Throttle::default();
         let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
         for (number, group) in (1..).zip(groups) {
             let schedule = schedules[group.cells[0]];
@@ -71,7 +71,7 @@ impl Job<'_> {
                 replicas: args.replicas,
                 group,
                 trained: &trained,
-                pace: &mut pace,
+                throttle: &mut throttle,
             };
             let of_group = training.run(device, folder, report, &mut observer)?;
             for (cell, of_cell) in group.split(cells, args.replicas, of_group) {
@@ -107,7 +107,7 @@ impl Job<'_> {
                 if let Some(model) = sweep.best_network() {
                     model.save(&folder.path().join("best.safetensors"))?;
                 }
-                folder.write("sweep.csv", &sweep.csv()?)?;
+                folder.write("sweep.csv", &sweep.csv(&document["result"])?)?;
                 let title = format!("{}, {} cells", dataset.name, cells.len());
                 folder.write("sweep.svg", &figure(&title, sweep)?)?;
             }

@@ -27,22 +27,22 @@ pub struct Watch<'a> {
     pub group: &'a Group,
     /// Those of the groups before.
     pub trained: &'a [Option<CellTrained>],
-    pub pace: &'a mut Pace,
+    pub throttle: &'a mut Throttle,
 }
 
 /// metrics.csv is written whole: where that takes long, and checkpoints are frequent, some of them go without.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct Throttle {
     /// When it was written last, and how long that took.
     last: Option<(Instant, Duration)>,
 }
 
-impl Pace {
-    /// Writing may take so much of the time.
-    const SHARE: u32 = 20;
+impl Throttle {
+    /// Between two times it is written, so many times as long as the last one took.
+    const REST: u32 = 20;
 
     fn is_due(&self) -> bool {
-        self.last.is_none_or(|(end, took)| end.elapsed() >= Self::SHARE * took)
+        self.last.is_none_or(|(end, took)| end.elapsed() >= Self::REST * took)
     }
 }
 
@@ -79,7 +79,7 @@ impl Observer for Watch<'_> {
     }
 
     fn saved(&mut self, finished: &Trajectories, chunk: &Trajectories) -> Result<()> {
-        if !self.pace.is_due() {
+        if !self.throttle.is_due() {
             return Ok(());
         }
         let begin = Instant::now();
@@ -93,7 +93,7 @@ impl Observer for Watch<'_> {
         let rows: Vec<Rows<'_>> =
             all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.schedules, cell, trajectories)).collect();
         self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)?;
-        self.pace.last = Some((Instant::now(), begin.elapsed()));
+        self.throttle.last = Some((Instant::now(), begin.elapsed()));
         Ok(())
     }
 }
