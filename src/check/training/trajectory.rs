@@ -94,8 +94,8 @@ impl Stop {
         Ok(())
     }
 
-    /// How far the nearest hidden node stayed from its kink, in units of what rounding moved a parameter by: below some
-    /// hundred, an engine may be on the other side.
+    /// How far the nearest hidden node stayed from its kink, in units of what rounding moved a parameter by: below [`MARGIN`],
+    /// an engine may be on the other side.
     pub fn clearance(&self) -> f64 {
         let of = |position: &Position| position.smallest_z / (position.parameters_bound / MARGIN);
         self.replicas.iter().map(of).fold(f64::INFINITY, f64::min)

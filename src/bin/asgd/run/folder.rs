@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{bail, Context, Result};
 use serde_json::Value;
 
-/// Held by one process at a time. Its settings never change, so that what is trained in it belongs together.
+/// Held by one process at a time. Its settings stay as they are, so that what is trained in it belongs together; only its
+/// end may be put off: [`Folder::change_settings`].
 pub struct Folder {
     path: PathBuf,
     /// Whether nothing was there before.

@@ -28,7 +28,7 @@ use crate::sweep::cells::{varied, Cell, SHOWN};
 use crate::sweep::groups::{groups, CellTrained, Group};
 use crate::sweep::results::Sweep;
 use crate::usage;
-use crate::values::{at_least_one, hidden, not_negative, positive, Hidden};
+use crate::values::{at_least_one, hidden, not_negative, number, positive, Hidden};
 
 #[derive(Debug, Parser)]
 #[command(after_help = "\
@@ -254,10 +254,13 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         }),
     };
     let settings = identity.json(&schedules);
-    let folder = Folder::open(path, &identity.json(&earlier_schedules), opening)?;
-    if schedules != earlier_schedules {
+    let folder = if schedules == earlier_schedules {
+        Folder::open(path, &settings, opening)?
+    } else {
+        let folder = Folder::open(path, &identity.json(&earlier_schedules), opening)?;
         folder.change_settings(&settings)?;
-    }
+        folder
+    };
     let job = Job {
         args,
         dataset: &dataset,
@@ -349,7 +352,7 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
             widths(&cell.spec),
             cell.spec.parameter_count(),
             cell.optimizer,
-            cell.learning_rate
+            number(cell.learning_rate)
         ));
         return;
     }
