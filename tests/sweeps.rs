@@ -238,6 +238,8 @@ fn mistakes_get_one_clear_line() {
         refuses(path, &format!("{arguments} --out x"), 2, words);
         assert!(!path.join("x").exists());
     }
+    refuses(path, "train --lr 0.1, 0.2 --out x", 2, &["--lr"]);
+    refuses(path, "train --lr 0.1 0.2 --out x", 1, &["0.2: no such file", "no spaces"]);
 }
 
 #[test]

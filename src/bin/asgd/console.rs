@@ -5,6 +5,7 @@
 //! ends the command quietly, and any other failure (a full disk) is an error.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -100,10 +101,16 @@ pub fn print_line(line: &str) -> Result<()> {
     print(format!("{line}\n").as_bytes())
 }
 
-/// Tells on stdout of work whose product is files: they are what counts.
+/// Tells on stdout of work whose product is files: they are what counts. Once stdout has failed, it is left alone.
 pub fn announce(line: &str) {
-    match print_line(line) {
-        Err(error) if !error.is::<NobodyReads>() => complain(&format!("warning  {error:#}")),
-        _ => {}
+    static HAS_FAILED: AtomicBool = AtomicBool::new(false);
+    if HAS_FAILED.load(Ordering::Relaxed) {
+        return;
+    }
+    if let Err(error) = print_line(line) {
+        HAS_FAILED.store(true, Ordering::Relaxed);
+        if !error.is::<NobodyReads>() {
+            complain(&format!("warning  {error:#}"));
+        }
     }
 }

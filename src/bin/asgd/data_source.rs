@@ -309,7 +309,10 @@ fn what_else(path: &Path) -> String {
         Ok(Some(what)) => format!("is {what}"),
         Ok(None) => format!("is a file of unknown kind; {expected}"),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            format!("no such file or folder; {expected}{}", did_you_mean(&path.to_string_lossy()))
+            let name = path.to_string_lossy();
+            // As what follows the comma in `--lr 0.1, 0.2`.
+            let list = if name.parse::<f64>().is_ok() { "; lists have commas and no spaces" } else { "" };
+            format!("no such file or folder; {expected}{}{list}", did_you_mean(&name))
         }
         Err(error) => format!("cannot be read: {error}"),
     }
