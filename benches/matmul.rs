@@ -7,8 +7,8 @@
 
 use std::time::Instant;
 
-use wgpu::util::DeviceExt;
 use wgpu::DeviceType;
+use wgpu::util::DeviceExt;
 
 /// Rows, columns and depth of the product: about a layer 512-512 on a batch of 1,024, but no powers of two, whose rows
 /// would fall on the same places of the caches.

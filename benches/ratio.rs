@@ -12,7 +12,7 @@ use serde::Serialize;
 
 mod workload;
 
-use workload::{device, microseconds, named, spread, Workload, WORKLOADS};
+use workload::{WORKLOADS, Workload, device, microseconds, named, spread};
 
 #[derive(Serialize)]
 struct Measurement {

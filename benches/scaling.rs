@@ -11,7 +11,7 @@ use plotters::prelude::*;
 
 mod workload;
 
-use workload::{device, device_name, images, microseconds, spread, Workload};
+use workload::{Workload, device, device_name, images, microseconds, spread};
 
 /// One line of a figure: what grows, its values, and the workload at each.
 struct Sweep {

@@ -5,11 +5,11 @@
 use std::time::Instant;
 
 use asgd::Optimizer;
-use criterion::{criterion_group, criterion_main, Criterion, SamplingMode, Throughput};
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 mod workload;
 
-use workload::{device, WORKLOADS};
+use workload::{WORKLOADS, device};
 
 fn throughput(criterion: &mut Criterion) {
     let device = device().expect("a device");

@@ -26,6 +26,8 @@
 //! # }
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod check;
 pub mod cpu;
 pub mod dataset;

@@ -52,11 +52,7 @@ pub fn without(model: &Model, replica: usize, cut: &Nodes) -> Result<Model> {
     }
     let kept_in = |nodes: &Vec<bool>| {
         let kept: Vec<usize> = (0..nodes.len()).filter(|&node| !nodes[node]).collect();
-        if kept.is_empty() {
-            vec![0]
-        } else {
-            kept
-        }
+        if kept.is_empty() { vec![0] } else { kept }
     };
     let mut kept: Vec<Vec<usize>> = vec![(0..spec.inputs()).collect()];
     kept.extend(cut.iter().map(kept_in));

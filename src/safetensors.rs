@@ -145,7 +145,7 @@ impl<T: Element> PerParameter<T> {
                 _ => {
                     return Err(refuse(format!(
                         "tensor {name} has the shape {shape:?}; expected {axes} axes, or one more for replicas"
-                    )))
+                    )));
                 }
             };
             Ok((shape.to_vec(), replicas, bytemuck::pod_collect_to_vec(view.data())))
@@ -158,7 +158,9 @@ impl<T: Element> PerParameter<T> {
             let (bias_shape, bias_replicas, bias) = tensor(format!("{prefix}.bias"), 1)?;
             let inputs = *widths.last().unwrap_or(&weight_shape[1]);
             if weight_shape[1] != inputs || bias_shape[0] != weight_shape[0] {
-                let problem = format!("{prefix}.weight {weight_shape:?} and {prefix}.bias {bias_shape:?} do not follow a layer of {inputs} units");
+                let problem = format!(
+                    "{prefix}.weight {weight_shape:?} and {prefix}.bias {bias_shape:?} do not follow a layer of {inputs} units"
+                );
                 return Err(refuse(problem));
             }
             if widths.is_empty() {

@@ -5,12 +5,12 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 mod command;
 
-use command::page::{mean_and_deviation, spread, stands_alone, table, Metrics};
+use command::page::{Metrics, mean_and_deviation, spread, stands_alone, table};
 use command::{refuses, run};
 
 fn compare(folder: &Path, arguments: &str) -> Value {
@@ -156,7 +156,10 @@ fn a_replaced_run_does_not_leave_its_metrics() {
 fn the_cells_of_a_sweep_are_runs() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    run(path, "train --optimizer sgd,asgd --lr 0.05,0.5 --hidden 10 --hidden 5,4 --replicas 2 --epochs 8 --quiet --out runs/s");
+    run(
+        path,
+        "train --optimizer sgd,asgd --lr 0.05,0.5 --hidden 10 --hidden 5,4 --replicas 2 --epochs 8 --quiet --out runs/s",
+    );
     run(path, "train --optimizer sgd --lr 0.2 --hidden 10 --replicas 2 --epochs 8 --quiet --out runs/p");
     let document = compare(path, "runs/s runs/p");
     let runs = document["runs"].as_array().unwrap();

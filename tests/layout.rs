@@ -5,8 +5,8 @@
 
 use std::mem::{offset_of, size_of};
 
-use asgd::gpu::kernels::{Access, Kernel, ALL, FILES, UPDATE};
-use asgd::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns, MAX_LAYERS};
+use asgd::gpu::kernels::{ALL, Access, FILES, Kernel, UPDATE};
+use asgd::gpu::layout::{Batch, InputFormat, Layer, MAX_LAYERS, Network, ReplicaColumns};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 const FORMATS: [InputFormat; 2] = [InputFormat::U8, InputFormat::F32];
@@ -45,9 +45,9 @@ fn every_file_says_what_it_uses() {
     let composed: Vec<String> = ALL.iter().flat_map(|kernel| FORMATS.map(|format| kernel.source(format))).collect();
     for (name, text) in FILES {
         let used = text.lines().next().unwrap().strip_prefix("// Uses: ").expect(name);
-        assert!(used
-            .split(", ")
-            .all(|used| ["nothing", "inputs"].contains(&used) || names.contains(&used.to_string())));
+        assert!(
+            used.split(", ").all(|used| ["nothing", "inputs"].contains(&used) || names.contains(&used.to_string()))
+        );
         assert!(composed.iter().any(|source| source.contains(text)), "{name} is part of no kernel");
     }
 }

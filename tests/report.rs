@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 mod command;
 
-use command::page::{mean_and_deviation, spread, stands_alone, table, text, Metrics};
+use command::page::{Metrics, mean_and_deviation, spread, stands_alone, table, text};
 use command::run;
 
 fn page(folder: &Path) -> String {

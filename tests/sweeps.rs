@@ -15,8 +15,7 @@ mod command;
 
 use command::{asgd, devices, refuses, run, wait_for};
 
-const SWEEP: &str =
-    "train --optimizer asgd,sgd --lr 0.03,0.1 --hidden 7,5 --hidden 4,9 --hidden 6 --replicas 2 --seed 3 \
+const SWEEP: &str = "train --optimizer asgd,sgd --lr 0.03,0.1 --hidden 7,5 --hidden 4,9 --hidden 6 --replicas 2 --seed 3 \
                      --epochs 6 --samples 300 --quiet";
 
 /// metrics.csv, a row a map from title to value.

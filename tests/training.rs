@@ -11,12 +11,12 @@ use asgd::dataset::{Circles, Inputs, Samples, Spirals};
 use asgd::engine::TrainingEngine;
 use asgd::reference::step::Training;
 use asgd::reference::update::update;
-use asgd::reference::{gamma, Sum};
+use asgd::reference::{Sum, gamma};
 use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings};
 
 mod engines;
 
-use engines::{circles, images, model, replica, replicas, Engine, ENGINES};
+use engines::{ENGINES, Engine, circles, images, model, replica, replicas};
 
 fn trainer(
     dataset: &Dataset,

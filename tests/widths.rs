@@ -6,7 +6,7 @@ use asgd::{Activity, Dataset, Init, Model, NetworkSpec, Optimizer, Split, TrainS
 
 mod engines;
 
-use engines::{circles, images, replica, Engine, ENGINES};
+use engines::{ENGINES, Engine, circles, images, replica};
 
 /// (hidden layers, those of the padded network)
 ///

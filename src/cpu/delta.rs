@@ -1,10 +1,10 @@
 //! delta of a hidden layer, from the layer above: delta.wgsl.
 
 use super::activation::differentiate;
-use super::panels::{Panels, PANEL};
+use super::panels::{PANEL, Panels};
 use super::parameters::Share;
-use super::product::{product, Segment};
-use super::simd::{with_lanes, Kernel, Lanes};
+use super::product::{Segment, product};
+use super::simd::{Kernel, Lanes, with_lanes};
 use crate::spec::Activation;
 
 /// The deltas below one layer, of a block of samples.

@@ -3,8 +3,8 @@
 use super::block::Block;
 use super::exp::exp;
 use super::loss::highest;
-use super::panels::{panel_columns, Panels};
-use super::simd::{floats, with_lanes, Kernel, Lanes, LANES};
+use super::panels::{Panels, panel_columns};
+use super::simd::{Kernel, LANES, Lanes, floats, with_lanes};
 use crate::spec::Loss;
 
 /// What a block of samples comes to.

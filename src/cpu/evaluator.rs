@@ -2,13 +2,13 @@
 
 use rayon::prelude::*;
 
-use super::block::{block_bytes, Block};
+use super::Cpu;
+use super::block::{Block, block_bytes};
 use super::evaluate::{Evaluate, Totals};
 use super::panels::panel_columns;
-use super::parameters::{parameter_bytes, Parameters, Split};
+use super::parameters::{Parameters, Split, parameter_bytes};
 use super::samples::StoredSamples;
-use super::simd::{floats, LANES};
-use super::Cpu;
+use super::simd::{LANES, floats};
 use crate::dataset::Samples;
 use crate::engine::EvaluationEngine;
 use crate::error::Result;

@@ -28,11 +28,7 @@ pub fn exp(x: f32) -> f32 {
     }
     let p = p.mul_add(r * r, r) + 1.0;
     let scale = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
-    if x < LOWEST {
-        0.0
-    } else {
-        p * scale
-    }
+    if x < LOWEST { 0.0 } else { p * scale }
 }
 
 #[cfg(test)]

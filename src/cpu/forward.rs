@@ -2,10 +2,10 @@
 
 use super::activation::activate;
 use super::gather::{BatchInputs, BatchLists};
-use super::panels::{Panels, FULL, PANEL};
+use super::panels::{FULL, PANEL, Panels};
 use super::parameters::Share;
-use super::product::{product, Segment};
-use super::simd::{with_lanes, Kernel, Lanes};
+use super::product::{Segment, product};
+use super::simd::{Kernel, Lanes, with_lanes};
 use crate::spec::Activation;
 
 /// One layer of a block of samples.

@@ -1,8 +1,8 @@
 //! The samples of a mini-batch, ready for the first layer: gather.wgsl.
 
-use super::panels::{Panels, PANEL};
-use super::samples::{with_types, Feature, StoredInputs, StoredSamples, TypedLists, Value, Values};
-use super::simd::{floats_mut, Kernel, LANES};
+use super::panels::{PANEL, Panels};
+use super::samples::{Feature, StoredInputs, StoredSamples, TypedLists, Value, Values, with_types};
+use super::simd::{Kernel, LANES, floats_mut};
 
 /// Some samples.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! delta of the output layer: loss.wgsl.
 
 use super::exp::exp;
-use super::panels::{panel_columns, Panels};
-use super::simd::{floats, floats_mut, Kernel, Lanes, LANES};
+use super::panels::{Panels, panel_columns};
+use super::simd::{Kernel, LANES, Lanes, floats, floats_mut};
 use crate::spec::Loss;
 
 /// output - target of every output unit, where the logits were.
@@ -85,9 +85,5 @@ fn row_mut(matrix: &mut Panels, panel: usize, row: usize) -> &mut [Lanes] {
 #[inline(always)]
 fn sigmoid(z: f32) -> f32 {
     let e = exp(-z.abs());
-    if z < 0.0 {
-        e / (1.0 + e)
-    } else {
-        1.0 / (1.0 + e)
-    }
+    if z < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }

@@ -3,8 +3,8 @@
 
 use wide::u8x16;
 
-use super::panels::{Panels, PANEL};
-use super::simd::{with_lanes, Kernel, Lanes, LANES};
+use super::panels::{PANEL, Panels};
+use super::simd::{Kernel, LANES, Lanes, with_lanes};
 
 /// Vectors in a row of a full panel, and one for the flags.
 const FULL: usize = PANEL / LANES + 1;

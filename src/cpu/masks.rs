@@ -1,8 +1,8 @@
 //! Which samples are not zero, a bit each: 32 samples are a word, and the adaptive batch size of a weight is the number of
 //! bits that the mask of its input and the mask of its delta share.
 
-use super::panels::{panel_lanes, Panels, FULL};
-use super::simd::{with_lanes, Kernel, Lanes, LANES};
+use super::panels::{FULL, Panels, panel_lanes};
+use super::simd::{Kernel, LANES, Lanes, with_lanes};
 
 /// Samples of a word.
 const WORD: usize = 32;

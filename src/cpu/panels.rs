@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::simd::{Lanes, LANES};
+use super::simd::{LANES, Lanes};
 
 /// Columns of a panel.
 pub const PANEL: usize = 32;

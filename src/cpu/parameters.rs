@@ -6,8 +6,8 @@
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::panels::{panel_count, panel_lanes, Panels, PANEL};
-use super::simd::{floats, floats_mut, Lanes, LANES};
+use super::panels::{PANEL, Panels, panel_count, panel_lanes};
+use super::simd::{LANES, Lanes, floats, floats_mut};
 use crate::model::Model;
 use crate::spec::NetworkSpec;
 

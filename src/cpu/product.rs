@@ -3,7 +3,7 @@
 //! Every sum is one chain of fused multiply-adds in the order of the inputs, from its initial value on. A zero input leaves
 //! the sum as it is, so it makes no difference whether zeros are skipped, where tiles begin, or who computes what.
 
-use super::simd::{floats, Lanes, LANES};
+use super::simd::{LANES, Lanes, floats};
 
 /// Some of the inputs of a product: a panel of the samples' values, and the rows of weights that belong to its columns.
 #[derive(Clone, Copy)]

@@ -10,11 +10,11 @@ use wide::u8x16;
 
 use super::block::Block;
 use super::marked::flags;
-use super::masks::{count_shared, Words};
+use super::masks::{Words, count_shared};
 use super::optimizer::Update;
 use super::panels::{FULL, PANEL};
 use super::parameters::Share;
-use super::simd::{floats, with_lanes, Kernel, Lanes, LANES};
+use super::simd::{Kernel, LANES, Lanes, floats, with_lanes};
 
 /// Weights of the first layer, where the data is listed. Rows of inputs that are zero in the whole batch are not touched.
 pub struct ReduceLists<'a, B, U> {

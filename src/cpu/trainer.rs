@@ -7,17 +7,17 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
+use super::Cpu;
 use super::block::block_bytes;
-use super::evaluator::{evaluate, Replicas, BLOCK};
+use super::evaluator::{BLOCK, Replicas, evaluate};
 use super::optimizer::{Counts, Effective, Mean, Sums, Update};
 use super::pace::Pace;
-use super::parameters::{parameter_bytes, split, Parameters, Split, LIST_COST};
+use super::parameters::{LIST_COST, Parameters, Split, parameter_bytes, split};
 use super::permute::Permutation;
 use super::samples::StoredSamples;
 use super::team::{Step, Team, Worker};
-use super::Cpu;
 use crate::dataset::Dataset;
-use crate::engine::{no_validation_set, TrainingEngine};
+use crate::engine::{TrainingEngine, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split as DataSplit};
 use crate::memory;

@@ -21,12 +21,12 @@ use self::arrays::ArrayOptions;
 pub use self::circles::Circles;
 pub use self::kind::{is_idx, what_is};
 pub use self::points::Points;
-pub use self::prepared::{images_to_classify, Prepared, Standing, TableSplit};
+pub use self::prepared::{Prepared, Standing, TableSplit, images_to_classify};
 pub use self::record::DataRecord;
 pub use self::samples::{Dataset, Inputs, Samples};
 pub use self::scaling::{Scale, Scaling};
 pub use self::spirals::Spirals;
-pub use self::split::{split_rows, HeldOut, Seen, Sketch, SplitRecord, ValidationShare};
+pub use self::split::{HeldOut, Seen, Sketch, SplitRecord, ValidationShare, split_rows};
 use crate::error::Result;
 
 impl Dataset {

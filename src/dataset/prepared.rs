@@ -7,7 +7,7 @@ use super::points::Points;
 use super::record::DataRecord;
 use super::samples::{Dataset, Inputs, Samples};
 use super::scaling::{Scale, Scaling};
-use super::split::{split_rows, HeldOut, Seen, Sketch, SplitRecord, ValidationShare};
+use super::split::{HeldOut, Seen, Sketch, SplitRecord, ValidationShare, split_rows};
 use super::table::{Schema, Table, TableOptions};
 use super::{idx, npz};
 use crate::error::{Error, Result};

@@ -57,11 +57,11 @@ impl Samples {
             let problem = format!("sample {index} has label {}, but labels are 0 to {}", labels[index], classes - 1);
             return Err(Error::setting("dataset", problem));
         }
-        if let Inputs::F32(values) = &inputs {
-            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                let problem = format!("sample {} holds {}, which is no finite number", index / features, values[index]);
-                return Err(Error::setting("dataset", problem));
-            }
+        if let Inputs::F32(values) = &inputs
+            && let Some(index) = values.iter().position(|value| !value.is_finite())
+        {
+            let problem = format!("sample {} holds {}, which is no finite number", index / features, values[index]);
+            return Err(Error::setting("dataset", problem));
         }
         Ok(Self { features, inputs, labels })
     }

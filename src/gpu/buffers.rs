@@ -2,8 +2,8 @@
 
 use super::adapter::Gpu;
 use super::dispatch::Dispatch;
-use super::kernels::{Bound, Pipeline, GATHER, PERMUTE};
-use super::layout::{padded_rows, Batch, InputFormat, Network};
+use super::kernels::{Bound, GATHER, PERMUTE, Pipeline};
+use super::layout::{Batch, InputFormat, Network, padded_rows};
 use crate::dataset::{Inputs, Samples};
 use crate::error::Result;
 

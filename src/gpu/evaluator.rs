@@ -3,9 +3,9 @@
 use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
-use super::buffers::{activation_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE};
+use super::buffers::{BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, write_batches};
 use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_ITERATIONS};
-use super::kernels::{Bound, Pipeline, ACTIVITY, DIVERGENCE, EVALUATE, FORWARD};
+use super::kernels::{ACTIVITY, Bound, DIVERGENCE, EVALUATE, FORWARD, Pipeline};
 use super::layout::{Batch, InputFormat, Layer, Network};
 use super::pacing::Pacer;
 use crate::error::Result;

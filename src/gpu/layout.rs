@@ -6,8 +6,8 @@ use bytemuck::{Pod, Zeroable};
 use crate::dataset::Inputs;
 use crate::optimizer::{Gradient, Optimizer, Rule};
 use crate::settings::ReplicaSettings;
-use crate::spec::NetworkSpec;
 pub use crate::spec::MAX_LAYERS;
+use crate::spec::NetworkSpec;
 
 /// How samples are stored on the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,6 @@ mod pacing;
 mod predictor;
 mod trainer;
 
-pub use adapter::{adapters, kind, Adapter, Gpu};
+pub use adapter::{Adapter, Gpu, adapters, kind};
 pub use predictor::Predictor;
 pub use trainer::Trainer;

@@ -7,15 +7,15 @@ use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
 use super::buffers::{
-    activation_bytes, input_bytes, write_batches, Batches, DeviceSamples, Gatherer, State, BATCH_STRIDE,
+    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, input_bytes, write_batches,
 };
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, Pipeline, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, REDUCE, SELECT, UPDATE};
+use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, UPDATE};
 use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
-use crate::engine::{no_validation_set, TrainingEngine};
+use crate::engine::{TrainingEngine, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};

@@ -26,9 +26,5 @@ pub fn loss(logits: &[f64], labels: &[u32]) -> Vec<f64> {
 
 fn sigmoid(z: f64) -> f64 {
     let e = (-z.abs()).exp();
-    if z < 0.0 {
-        e / (1.0 + e)
-    } else {
-        1.0 / (1.0 + e)
-    }
+    if z < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }

@@ -115,11 +115,7 @@ pub fn pixels(count: usize, features: usize, classes: usize, zeros: usize) -> Da
     let samples = |count: usize, salt: usize| {
         let pixel = |index: usize| {
             let hash = (index + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
-            if hash % 10 < zeros {
-                0
-            } else {
-                (hash >> 8) as u8
-            }
+            if hash % 10 < zeros { 0 } else { (hash >> 8) as u8 }
         };
         let labels = (0..count).map(|index| (index * 7 % classes) as u32).collect();
         Samples::new(features, Inputs::U8((0..count * features).map(pixel).collect()), labels, classes).unwrap()

@@ -8,8 +8,8 @@ mod planted;
 
 use std::sync::OnceLock;
 
-use asgd::check::shaders::{Compiled, Shader, ALL};
 use asgd::check::Comparison;
+use asgd::check::shaders::{ALL, Compiled, Shader};
 use asgd::gpu::Gpu;
 
 /// The kernels of the adapter of all tests. Without one the tests fail: they never pass by skipping.

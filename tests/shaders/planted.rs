@@ -3,9 +3,9 @@
 
 use std::cell::Cell;
 
-use asgd::check::shaders::{Case, InputFormat, Job, Kernels, ALL, POISON};
-use asgd::check::Comparison;
 use asgd::Result;
+use asgd::check::Comparison;
+use asgd::check::shaders::{ALL, Case, InputFormat, Job, Kernels, POISON};
 
 use crate::compiled;
 

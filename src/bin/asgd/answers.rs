@@ -5,7 +5,7 @@ use asgd::dataset::Samples;
 use asgd::{Device, Model, Predictor};
 use indicatif::ProgressBar;
 
-use crate::console::{print, Reporter};
+use crate::console::{Reporter, print};
 use crate::trained::{class_name, classify};
 
 /// The answers of one network.

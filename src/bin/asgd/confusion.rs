@@ -3,7 +3,7 @@
 use anyhow::Result;
 use asgd::dataset::Samples;
 use asgd::{Model, Predictor};
-use maud::{html, Markup};
+use maud::{Markup, html};
 
 use crate::table::{Cell, Table};
 use crate::trained::{class_name, classify};

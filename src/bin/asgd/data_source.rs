@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use asgd::dataset::table::{self, ColumnName, Header, TableOptions};
 use asgd::dataset::{
-    images_to_classify, what_is, Circles, DataRecord, HeldOut, Points, Prepared, Samples, Scale, Spirals, Standing,
-    TableSplit,
+    Circles, DataRecord, HeldOut, Points, Prepared, Samples, Scale, Spirals, Standing, TableSplit, images_to_classify,
+    what_is,
 };
 use asgd::{Dataset, Error, Model};
 use clap::Args;
@@ -302,8 +302,7 @@ fn open_other(
 
 /// What something is that is no data set.
 fn what_else(path: &Path) -> String {
-    let expected =
-        "expected circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, \
+    let expected = "expected circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, \
                     .txt, .data, plain or .gz; .parquet, .arrow) or an .npz file";
     match what_is(path) {
         Ok(Some(what)) => format!("is {what}"),

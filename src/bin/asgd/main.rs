@@ -87,9 +87,13 @@ enum Command {
 
 fn main() -> ExitCode {
     // Mesa's device-select layer looks for a Wayland display and complains on stderr where there is none, as in
-    // containers. This program chooses its device itself. (No thread runs yet; set_var is safe in edition 2021.)
+    // containers. This program chooses its device itself.
     if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        std::env::set_var("NODEVICE_SELECT", "1");
+        // SAFETY: no thread runs yet.
+        #[expect(unsafe_code, reason = "the loader of Vulkan reads the environment and nothing else")]
+        unsafe {
+            std::env::set_var("NODEVICE_SELECT", "1");
+        }
     }
     let words = usage::with_negative_values(std::env::args_os());
     let cli = match Cli::try_parse_from(&words) {

@@ -1,7 +1,7 @@
 //! A report: one page of text, tables and figures that needs nothing else; its tables and figures may be files as well.
 
 use anyhow::Result;
-use maud::{html, Markup, PreEscaped, DOCTYPE};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::run::folder::Folder;
 use crate::table::Table;

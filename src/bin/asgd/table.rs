@@ -1,7 +1,7 @@
 //! Tables, written as CSV (all digits), Markdown and HTML (rounded).
 
 use anyhow::Result;
-use maud::{html, Markup};
+use maud::{Markup, html};
 
 use crate::statistics::Summary;
 

@@ -8,7 +8,7 @@ use asgd::{Dataset, Device, Error, Loss, Model};
 use clap::Args;
 
 use crate::console::Reporter;
-use crate::data_source::{open_for_model, DataArgs};
+use crate::data_source::{DataArgs, open_for_model};
 use crate::device_args::DeviceArgs;
 
 /// A trained network and samples for it.

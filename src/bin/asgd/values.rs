@@ -32,11 +32,7 @@ pub fn widths(widths: &[usize]) -> String {
 /// A number as people write it: 0.001, but 1e-8.
 pub fn number(value: f32) -> String {
     let plain = value.to_string();
-    if plain.len() > 7 {
-        format!("{value:e}")
-    } else {
-        plain
-    }
+    if plain.len() > 7 { format!("{value:e}") } else { plain }
 }
 
 /// What separates the values of a table, by its name or as it is.

@@ -1,7 +1,7 @@
 //! delta.wgsl: deltas of a hidden layer from those of the layer above, and their masks.
 
 use super::case::Case;
-use super::fixture::{untouched, Fixture};
+use super::fixture::{Fixture, untouched};
 use super::kernels::{Kernels, Shader};
 use super::loss::check_deltas;
 use crate::check::comparison::Comparison;

@@ -1,8 +1,8 @@
 //! divergence.wgsl: a parameter that is no finite number, in its own replica. One parameter after the other is spoilt.
 
 use super::case::Case;
-use super::fixture::{floats, Fixture, POISON};
-use super::kernels::{Kernels, Shader, LANES};
+use super::fixture::{Fixture, POISON, floats};
+use super::kernels::{Kernels, LANES, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::reference::divergence::divergence;

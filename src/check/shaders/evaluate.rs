@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::fixture::Fixture;
-use super::kernels::{Kernels, Shader, LANES};
+use super::kernels::{Kernels, LANES, Shader};
 use super::loss::exp_error;
 use crate::check::comparison::Comparison;
 use crate::error::Result;

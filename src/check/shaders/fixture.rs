@@ -140,11 +140,7 @@ impl Fixture {
 
     /// a^(layer), the inputs for layer 0: (neurons, samples).
     pub fn below(&self, replica: usize, layer: usize) -> &[f32] {
-        if layer == 0 {
-            self.inputs_of(replica)
-        } else {
-            &self.activations[replica][layer - 1]
-        }
+        if layer == 0 { self.inputs_of(replica) } else { &self.activations[replica][layer - 1] }
     }
 
     /// (T, R, K, B) as the GPU keeps it.
@@ -364,20 +360,12 @@ pub fn below(random: &mut Random, end: u32) -> u32 {
 
 /// 0 in `zeros` of ten cases, else in [-1, 1).
 fn sparse(random: &mut Random, zeros: u32) -> f32 {
-    if below(random, 10) < zeros {
-        0.0
-    } else {
-        signed(random)
-    }
+    if below(random, 10) < zeros { 0.0 } else { signed(random) }
 }
 
 /// 0 in six of ten cases.
 fn pixel(random: &mut Random) -> u8 {
-    if below(random, 10) < 6 {
-        0
-    } else {
-        below(random, 256) as u8
-    }
+    if below(random, 10) < 6 { 0 } else { below(random, 256) as u8 }
 }
 
 /// A data set of random numbers.

@@ -2,7 +2,7 @@
 //! shows.
 
 use super::case::Case;
-use super::fixture::{floats, untouched, Fixture};
+use super::fixture::{Fixture, floats, untouched};
 use super::kernels::{Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;

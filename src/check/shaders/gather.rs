@@ -1,8 +1,8 @@
 //! gather.wgsl: the samples and their masks, bit for bit.
 
 use super::case::Case;
-use super::fixture::{below, by_word, floats, samples, Fixture, POISON};
-use super::kernels::{padded_bytes, Batch, InputFormat, Kernels, Shader};
+use super::fixture::{Fixture, POISON, below, by_word, floats, samples};
+use super::kernels::{Batch, InputFormat, Kernels, Shader, padded_bytes};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::random::Random;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wgpu::BufferUsages;
 
 use crate::error::Result;
+use crate::gpu::Gpu;
 pub use crate::gpu::buffers::padded_bytes;
 use crate::gpu::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::kernels::{self, Pipeline};
 pub use crate::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
-use crate::gpu::Gpu;
 
 /// Totals that evaluate.wgsl keeps of each replica, and flags of divergence.wgsl.
 pub const LANES: usize = EVALUATE_LANES as usize;

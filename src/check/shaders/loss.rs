@@ -1,13 +1,13 @@
 //! loss.wgsl: deltas of the output layer and their masks, stable for logits that would overflow a naive softmax.
 
 use super::case::Case;
-use super::fixture::{floats, untouched, Fixture, POISON};
+use super::fixture::{Fixture, POISON, floats, untouched};
 use super::kernels::{Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::reference::gather::mask;
 use crate::reference::loss::loss;
-use crate::reference::{gamma, Sum};
+use crate::reference::{Sum, gamma};
 
 /// u, the unit roundoff of f32.
 const U: f64 = 1.0 / (1 << 24) as f64;
@@ -88,7 +88,7 @@ fn check_logits(
     // Rows of other layers, and those that are no neurons.
     let mut others = vec![0; logits.len()];
     fixture.poison_rows(&mut others, shape);
-    for (index, (&after, _)) in buffers[2].iter().zip(&others).enumerate().filter(|(_, (_, &own))| own != POISON) {
+    for (index, (&after, _)) in buffers[2].iter().zip(&others).enumerate().filter(|(_, (_, own))| **own != POISON) {
         comparison.equal(|| format!("{case}; deltas of another layer"), index, after, POISON);
     }
     untouched(comparison, || format!("{case}; logits"), &buffers[0], &logits);

@@ -2,7 +2,7 @@
 //! below or above it.
 
 use super::case::Case;
-use super::fixture::{floats, untouched, Fixture, POISON};
+use super::fixture::{Fixture, POISON, floats, untouched};
 use super::forward::check_layer;
 use super::kernels::{Kernels, Shader};
 use super::loss::{bounded_loss, check_deltas};

@@ -1,12 +1,12 @@
 //! store.wgsl: reduce.wgsl, where it writes the gradient sum S and the adaptive batch size c of every parameter.
 
 use super::case::Case;
-use super::fixture::{Fixture, Parameter, POISON};
+use super::fixture::{Fixture, POISON, Parameter};
 use super::kernels::{Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
-use crate::reference::reduce::{reduce, Reduction};
 use crate::reference::Sum;
+use crate::reference::reduce::{Reduction, reduce};
 
 /// By replica and layer.
 pub fn expected(fixture: &Fixture) -> Vec<Vec<Reduction>> {

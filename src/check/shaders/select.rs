@@ -1,7 +1,7 @@
 //! select.wgsl: the features that are active in a batch, in their order.
 
 use super::case::Case;
-use super::fixture::{below, Fixture, POISON};
+use super::fixture::{Fixture, POISON, below};
 use super::kernels::{Batch, InputFormat, Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;

@@ -9,7 +9,7 @@ use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::optimizer::Optimizer;
 use crate::reference::update::update;
-use crate::reference::{gamma, Sum};
+use crate::reference::{Sum, gamma};
 use crate::settings::ReplicaSettings;
 
 /// theta after the step, with the error of S (`roundings` of its terms), of lr S, of c + epsilon, of the division

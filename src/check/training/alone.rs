@@ -1,7 +1,7 @@
 //! A replica alone is, bit for bit, the replica among others.
 
-use super::course::Course;
 use super::Engine;
+use super::course::Course;
 use crate::check::comparison::Comparison;
 use crate::engine::TrainingEngine;
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! Loss, hits and dummies of networks over a data set.
 
-use super::course::Course;
 use super::Engine;
+use super::course::Course;
 use crate::check::comparison::Comparison;
 use crate::engine::TrainingEngine;
 use crate::error::Result;

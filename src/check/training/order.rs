@@ -1,8 +1,8 @@
 //! Which samples are in each batch, as integers: every sample has a feature of its own, so that the adaptive batch sizes of
 //! the first layer's weights name the samples of the last batch.
 
-use super::course::Course;
 use super::Engine;
+use super::course::Course;
 use crate::check::comparison::Comparison;
 use crate::dataset::{Dataset, Inputs, Samples};
 use crate::error::{Error, Result};

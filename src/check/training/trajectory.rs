@@ -8,7 +8,7 @@ use super::course::Course;
 use crate::check::comparison::Comparison;
 use crate::engine::TrainingEngine;
 use crate::error::{Error, Result};
-use crate::reference::step::{to_f32, Training};
+use crate::reference::step::{Training, to_f32};
 
 /// For the other order of an engine's operations.
 const MARGIN: f64 = 8.0;

@@ -1,5 +1,5 @@
 use super::fixture::{
-    assert_close, for_each_case, model, numbers, on_every_machine, panels, poisoned, shared, written, Case,
+    Case, assert_close, for_each_case, model, numbers, on_every_machine, panels, poisoned, shared, written,
 };
 use crate::cpu::delta::Delta;
 use crate::random::Random;

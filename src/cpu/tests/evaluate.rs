@@ -1,5 +1,6 @@
-use super::fixture::{gathered, numbers, on_every_machine, panels, SAMPLES, WIDTHS};
-use super::loss::{exp_error, U};
+use super::fixture::{SAMPLES, WIDTHS, gathered, numbers, on_every_machine, panels};
+use super::loss::{U, exp_error};
+use crate::NetworkSpec;
 use crate::cpu::block::Block;
 use crate::cpu::evaluate::{Evaluate, Totals};
 use crate::cpu::samples::StoredSamples;
@@ -9,7 +10,6 @@ use crate::random::Random;
 use crate::reference::activity::activity;
 use crate::reference::evaluate::evaluate_sample;
 use crate::reference::gamma;
-use crate::NetworkSpec;
 
 /// The loss of one sample, its error by that of exp and of a sum of 32-bit floats, and whether it is a hit.
 fn bounded(logits: &[f64], label: u32) -> (f64, f64, bool) {

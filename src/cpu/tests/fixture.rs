@@ -4,10 +4,10 @@ use std::fmt::Debug;
 
 use crate::cpu::block::Block;
 use crate::cpu::gather::BatchLists;
-use crate::cpu::panels::{panel_columns, Panels};
-use crate::cpu::parameters::{split, Parameters};
+use crate::cpu::panels::{Panels, panel_columns};
+use crate::cpu::parameters::{Parameters, split};
 use crate::cpu::samples::{StoredInputs, StoredSamples, Values};
-use crate::cpu::simd::{floats, floats_mut, InstructionSet, LANES};
+use crate::cpu::simd::{InstructionSet, LANES, floats, floats_mut};
 use crate::dataset::{Inputs, Samples};
 use crate::random::Random;
 use crate::reference::Sum;

@@ -1,10 +1,10 @@
 use super::fixture::{assert_close, for_each_case, lists, model, on_every_machine, panels, poisoned, shared, written};
+use crate::Model;
 use crate::cpu::forward::{Forward, LayerInputs};
 use crate::cpu::simd::InstructionSet;
-use crate::reference::forward::{forward, relu};
 use crate::reference::Sum;
+use crate::reference::forward::{forward, relu};
 use crate::spec::Activation;
-use crate::Model;
 
 /// What reads the same inputs: the number of shares, and whether they are lists.
 const FORMS: [(usize, bool); 8] =

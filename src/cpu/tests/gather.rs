@@ -1,8 +1,8 @@
-use super::fixture::{dense, for_each_case, on_every_machine, written, Case};
+use super::fixture::{Case, dense, for_each_case, on_every_machine, written};
 use crate::cpu::gather::{BatchInputs, BatchLists, Gather};
 use crate::cpu::panels::Panels;
 use crate::cpu::samples::{StoredInputs, StoredSamples};
-use crate::cpu::simd::{floats_mut, InstructionSet};
+use crate::cpu::simd::{InstructionSet, floats_mut};
 use crate::dataset::{Inputs, Samples};
 use crate::reference::gather::gather;
 

@@ -1,8 +1,8 @@
-use super::fixture::{assert_close, numbers, on_every_machine, panels, within, written, SAMPLES, WIDTHS};
+use super::fixture::{SAMPLES, WIDTHS, assert_close, numbers, on_every_machine, panels, within, written};
 use crate::cpu::loss::LossDelta;
 use crate::random::Random;
 use crate::reference::loss::loss;
-use crate::reference::{gamma, Sum};
+use crate::reference::{Sum, gamma};
 use crate::spec::Loss;
 
 /// u, the unit roundoff of f32.

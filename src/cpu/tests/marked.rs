@@ -1,7 +1,7 @@
 use super::fixture::{for_each_case, numbers, on_every_machine, panels, values_of};
 use crate::cpu::marked::{Mark, MarkedDeltas};
 use crate::cpu::panels::{panel_columns, panel_count, panel_lanes};
-use crate::cpu::simd::{floats, with_lanes, Lanes};
+use crate::cpu::simd::{Lanes, floats, with_lanes};
 use crate::random::Random;
 
 /// A byte a column.

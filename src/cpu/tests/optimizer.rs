@@ -1,9 +1,9 @@
 use super::fixture::{assert_close, numbers, on_every_machine, within};
 use crate::cpu::optimizer::{Effective, Mean, Update};
-use crate::cpu::simd::{floats, floats_mut, Kernel, Lanes};
+use crate::cpu::simd::{Kernel, Lanes, floats, floats_mut};
 use crate::random::Random;
 use crate::reference::update::update;
-use crate::reference::{gamma, Sum};
+use crate::reference::{Sum, gamma};
 use crate::{Optimizer, ReplicaSettings};
 
 const SAMPLES: usize = 300;

@@ -1,5 +1,5 @@
 use super::fixture::{
-    assert_close, bits, blocks, dense, for_each_case, model, on_every_machine, shared, values_of, Case,
+    Case, assert_close, bits, blocks, dense, for_each_case, model, on_every_machine, shared, values_of,
 };
 use super::optimizer::bounded_update;
 use crate::cpu::block::Block;
@@ -8,10 +8,10 @@ use crate::cpu::optimizer::{Counts, Effective, Mean, Sums, Update};
 use crate::cpu::parameters::Share;
 use crate::cpu::reduce::{ReduceBiases, ReduceLists, ReducePanels};
 use crate::cpu::samples::{StoredInputs, StoredSamples};
-use crate::cpu::simd::{floats_mut, InstructionSet};
+use crate::cpu::simd::{InstructionSet, floats_mut};
 use crate::dataset::{Inputs, Samples};
-use crate::reference::reduce::{reduce, Reduction};
 use crate::reference::Sum;
+use crate::reference::reduce::{Reduction, reduce};
 use crate::{Model, Optimizer, ReplicaSettings};
 
 /// A batch that went forward and back, in blocks.

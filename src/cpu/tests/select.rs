@@ -4,7 +4,7 @@ use crate::cpu::select::Columns;
 /// The entries of a feature that the textbook finds: samples in their order.
 fn column(values: &[f32], samples: usize, feature: usize) -> Vec<(u32, f32)> {
     let row = values[feature * samples..][..samples].iter().enumerate();
-    row.filter(|(_, &value)| value != 0.0).map(|(sample, &value)| (sample as u32, value)).collect()
+    row.filter(|(_, value)| **value != 0.0).map(|(sample, &value)| (sample as u32, value)).collect()
 }
 
 /// The lists by feature are the batch's entries, none left out and none twice, in the order of the samples.

@@ -1,12 +1,12 @@
 //! Whole steps by teams of any size, which are chosen here rather than by the amount of work.
 
-use super::fixture::{dense, model, on_every_machine, Case};
+use super::fixture::{Case, dense, model, on_every_machine};
+use crate::Model;
 use crate::cpu::optimizer::{Effective, Mean, Update};
-use crate::cpu::parameters::{split, Parameters};
+use crate::cpu::parameters::{Parameters, split};
 use crate::cpu::samples::StoredSamples;
 use crate::cpu::simd::InstructionSet;
 use crate::cpu::team::{Step, Team, Worker};
-use crate::Model;
 
 const BATCH_SIZE: usize = 64;
 

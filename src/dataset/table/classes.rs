@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::TableOptions;
 use super::cells;
 use super::columns::list;
-use super::TableOptions;
 
 /// The classes of labels as they come.
 #[derive(Default)]
@@ -29,10 +29,10 @@ impl Classes {
 
     /// The class of a label; a new one if there is none yet.
     pub fn add(&mut self, label: &str) -> u32 {
-        if let Some((last, index)) = &self.last {
-            if last == label {
-                return *index;
-            }
+        if let Some((last, index)) = &self.last
+            && last == label
+        {
+            return *index;
         }
         let class = cells::class(label);
         let next = self.spelled.len() as u32;
@@ -54,11 +54,7 @@ impl Classes {
     /// Names in order, by number if all are numbers, else by their letters; and the place in it of every class as it came.
     pub fn sorted(&self) -> (Vec<String>, Vec<u32>) {
         let name = |(spelled, is_always): &(String, bool)| {
-            if *is_always {
-                spelled.clone()
-            } else {
-                cells::class(spelled)
-            }
+            if *is_always { spelled.clone() } else { cells::class(spelled) }
         };
         let names: Vec<String> = self.spelled.iter().map(name).collect();
         let mut order: Vec<usize> = (0..names.len()).collect();
@@ -143,9 +139,9 @@ mod tests {
             "{refused}"
         );
         assert!(problem(&numbers(30, 0.5), 6000, &options).unwrap().contains("regression"));
-        assert!(problem(&["a", "b", "c"].map(String::from), 9, &options)
-            .unwrap()
-            .contains("3 different labels in 9 rows"));
+        assert!(
+            problem(&["a", "b", "c"].map(String::from), 9, &options).unwrap().contains("3 different labels in 9 rows")
+        );
         let force = TableOptions { force_classes: true, ..TableOptions::default() };
         assert_eq!(problem(&numbers(300, 0.1), 300, &force), None);
         let stated = TableOptions { classes: Some(11), ..TableOptions::default() };

@@ -85,11 +85,7 @@ pub(super) fn option(column: usize, titles: Option<&[String]>) -> String {
 
 /// An option with a value, as a shell takes it.
 pub(super) fn with_value(option: &str, value: &str) -> String {
-    if value.contains(' ') {
-        format!("{option} '{value}'")
-    } else {
-        format!("{option} {value}")
-    }
+    if value.contains(' ') { format!("{option} '{value}'") } else { format!("{option} {value}") }
 }
 
 #[cfg(test)]

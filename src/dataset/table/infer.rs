@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::cells;
-use super::columns::{list, named, option, with_value, ColumnName};
+use super::columns::{ColumnName, list, named, option, with_value};
 use super::profile::Profile;
 use super::records::{Position, Source};
-use super::schema::{is_untitled, Dropped, Reason, Schema};
+use super::schema::{Dropped, Reason, Schema, is_untitled};
 use super::{Header, TableOptions};
 use crate::error::{Error, Result};
 

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use self::classes::Classes;
 use self::columnar::Format;
-pub use self::columns::{list, ColumnName};
+pub use self::columns::{ColumnName, list};
 pub use self::reader::{Row, TableReader};
 pub use self::records::Position;
 use self::records::Source;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::TableOptions;
 use super::records::Record;
 use super::schema::Schema;
-use super::TableOptions;
 use crate::error::Result;
 
 #[derive(Clone, Copy)]

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use super::TableOptions;
 use super::cells;
 use super::columns::named;
 use super::records::{Position, Record, Records, Source};
 use super::schema::{Mapping, Schema, Wanted};
-use super::TableOptions;
 use crate::error::{Error, Result};
 
 /// Reads a file row by row, as a model's was read. Gives each row of text as soon as its line is there.
@@ -52,16 +52,15 @@ impl TableReader {
         };
         let mut pending = VecDeque::new();
         // A header may lack the title of the rows' names, as R writes it, which the first row below it shows.
-        if let Ok(mapping) = schema.map(&first, &Wanted { needs_label: false, ..wanted.clone() }) {
-            if mapping.has_header {
-                if let Some(second) = records.next()? {
-                    let is_longer = second.cells.len() == first.len() + 1;
-                    if is_longer && second.cells.iter().next_back().is_some_and(|cell| !cell.is_empty()) {
-                        first.insert(0, String::new());
-                    }
-                    pending.push_back(second);
-                }
+        if let Ok(mapping) = schema.map(&first, &Wanted { needs_label: false, ..wanted.clone() })
+            && mapping.has_header
+            && let Some(second) = records.next()?
+        {
+            let is_longer = second.cells.len() == first.len() + 1;
+            if is_longer && second.cells.iter().next_back().is_some_and(|cell| !cell.is_empty()) {
+                first.insert(0, String::new());
             }
+            pending.push_back(second);
         }
         let mapping = schema.map(&first, &wanted).map_err(|problem| Error::data(&path, problem))?;
         let used = mapping.features.iter().copied().chain(mapping.label);

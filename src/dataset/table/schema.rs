@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells;
-use super::columns::{list, named, ColumnName};
 use super::Header;
+use super::cells;
+use super::columns::{ColumnName, list, named};
 
 /// How a table was read: what `asgd` prints, keeps with the model, and reads other files by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

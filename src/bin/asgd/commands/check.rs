@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use anyhow::{bail, Result};
+use anyhow::{Result, bail};
 use asgd::check::{Checks, Comparison, Finding, Mismatch};
 use asgd::{Device, DeviceInfo};
 use clap::Args;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use crate::console::print_line;
 use crate::device_args::DeviceArgs;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use asgd::files::write_atomically;
 use asgd::Error;
+use asgd::files::write_atomically;
 use clap::Args;
 use serde_json::json;
 

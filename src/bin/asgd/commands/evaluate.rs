@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::confusion::Confusion;
 use crate::console::print_line;
 use crate::statistics::Summary;
-use crate::trained::{open, ModelAndData, Opened};
+use crate::trained::{ModelAndData, Opened, open};
 
 /// Which samples of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -2,17 +2,17 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::mpsc::{sync_channel, RecvTimeoutError};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use anyhow::{anyhow, bail, Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use asgd::files::write_atomically;
 use clap::{Args, Subcommand};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 use md5::{Digest, Md5};
 
-use crate::console::{announce, Reporter};
+use crate::console::{Reporter, announce};
 use crate::data_source::data_root;
 use crate::values::seconds;
 
@@ -215,16 +215,18 @@ fn receive(mut reader: impl Read + Send + 'static, timeout: Duration, progress: 
     /// No file of these sets is a tenth of it.
     const MOST: usize = 256 << 20;
     let (sender, receiver) = sync_channel(16);
-    std::thread::spawn(move || loop {
-        let mut part = vec![0; 1 << 16];
-        let read = reader.read(&mut part).map(|count| {
-            part.truncate(count);
-            part
-        });
-        let is_end = !matches!(&read, Ok(part) if !part.is_empty());
-        // Nobody waits any more: then nothing is left to do.
-        if sender.send(read).is_err() || is_end {
-            return;
+    std::thread::spawn(move || {
+        loop {
+            let mut part = vec![0; 1 << 16];
+            let read = reader.read(&mut part).map(|count| {
+                part.truncate(count);
+                part
+            });
+            let is_end = !matches!(&read, Ok(part) if !part.is_empty());
+            // Nobody waits any more: then nothing is left to do.
+            if sender.send(read).is_err() || is_end {
+                return;
+            }
         }
     });
     let mut bytes = Vec::new();

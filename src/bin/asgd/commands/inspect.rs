@@ -6,14 +6,14 @@ use anyhow::Result;
 use asgd::dataset::{Scale, Scaling};
 use asgd::{Activity, Evaluation, Model, NetworkSpec, Order, Predictor, ReplicaSettings, TrainSettings, Trainer};
 use clap::Args;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use crate::console::print_line;
-use crate::figures::{boxes, BoxPanel, BLUE};
+use crate::figures::{BLUE, BoxPanel, boxes};
 use crate::run::metrics::by_layer;
-use crate::statistics::{quartiles, Summary};
+use crate::statistics::{Summary, quartiles};
 use crate::table::{Cell, Table};
-use crate::trained::{open, ModelAndData, Opened};
+use crate::trained::{ModelAndData, Opened, open};
 use crate::values::at_least_one;
 
 #[derive(Debug, Args)]

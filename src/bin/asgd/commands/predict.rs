@@ -1,19 +1,19 @@
 //! `asgd predict`
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{sync_channel, Receiver};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{anyhow, Result};
+use anyhow::{Result, anyhow};
 use asgd::dataset::table::{Row, Schema, TableReader};
-use asgd::dataset::{images_to_classify, is_idx, Inputs, Samples, Scale, Scaling};
+use asgd::dataset::{Inputs, Samples, Scale, Scaling, images_to_classify, is_idx};
 use asgd::{Error, Model};
 use clap::Args;
 
 use crate::answers::Answers;
 use crate::console::Reporter;
-use crate::data_source::{did_you_mean, is_name, open_to_classify, TableArgs};
+use crate::data_source::{TableArgs, did_you_mean, is_name, open_to_classify};
 use crate::device_args::DeviceArgs;
 use crate::trained::{choose, say_notes};
 

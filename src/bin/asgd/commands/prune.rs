@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{bail, Result};
-use asgd::{pruning, Activity, Predictor};
+use anyhow::{Result, bail};
+use asgd::{Activity, Predictor, pruning};
 use clap::Args;
 use serde_json::json;
 
 use crate::console::announce;
 use crate::table::{Cell, Table};
-use crate::trained::{choose, open, ModelAndData, Opened};
+use crate::trained::{ModelAndData, Opened, choose, open};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

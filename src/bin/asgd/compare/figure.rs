@@ -2,7 +2,7 @@
 
 use super::history::Row;
 use super::runs::PastRun;
-use crate::figures::{legend_width, range_of, Curve, Legend, LinePanel, PALETTE};
+use crate::figures::{Curve, Legend, LinePanel, PALETTE, legend_width, range_of};
 use crate::run::curve::{band, thinned};
 
 /// What the curves run over.

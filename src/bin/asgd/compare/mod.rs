@@ -7,6 +7,6 @@ mod runs;
 mod show;
 
 pub use self::differences::Differences;
-pub use self::figure::{panels, Axis};
-pub use self::runs::{read, PastRun};
+pub use self::figure::{Axis, panels};
+pub use self::runs::{PastRun, read};
 pub use self::show::{common, json, notes, page, table};

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use maud::html;
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::differences::{value, Differences};
-use super::figure::{panels, Axis};
+use super::differences::{Differences, value};
+use super::figure::{Axis, panels};
 use super::runs::PastRun;
 use crate::figures::lines;
 use crate::report::Report;

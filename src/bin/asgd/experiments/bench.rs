@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use asgd::{Dataset, Device, Error, Gradient, Optimizer};
 use clap::Args;
-use maud::{html, Markup};
-use serde_json::{json, Value};
+use maud::{Markup, html};
+use serde_json::{Value, json};
 
-use crate::console::{announce, Reporter};
+use crate::console::{Reporter, announce};
 use crate::device_args::DeviceArgs;
 use crate::figures::{BLUE, VERMILION};
 use crate::report::Report;
@@ -127,11 +127,7 @@ pub fn check_seed(seed: u64, replicas: usize) -> Result<()> {
 
 /// ε as the options take it: 1e-8, 1.
 pub fn scientific(epsilon: f32) -> String {
-    if epsilon > 0.0 && epsilon < 1e-3 {
-        format!("{epsilon:e}")
-    } else {
-        epsilon.to_string()
-    }
+    if epsilon > 0.0 && epsilon < 1e-3 { format!("{epsilon:e}") } else { epsilon.to_string() }
 }
 
 /// Seconds as people say them.

@@ -54,8 +54,7 @@ impl fmt::Display for Verdict {
 
 /// A table of claims, to which [`add`] adds.
 pub fn table() -> Table {
-    let caption =
-        "The paper's claims. A claim holds, or does not, where the 95 % confidence interval of our mean lies \
+    let caption = "The paper's claims. A claim holds, or does not, where the 95 % confidence interval of our mean lies \
                    wholly inside, or outside, what is claimed; \"about x\" means 0.5 x to 1.5 x. Differences are \
                    taken pair by pair: both optimizers start from the same parameters and see the same batches.";
     Table::new("claims", caption, &["claim", "ours: mean and 95 % interval", "verdict"])

@@ -9,10 +9,10 @@ use clap::Args;
 use maud::html;
 use serde_json::json;
 
-use super::bench::{check_seed, device_line, scientific, shown, Bench, CommonArgs};
+use super::bench::{Bench, CommonArgs, check_seed, device_line, scientific, shown};
 use super::claims::{self, Verdict};
 use crate::data_source::open_known;
-use crate::figures::{lines, Curve, Legend, LinePanel, PALETTE};
+use crate::figures::{Curve, Legend, LinePanel, PALETTE, lines};
 use crate::report::Report;
 use crate::run::chunks::{Nobody, SaveEvery, Training};
 use crate::run::metrics::Point;

@@ -1,9 +1,9 @@
 //! Experiment 1 (sections 2.2 and 3.1, figures 1 to 4): what each sample contributes to each parameter of 2-3-2-1 on
 //! concentric circles, and the path of every parameter under aSGD and SGD from the same start.
 
-use anyhow::{bail, Result};
+use anyhow::{Result, bail};
 use asgd::dataset::Circles;
-use asgd::reference::step::{to_f32, Training};
+use asgd::reference::step::{Training, to_f32};
 use asgd::{
     Activity, Dataset, Error, Evaluation, Init, Model, NetworkSpec, Order, ReplicaSettings, Split, TrainSettings,
     Trainer,
@@ -12,8 +12,8 @@ use clap::Args;
 use maud::html;
 use serde_json::json;
 
-use super::bench::{device_line, scientific, shown, Bench, CommonArgs, OPTIMIZERS};
-use crate::figures::{lines, scatter, Curve, Legend, LinePanel, Mark, ScatterPanel, BLUE, GREY, PALETTE, VERMILION};
+use super::bench::{Bench, CommonArgs, OPTIMIZERS, device_line, scientific, shown};
+use crate::figures::{BLUE, Curve, GREY, Legend, LinePanel, Mark, PALETTE, ScatterPanel, VERMILION, lines, scatter};
 use crate::report::Report;
 use crate::run::interrupt;
 use crate::table::{Cell, Table};
@@ -232,7 +232,9 @@ fn factors(report: &mut Report, data: &Dataset, initial: &Model, trained: &Model
                 of_parameter(index),
             ));
         }
-        let caption = format!("The factors {when}: activations a of the hidden nodes, deltas of all nodes. Red positive, blue negative, grey zero.");
+        let caption = format!(
+            "The factors {when}: activations a of the hidden nodes, deltas of all nodes. Red positive, blue negative, grey zero."
+        );
         report.figure(
             figures[0],
             caption,
@@ -331,14 +333,23 @@ fn conclusions(
         "outcome",
         "Parameters that stopped moving: unchanged, bit for bit, over at least the last tenth of the steps, with the last step that changed \
          them. Dummies: hidden nodes that none (true) or all (pseudo) of the training samples activate.",
-        &["method", "train accuracy", "train loss", "test accuracy", "test loss", "stopped moving", "true dummies", "pseudo dummies"],
+        &[
+            "method",
+            "train accuracy",
+            "train loss",
+            "test accuracy",
+            "test loss",
+            "stopped moving",
+            "true dummies",
+            "pseudo dummies",
+        ],
     );
     for (replica, optimizer) in OPTIMIZERS.into_iter().enumerate() {
         let still = all.iter().zip(&last_moved[replica]).filter_map(|(parameter, &moved)| {
             stopped(moved, args.steps).map(|step| format!("{} (step {step})", name(parameter)))
         });
         let nodes = |wanted: Activity| {
-            let of_kind = hidden.iter().zip(&train[replica].nodes).filter(|(_, &node)| node == wanted);
+            let of_kind = hidden.iter().zip(&train[replica].nodes).filter(|(_, node)| **node == wanted);
             list(of_kind.map(|((layer, node), _)| format!("layer {} node {}", layer + 1, node + 1)).collect())
         };
         table.rows.push(vec![

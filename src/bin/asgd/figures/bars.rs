@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{draw_legend, failed, grid, split_legend, tick, Area};
+use super::{Area, draw_legend, failed, grid, split_legend, tick};
 
 /// Series of bars that share axes.
 pub struct BarPanel {
@@ -29,11 +29,7 @@ fn draw(area: &Area<'_>, panel: &BarPanel) -> Result<()> {
     let name_of = |place: &f64| {
         let index = place.round();
         let is_whole = (place - index).abs() < 0.01 && index >= 0.0;
-        if is_whole {
-            places.get(index as usize).cloned().unwrap_or_default()
-        } else {
-            String::new()
-        }
+        if is_whole { places.get(index as usize).cloned().unwrap_or_default() } else { String::new() }
     };
     let (area, legend) = split_legend(area, series.iter().map(|(name, ..)| name.as_str()));
     let mut chart = ChartBuilder::on(&area)

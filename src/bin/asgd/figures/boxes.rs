@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{failed, grid, range_of, tick, Area, INK};
+use super::{Area, INK, failed, grid, range_of, tick};
 
 /// Boxes that share an axis.
 pub struct BoxPanel {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{dash, draw_legend, failed, grid, range_of, split_legend, tick, Area, Dash};
+use super::{Area, Dash, dash, draw_legend, failed, grid, range_of, split_legend, tick};
 
 /// A line and the band around it.
 pub struct Curve {

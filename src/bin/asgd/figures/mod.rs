@@ -7,13 +7,13 @@ mod scatter;
 
 use std::fmt::Display;
 
-use anyhow::{anyhow, Result};
-pub use bars::{bars, BarPanel};
-pub use boxes::{boxes, BoxPanel};
-pub use lines::{lines, Curve, Legend, LinePanel};
+use anyhow::{Result, anyhow};
+pub use bars::{BarPanel, bars};
+pub use boxes::{BoxPanel, boxes};
+pub use lines::{Curve, Legend, LinePanel, lines};
 use plotters::coord::Shift;
 use plotters::prelude::*;
-pub use scatter::{scatter, Mark, ScatterPanel};
+pub use scatter::{Mark, ScatterPanel, scatter};
 
 /// Colours that the colour-blind can tell apart (Okabe and Ito 2008).
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);

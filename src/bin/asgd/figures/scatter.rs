@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::{failed, grid, range_of, tick, Area};
+use super::{Area, failed, grid, range_of, tick};
 
 /// What a point's colour means.
 #[derive(Debug, Clone)]

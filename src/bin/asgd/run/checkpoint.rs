@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail, Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use asgd::files::write_atomically;
 use asgd::{Activity, AdaptiveBatchSizes, Evaluation, Model, PerParameter};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use super::metrics::{has_diverged, Point, Trajectories};
+use super::metrics::{Point, Trajectories, has_diverged};
 use crate::console::Reporter;
 
 /// A chunk on its way.

@@ -3,10 +3,10 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::mpsc::{channel, RecvTimeoutError, Sender};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use asgd::{AdaptiveBatchSizes, Dataset, Device, Evaluation, Model, PerParameter, Split, TrainSettings, Trainer};
 use indicatif::ProgressBar;
 

@@ -5,7 +5,7 @@ use asgd::Evaluation;
 use plotters::prelude::SeriesLabelPosition;
 
 use super::metrics::{Point, Trajectories};
-use crate::figures::{lines, Curve, Legend, LinePanel, BLUE, GREEN, VERMILION};
+use crate::figures::{BLUE, Curve, GREEN, Legend, LinePanel, VERMILION, lines};
 
 /// Loss and accuracy over the epochs of a run: lines are means, bands span all replicas.
 pub fn learning_curve(title: &str, trajectories: &Trajectories, steps_per_epoch: u64) -> Result<String> {

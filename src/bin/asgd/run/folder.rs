@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// Held by one process at a time. Its settings stay as they are, so that what is trained in it belongs together; only its
@@ -265,10 +265,12 @@ mod tests {
         let other = parent.path().join("other");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join("thesis.tex"), "x").unwrap();
-        assert!(Folder::open(other, &settings, Opening::Continue)
-            .map(drop)
-            .unwrap_err()
-            .to_string()
-            .contains("holds no run"));
+        assert!(
+            Folder::open(other, &settings, Opening::Continue)
+                .map(drop)
+                .unwrap_err()
+                .to_string()
+                .contains("holds no run")
+        );
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use asgd::dataset::Samples;
 use asgd::{Activity, Dataset, Device, Model, Predictor};
 
-use super::metrics::{by_layer, has_diverged, Point, Trajectories};
+use super::metrics::{Point, Trajectories, by_layer, has_diverged};
 use crate::trained::{class_name, classify};
 
 /// What is wrong with networks that have not diverged.

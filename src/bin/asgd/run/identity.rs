@@ -1,7 +1,7 @@
 //! What decides the results of a run, bit for bit, as settings.json keeps it.
 
 use asgd::{Dataset, Device, Model};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::schedule::Schedule;

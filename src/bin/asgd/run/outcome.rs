@@ -1,7 +1,7 @@
 //! What a training came to, as run.json keeps it and the terminal shows it.
 
 use asgd::NetworkSpec;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::folder::Folder;
 use super::metrics::{self, Point, Trajectories};

@@ -8,13 +8,13 @@ use asgd::{Activity, Dataset, Device, Evaluation, Model, NetworkSpec, Predictor}
 use maud::html;
 use serde_json::Value;
 
-use super::curve::{learning_panels, mean_and_range, OfPoint};
+use super::curve::{OfPoint, learning_panels, mean_and_range};
 use super::facts;
 use super::folder::Folder;
-use super::metrics::{by_layer, has_diverged, Point};
+use super::metrics::{Point, by_layer, has_diverged};
 use crate::confusion::Confusion;
 use crate::data_source::DataArgs;
-use crate::figures::{lines, Curve, Legend, LinePanel, PALETTE};
+use crate::figures::{Curve, Legend, LinePanel, PALETTE, lines};
 use crate::report::Report;
 use crate::statistics::Summary;
 use crate::sweep::figure::panels;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use asgd::{Error, Gradient, NetworkSpec, Optimizer};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use crate::values::{number, widths};
 

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::cells::{varied, Cell, COLUMNS};
+use super::cells::{COLUMNS, Cell, varied};
 use super::results::Sweep;
-use crate::figures::{lines, range_of, Curve, Legend, LinePanel, PALETTE};
+use crate::figures::{Curve, Legend, LinePanel, PALETTE, lines, range_of};
 use crate::run::curve::mean_and_range;
 use crate::run::metrics::Point;
 

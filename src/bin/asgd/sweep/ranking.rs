@@ -2,7 +2,7 @@
 //! test figures too good.
 
 use super::groups::CellTrained;
-use crate::run::metrics::{has_diverged, Point};
+use crate::run::metrics::{Point, has_diverged};
 use crate::statistics::Summary;
 
 /// What tells how good a cell is.

@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 use asgd::Model;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use super::cells::{self, COLUMNS};
 use super::groups::CellTrained;
-use super::ranking::{rank, Standing};
+use super::ranking::{Standing, rank};
 use crate::console::announce;
 use crate::run::folder::Folder;
-use crate::run::metrics::{has_diverged, Point};
+use crate::run::metrics::{Point, has_diverged};
 use crate::run::outcome;
 use crate::run::schedule::Schedule;
 use crate::statistics::Summary;

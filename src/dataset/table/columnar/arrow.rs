@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use arrow_ipc::reader::{read_footer_length, FileReader, StreamReader};
+use arrow_ipc::reader::{FileReader, StreamReader, read_footer_length};
 use arrow_ipc::{root_as_footer, root_as_message};
 use arrow_schema::{ArrowError, Schema as Fields};
 
@@ -59,11 +59,7 @@ fn unpacked_stream(mut bytes: &[u8]) -> u128 {
 
 /// How many bytes of a message come before its metadata: their length, marked by -1 but in old files.
 fn prefix(message: &[u8]) -> usize {
-    if message.starts_with(&[255; 4]) {
-        8
-    } else {
-        4
-    }
+    if message.starts_with(&[255; 4]) { 8 } else { 4 }
 }
 
 /// As a vector of its own, because flatbuffers count from an aligned address.

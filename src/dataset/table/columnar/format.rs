@@ -6,8 +6,8 @@ use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{ArrowError, Schema as Fields};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
 

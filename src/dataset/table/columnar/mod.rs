@@ -13,10 +13,10 @@ use arrow_array::RecordBatch;
 use arrow_schema::Schema as Fields;
 
 pub use self::format::Format;
-use super::columns::{named, option, with_value, ColumnName};
+use super::TableOptions;
+use super::columns::{ColumnName, named, option, with_value};
 use super::records::{Position, Record};
 use super::schema::Schema;
-use super::TableOptions;
 use crate::error::{Error, Result};
 
 /// The columns of a file, in memory. Those that are pandas' index come first, as they do in its CSV.

@@ -1,7 +1,7 @@
 //! Decoders that panic on damaged files.
 
 use std::cell::Cell;
-use std::panic::{catch_unwind, set_hook, take_hook, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 thread_local! {

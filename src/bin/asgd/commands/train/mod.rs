@@ -8,27 +8,27 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result, bail};
 use asgd::dataset::{Prepared, Scale};
 use asgd::{Dataset, Device, Init, Model, NetworkSpec, Optimizer, Order};
 use clap::Parser;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use self::job::Job;
 use self::plan::{cells, check_memory, schedules, seeds};
-use crate::console::{announce, Reporter};
-use crate::data_source::{open_for_training, short_name, DataArgs};
+use crate::console::{Reporter, announce};
+use crate::data_source::{DataArgs, open_for_training, short_name};
 use crate::device_args::DeviceArgs;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
 use crate::run::schedule::Extent;
 use crate::run::{interrupt, outcome};
-use crate::sweep::cells::{varied, Cell, SHOWN};
-use crate::sweep::groups::{groups, CellTrained, Group};
+use crate::sweep::cells::{Cell, SHOWN, varied};
+use crate::sweep::groups::{CellTrained, Group, groups};
 use crate::sweep::results::Sweep;
 use crate::usage;
-use crate::values::{at_least_one, hidden, not_negative, number, positive, Hidden};
+use crate::values::{Hidden, at_least_one, hidden, not_negative, number, positive};
 
 #[derive(Debug, Parser)]
 #[command(after_help = "\

@@ -1,7 +1,7 @@
 //! What the arguments of a training ask for: cells, schedules, seeds; and whether there is room for it.
 
 use anyhow::Result;
-use asgd::{memory, Dataset, Error, Gradient, NetworkSpec};
+use asgd::{Dataset, Error, Gradient, NetworkSpec, memory};
 
 use super::TrainArgs;
 use crate::data_source::{is_small, is_table};

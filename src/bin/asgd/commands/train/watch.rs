@@ -12,7 +12,7 @@ use crate::run::folder::Folder;
 use crate::run::metrics::{self, Point, Rows, Trajectories};
 use crate::run::schedule::Schedule;
 use crate::statistics::quartiles;
-use crate::sweep::cells::{Cell, COLUMNS};
+use crate::sweep::cells::{COLUMNS, Cell};
 use crate::sweep::groups::{CellTrained, Group};
 
 /// Tells the terminal, and keeps metrics.csv up with the checkpoints.

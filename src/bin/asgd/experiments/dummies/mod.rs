@@ -12,8 +12,8 @@ use asgd::{Dataset, Error, Init, Model, NetworkSpec, Order, ReplicaSettings, Tra
 use serde_json::json;
 
 pub use self::arguments::DummiesArgs;
-use self::outcomes::{Case, Member, Outcome, BATCH_SIZE, COLUMNS, HIDDEN};
-use super::bench::{check_seed, Bench, OPTIMIZERS};
+use self::outcomes::{BATCH_SIZE, COLUMNS, Case, HIDDEN, Member, Outcome};
+use super::bench::{Bench, OPTIMIZERS, check_seed};
 use crate::run::chunks::{Nobody, Pace, SaveEvery, Training};
 
 pub fn run(args: &DummiesArgs) -> Result<()> {

@@ -2,16 +2,16 @@
 
 use anyhow::Result;
 use asgd::{Activity, Init, NetworkSpec, Optimizer};
-use maud::{html, Markup};
+use maud::{Markup, html};
 
 use super::arguments::{DummiesArgs, StopRule};
-use super::outcomes::{difference, group, Case, Column, Outcome, BATCH_SIZE, COLUMNS, HIDDEN};
-use crate::experiments::bench::{color, device_line, scientific, shown, Bench, OPTIMIZERS};
+use super::outcomes::{BATCH_SIZE, COLUMNS, Case, Column, HIDDEN, Outcome, difference, group};
+use crate::experiments::bench::{Bench, OPTIMIZERS, color, device_line, scientific, shown};
 use crate::experiments::claims::{self, Verdict};
-use crate::figures::{bars, boxes, BarPanel, BoxPanel, GREY};
+use crate::figures::{BarPanel, BoxPanel, GREY, bars, boxes};
 use crate::report::Report;
 use crate::run::metrics::Point;
-use crate::statistics::{quartiles, Summary};
+use crate::statistics::{Summary, quartiles};
 use crate::table::{Cell, Table};
 
 /// The whole page.
