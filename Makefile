@@ -19,9 +19,10 @@ test: ## Build and run all tests; those on the real MNIST too where ASGD_DATA_DI
 newcomer: ## Walk from `make demo` to predictions for own tables, as accurate as scikit-learn's, which is installed under target/peers
 	python3 tests/newcomer.py
 
-bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and memory; ASGD_BENCH_DEVICE names a device
+bench: export ASGD_BENCH_DEVICE = $(DEVICE)
+bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and memory; DEVICE names a device
 	$(CARGO) build --release --locked
-	$(CARGO) bench --locked --bench ratio
+	target/release/asgd bench $(if $(DEVICE),--device "$(DEVICE)")
 	$(CARGO) bench --locked --bench throughput
 	$(CARGO) bench --locked --bench scaling
 	python3 benches/startup.py
@@ -29,10 +30,12 @@ bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and me
 bench-peers: ## aSGD steps beside JAX, PyTorch and burn, installed under target/peers; needs ASGD_DATA_DIR
 	python3 benches/peers/bench.py
 
-bench-gpu: ## What only a real GPU can show: peers up to R = 1,000, many replicas, layers of 4,096, matrix products
-	WORKLOADS="mnist-R1 mnist-R16 mnist-R1000 wide-R1 circles-R1000" python3 benches/peers/bench.py
-	for workload in mnist-R1100 circles-R40000 wide-4096; do \
-		ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench ratio -- 5 $$workload || exit 1; done
-	ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench throughput
-	ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench matmul
+bench-gpu: export ASGD_BENCH_DEVICE = $(DEVICE)
+bench-gpu: ## For a real GPU: check it, time the standard workloads and the best matrix product in WGSL, then the peers
+	$(CARGO) build --release --locked
+	target/release/asgd check --device "$(or $(DEVICE),gpu)"
+	target/release/asgd bench --device "$(or $(DEVICE),gpu)"
+	$(CARGO) bench --locked --bench matmul
+	WORKLOADS="mnist-R1 mnist-R16 mnist-R100 mnist-R1000 wide-R1 circles-R100 circles-R10000" DEVICE="$(or $(DEVICE),gpu)" \
+		python3 benches/peers/bench.py
 	target/peers/venv/bin/python benches/peers/pytorch.py matmul

@@ -9,6 +9,7 @@ use asgd::dataset::{Inputs, Samples};
 use asgd::{Dataset, Device, NetworkSpec, Optimizer};
 use plotters::prelude::*;
 
+#[path = "../src/bin/asgd/bench/workload.rs"]
 mod workload;
 
 use workload::{Workload, device, device_name, images, microseconds, spread};
@@ -104,7 +105,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The first 8,192 images: as good as all of them, and sooner set up.
 fn some_images() -> asgd::Result<Dataset> {
-    let images = images()?;
+    let folder = std::env::var_os("ASGD_DATA_DIR").map(|folder| Path::new(&folder).join("mnist"));
+    let images = images(folder.as_deref())?;
     let inputs = match images.train.inputs() {
         Inputs::U8(pixels) => Inputs::U8(pixels[..8192 * 784].to_vec()),
         Inputs::F32(values) => Inputs::F32(values[..8192 * 784].to_vec()),
@@ -129,7 +131,7 @@ fn time(
     replicas: usize,
     rounds: usize,
 ) -> asgd::Result<[f64; 3]> {
-    let workload = Workload { name: "", widths: Vec::leak(widths), batch_size, replicas };
+    let workload = Workload { name: String::new(), widths, batch_size, replicas };
     let mut trainer = workload.trainer_on(device, Optimizer::ASGD, images)?;
     let steps = (0.3e6 / microseconds(&mut trainer, 5)?).clamp(2.0, 20_000.0) as u64;
     microseconds(&mut trainer, steps)?;

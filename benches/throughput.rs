@@ -7,15 +7,20 @@ use std::time::Instant;
 use asgd::Optimizer;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
+#[path = "../src/bin/asgd/bench/workload.rs"]
 mod workload;
 
-use workload::{WORKLOADS, device};
+use workload::{Workload, device};
+
+/// On a CPU of few cores: a step that is over before threads have met, a replica a core, many of them, and layers that are wide.
+const WORKLOADS: [&str; 5] = ["mnist-R1", "mnist-R2", "mnist-R16", "wide-R1", "circles-R100"];
 
 fn throughput(criterion: &mut Criterion) {
     let device = device().expect("a device");
     println!("device: {}", device.describe());
-    for workload in WORKLOADS {
-        let mut group = criterion.benchmark_group(workload.name);
+    for name in WORKLOADS {
+        let workload: Workload = name.parse().expect("a workload");
+        let mut group = criterion.benchmark_group(name);
         group
             .sample_size(10)
             .sampling_mode(SamplingMode::Flat)

@@ -38,6 +38,15 @@ pub trait TrainingEngine: Send {
         self.train_while(steps, &mut |_| ControlFlow::Continue(()))
     }
 
+    /// Does `steps` steps of every replica, and tells how long each kernel took, by the device's own clock; `None` where there
+    /// are no kernels, or no such clock, and nothing is done.
+    ///
+    /// # Errors
+    /// As [`Self::train_while`].
+    fn kernel_times(&mut self, _steps: u64) -> Result<Option<Vec<KernelTime>>> {
+        Ok(None)
+    }
+
     /// Loss, accuracy and dummies of every replica over a set of the data.
     ///
     /// # Errors
@@ -63,6 +72,30 @@ pub trait TrainingEngine: Send {
     /// # Errors
     /// What the driver reported.
     fn mean_adaptive_batch_sizes(&self) -> Result<Option<Vec<Vec<f64>>>>;
+}
+
+/// How long a kernel took in some steps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelTime {
+    /// Its file in `shaders/`, without the ending.
+    pub kernel: &'static str,
+    /// How often it was dispatched.
+    pub dispatches: u64,
+    /// All its dispatches together.
+    pub seconds: f64,
+}
+
+impl KernelTime {
+    /// Adds it to those of the same kernel.
+    pub(crate) fn add_to(self, times: &mut Vec<Self>) {
+        match times.iter_mut().find(|time| time.kernel == self.kernel) {
+            Some(time) => {
+                time.dispatches += self.dispatches;
+                time.seconds += self.seconds;
+            }
+            None => times.push(self),
+        }
+    }
 }
 
 /// What an engine says where a data set has no validation set to evaluate.

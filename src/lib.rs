@@ -54,6 +54,7 @@ mod trainer;
 
 pub use dataset::Dataset;
 pub use device::{Device, DeviceDescription, DeviceInfo};
+pub use engine::KernelTime;
 pub use error::{Error, Result};
 pub use evaluation::{Activity, Evaluation, Split};
 pub use init::Init;

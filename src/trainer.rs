@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::dataset::Dataset;
 use crate::device::Device;
-use crate::engine::TrainingEngine;
+use crate::engine::{KernelTime, TrainingEngine};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -56,6 +56,16 @@ impl Trainer {
     /// What the driver reported.
     pub fn train_while(&mut self, steps: u64, mut submitted: impl FnMut(u64) -> ControlFlow<()>) -> Result<()> {
         self.engine.train_while(steps, &mut submitted)
+    }
+
+    /// Does `steps` steps of every replica, and tells how long each kernel of a GPU took, by the GPU's own clock; `None` on the CPU
+    /// and where the adapter has no timestamps, and nothing is done. Dispatches are timed one by one, so together they take
+    /// longer than the steps of [`Self::train`].
+    ///
+    /// # Errors
+    /// What the driver reported.
+    pub fn kernel_times(&mut self, steps: u64) -> Result<Option<Vec<KernelTime>>> {
+        self.engine.kernel_times(steps)
     }
 
     /// Loss, accuracy and dummies of every replica over a set of the data.

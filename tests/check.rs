@@ -21,10 +21,10 @@ const TRAININGS: [&str; 13] = [
     "1 step 2-10-10-10-10-10-1 f32",
     "50 steps 2-10-10-10-10-10-1 f32",
     "alone 2-10-10-10-10-10-1 f32",
-    "evaluation 40-100-65-3 f32",
-    "1 step 40-100-65-3 f32",
-    "50 steps 40-100-65-3 f32",
-    "alone 40-100-65-3 f32",
+    "evaluation 40-130-40-3 f32",
+    "1 step 40-130-40-3 f32",
+    "50 steps 40-130-40-3 f32",
+    "alone 40-130-40-3 f32",
 ];
 
 /// The CPU and every adapter, all tests in their order.

@@ -491,3 +491,34 @@ fn wrong_settings_are_refused() {
         assert!(error.contains("3 inputs"), "{error}");
     }
 }
+
+/// Timed steps are steps like any other, and every dispatch is told of.
+#[test]
+fn timed_steps_are_the_same_steps() {
+    let dataset = images();
+    // All layers in one dispatch, and a dispatch a layer.
+    for (hidden, propagation) in [([8, 6], vec!["propagate"]), ([129, 6], vec!["forward", "loss", "delta"])] {
+        let initial = model(&dataset, &hidden, &[1, 2]);
+        let start = || trainer(&dataset, &initial, 64, replicas(1..3), Engine::Gpu);
+        let (mut timed, mut plain) = (start(), start());
+        plain.train(12).unwrap();
+        timed.train(2).unwrap();
+        let times = timed.kernel_times(10).unwrap().expect("llvmpipe and every GPU have timestamps");
+        assert_eq!((timed.step(), timed.model().unwrap()), (12, plain.model().unwrap()));
+        let found: Vec<&str> = times.iter().map(|time| time.kernel).collect();
+        assert_eq!(found, [vec!["permute", "gather", "select"], propagation, vec!["update"]].concat());
+        for time in times {
+            let per_step = match time.kernel {
+                "forward" => 3,
+                "delta" => 2,
+                _ => 1,
+            };
+            let gathers = matches!(time.kernel, "permute" | "gather" | "select");
+            assert!(time.dispatches == 10 * per_step || gathers && (1..=10).contains(&time.dispatches), "{time:?}");
+            assert!(time.seconds > 0.0 && time.seconds < 10.0, "{time:?}");
+        }
+    }
+    let initial = model(&dataset, &[8, 6], &[1]);
+    let mut cpu = trainer(&dataset, &initial, 64, replicas(1..2), Engine::Cpu(1));
+    assert_eq!((cpu.kernel_times(10).unwrap(), cpu.step()), (None, 0));
+}

@@ -66,16 +66,15 @@ def set_up(on_gpu):
 
 
 def build_ours():
-    """The executable of `cargo bench --bench ratio`."""
-    output = call(["cargo", "bench", "--locked", "--bench", "ratio", "--no-run", "--message-format", "json"])
-    messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["kind"] == ["bench"])
+    call(["cargo", "build", "--release", "--locked"])
+    return ROOT / "target" / "release" / "asgd"
 
 
 def ours(executable, workload):
-    """One measurement: two half seconds of aSGD steps after as long a warm-up, the start of the process not counted."""
-    measured = json.loads(call([executable, "2", workload, "--json"], ASGD_BENCH_DEVICE=DEVICE))
-    return statistics.mean(measured["asgd_us"]), measured
+    """One measurement: two half seconds of aSGD steps after a warm-up, the start of the process not counted; and all."""
+    command = [executable, "bench", workload, "--rounds", "2", "--json"] + (["--device", DEVICE] if DEVICE else [])
+    measured = json.loads(call(command))
+    return statistics.mean(measured["workloads"][0]["asgd_us"]), measured
 
 
 def make(workload):
@@ -154,7 +153,7 @@ def measure(executable, workload, on_gpu):
                 lambda: float(call([*command, SECONDS], timeout=900, **environment).split()[-1]) * times,
             )
             mine.append(us)
-            accuracy = measured["accuracy"]
+            accuracy = measured["workloads"][0]["accuracy"]
             if theirs is not None:
                 pairs[key].append((us, theirs))
         print(f"{workload}: round {round_ + 1} of {ROUNDS}", file=sys.stderr)
@@ -195,7 +194,7 @@ def main():
     commit = call(["git", "describe", "--always", "--dirty"]).strip()
     executable = build_ours()
     device = ours(executable, "circles-R1")[1]
-    on_gpu = device["device_name"] != "cpu"
+    on_gpu = device["device"]["name"] != "cpu"
     set_up(on_gpu)
     versions = call([PYTHON, "-m", "pip", "list", "--format", "json"])
     versions = {package["name"]: package["version"] for package in json.loads(versions)}
@@ -212,7 +211,7 @@ def main():
             *rows,
             "",
         ]
-    name = slug(device["device_name"]) if on_gpu else f"{slug(processor())}-{CORES}-cores"
+    name = slug(device["device"]["name"]) if on_gpu else f"{slug(processor())}-{CORES}-cores"
     folder = ROOT / "benches" / "runs" / f"{datetime.date.today()}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
     command = f'make bench-peers ROUNDS={ROUNDS} WORKLOADS="{" ".join(WORKLOADS)}"' 
@@ -222,7 +221,7 @@ def main():
         "",
         f"`{command}` on {datetime.date.today()}, asgd at {commit}.",
         "",
-        f"asgd on {device['device'].rsplit(': ', 1)[0]}. CPU: {processor()}, {CORES} cores. "
+        f"asgd on {device['description']}. CPU: {processor()}, {CORES} cores. "
         f"JAX {versions.get('jax', 'missing')}, PyTorch {versions.get('torch', 'missing')}, burn 0.21, "
         f"Python {sys.version.split()[0]}.",
         "",

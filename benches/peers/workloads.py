@@ -1,6 +1,6 @@
 """What every peer trains: data, batches and first parameters of a workload, in a folder of plain files.
 
-Run: python3 workloads.py NAME FOLDER      writes the folder; NAME as in benches/workload.rs (numpy; ASGD_DATA_DIR)
+Run: python3 workloads.py NAME FOLDER      writes the folder; NAME as `asgd bench` takes it (numpy; ASGD_DATA_DIR)
 
 shape         two lines of numbers: widths; batch size, replicas, steps
 inputs.f32    (samples, features), MNIST's pixels in [0, 1]
@@ -77,7 +77,7 @@ def mnist():
 
 
 def circles(rng, samples=1280):
-    """As benches/workload.rs: two rings, 7:3 split; the 896 training samples are 7 batches of 128, none of them short."""
+    """As src/bin/asgd/bench/workload.rs: two rings, 7:3 split; the 896 training samples are 7 batches of 128, none of them short."""
     angles = np.arange(samples) % (samples // 2) * (2 * np.pi / (samples // 2))
     labels = np.arange(samples) // (samples // 2)
     radius = np.where(labels == 0, 1.0, 0.5)

@@ -81,10 +81,9 @@ impl Checks {
     /// A test that fails stops none of the others.
     pub fn run(&self, device: &Device, found: &mut dyn FnMut(Finding)) {
         if let Some(gpu) = device.gpu() {
-            let compiled = shaders::Compiled::new(gpu);
             for check in &shaders::ALL {
                 let test = format!("shader {}", check.name);
-                found(Finding::of(test, |comparison| check.quick(&compiled, comparison)));
+                found(Finding::of(test, |comparison| check.quick(gpu, comparison)));
             }
         }
         self.run_trainings(device, found);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wgpu::{AdapterInfo, Backends, BufferUsages, DeviceType};
 
+use super::kernels::Pipelines;
 use crate::error::{Error, Result};
 
 /// A dispatch or copy that takes longer than this has hung.
@@ -18,6 +19,7 @@ pub struct Gpu {
     info: AdapterInfo,
     /// The first error that arrived outside a call: validation, out of memory, device lost.
     fault: Arc<Mutex<Option<Error>>>,
+    pub(super) pipelines: Arc<Pipelines>,
 }
 
 /// An adapter that wgpu can use here, and its limits.
@@ -102,6 +104,7 @@ impl Gpu {
         let info = adapter.get_info();
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("asgd"),
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: adapter.limits(),
             ..Default::default()
         }))
@@ -128,7 +131,7 @@ impl Gpu {
                 report(Error::DeviceLost(one_line(&message)));
             }
         });
-        Ok(Self { device, queue, info, fault })
+        Ok(Self { device, queue, info, fault, pipelines: Arc::default() })
     }
 
     /// Name, type, driver and backend.
@@ -139,6 +142,11 @@ impl Gpu {
     /// What the device allows.
     pub fn limits(&self) -> wgpu::Limits {
         self.device.limits()
+    }
+
+    /// Whether dispatches can be timed.
+    pub(crate) fn has_timestamps(&self) -> bool {
+        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// Which adapter, in some words.

@@ -1,6 +1,7 @@
 //! A data set on the GPU, the batches gathered from it, and the state of a batch.
 
 use super::adapter::Gpu;
+use super::commands::Commands;
 use super::dispatch::Dispatch;
 use super::kernels::{Bound, GATHER, PERMUTE, Pipeline};
 use super::layout::{Batch, InputFormat, Network, padded_rows};
@@ -149,14 +150,14 @@ impl Gatherer {
     /// Encodes the gathering of `steps` batches, described by the `Batch` at `offset`.
     pub fn encode(
         &self,
-        pass: &mut wgpu::ComputePass<'_>,
+        commands: &mut Commands,
         offset: u32,
         dispatch: Dispatch<'_>,
         steps: u32,
         input_replicas: u32,
     ) {
-        self.permute.dispatch(pass, offset, dispatch.permute(steps, input_replicas));
-        self.gather.dispatch(pass, offset, dispatch.gather(steps, input_replicas));
+        commands.dispatch(&self.permute, offset, dispatch.permute(steps, input_replicas));
+        commands.dispatch(&self.gather, offset, dispatch.gather(steps, input_replicas));
     }
 }
 

@@ -4,6 +4,7 @@ use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
 use super::buffers::{BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, write_batches};
+use super::commands::Commands;
 use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_ITERATIONS};
 use super::kernels::{ACTIVITY, Bound, DIVERGENCE, EVALUATE, FORWARD, Pipeline};
 use super::layout::{Batch, InputFormat, Layer, Network};
@@ -113,7 +114,7 @@ impl Evaluator {
     /// offset.
     fn encode_block(
         &self,
-        pass: &mut wgpu::ComputePass<'_>,
+        commands: &mut Commands,
         uniform: &mut Vec<Batch>,
         dispatch: Dispatch<'_>,
         set: usize,
@@ -136,9 +137,9 @@ impl Evaluator {
             layer: 0,
         };
         let first = uniform.len() as u32 * BATCH_STRIDE as u32;
-        gatherer.encode(pass, first, dispatch, 1, 1);
+        gatherer.encode(commands, first, dispatch, 1, 1);
         for (layer, shape) in dispatch.network.layers().iter().enumerate() {
-            self.forward.dispatch(pass, first + layer as u32 * BATCH_STRIDE as u32, dispatch.forward(shape));
+            commands.dispatch(&self.forward, first + layer as u32 * BATCH_STRIDE as u32, dispatch.forward(shape));
             uniform.push(Batch { layer: layer as u32, ..batch });
         }
         first
@@ -157,18 +158,17 @@ impl Evaluator {
         let rows = gpu.storage("the outputs", replicas as u64 * replica_bytes)?;
         let mut all = vec![0.0; replicas * samples * width];
         for index in 0..samples.div_ceil(block) {
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            let mut commands = Commands::new(gpu);
             let mut uniform = Vec::new();
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            self.encode_block(&mut pass, &mut uniform, dispatch, set, index as u32);
-            drop(pass);
+            self.encode_block(&mut commands, &mut uniform, dispatch, set, index as u32);
             for replica in 0..u64::from(network.replica_count) {
                 let row = replica * u64::from(network.row_count) + u64::from(output_row);
                 let from = row * u64::from(sample4s) * 16;
-                encoder.copy_buffer_to_buffer(&self.activations, from, &rows, replica * replica_bytes, replica_bytes);
+                let to = replica * replica_bytes;
+                commands.encoder().copy_buffer_to_buffer(&self.activations, from, &rows, to, replica_bytes);
             }
             write_batches(gpu, &self.batch_uniform, &uniform)?;
-            gpu.queue.submit([encoder.finish()]);
+            gpu.queue.submit([commands.finish().0]);
             let values = gpu.read::<f32>(&[(&rows, replicas as u64 * replica_bytes)])?;
             for (row, values) in values[0].chunks_exact(block).enumerate() {
                 let (replica, unit) = (row / width, row % width);
@@ -188,25 +188,23 @@ impl Evaluator {
         let mut next = 0;
         while next < blocks {
             let end = blocks.min(next + self.pacer.units() as u32);
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            let mut commands = Commands::new(gpu);
             if next == 0 {
                 for buffer in [&self.loss_sums, &self.hits, &self.activity_bits] {
-                    encoder.clear_buffer(buffer, 0, None);
+                    commands.encoder().clear_buffer(buffer, 0, None);
                 }
             }
             let mut uniform = Vec::new();
-            let mut pass = encoder.begin_compute_pass(&Default::default());
             for index in next..end {
-                let first = self.encode_block(&mut pass, &mut uniform, dispatch, set, index);
+                let first = self.encode_block(&mut commands, &mut uniform, dispatch, set, index);
                 if index == 0 {
-                    self.divergence.dispatch(&mut pass, first, dispatch.evaluate());
+                    commands.dispatch(&self.divergence, first, dispatch.evaluate());
                 }
-                self.evaluate.dispatch(&mut pass, first, dispatch.evaluate());
-                self.activity.dispatch(&mut pass, first, dispatch.activity());
+                commands.dispatch(&self.evaluate, first, dispatch.evaluate());
+                commands.dispatch(&self.activity, first, dispatch.activity());
             }
-            drop(pass);
             write_batches(gpu, &self.batch_uniform, &uniform)?;
-            self.pacer.submit(gpu, encoder.finish(), u64::from(end - next))?;
+            self.pacer.submit(gpu, commands.finish().0, u64::from(end - next))?;
             next = end;
         }
         self.pacer.finish(gpu)?;

@@ -1,8 +1,12 @@
 //! The kernels: which WGSL files make each of them, what they bind, and their pipelines.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use wgpu::{BindingType, BufferBindingType, ShaderStages};
 
 use super::adapter::Gpu;
+use super::commands::Commands;
 use super::layout::{Batch, InputFormat};
 use crate::error::Result;
 
@@ -175,22 +179,34 @@ impl Kernel {
     }
 }
 
-/// A compiled kernel.
+/// A compiled kernel. Cheap to clone.
+#[derive(Clone)]
 pub struct Pipeline {
     pipeline: wgpu::ComputePipeline,
     layout: wgpu::BindGroupLayout,
     kernel: &'static Kernel,
 }
 
+/// The kernels of a device, by their text: each is compiled once, when it is first asked for.
+#[derive(Default)]
+pub(super) struct Pipelines(Mutex<HashMap<String, Pipeline>>);
+
 /// A kernel with its buffers, ready to be dispatched.
 pub struct Bound {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
+    kernel: &'static Kernel,
 }
 
 impl Pipeline {
-    /// Compiles a kernel. What the driver has against it shows at the device's next call.
+    /// A kernel, compiled. What the driver has against it shows at the device's next call.
     pub fn new(gpu: &Gpu, kernel: &'static Kernel, inputs: InputFormat) -> Self {
+        let source = kernel.source(inputs);
+        let mut compiled = gpu.pipelines.0.lock().unwrap_or_else(PoisonError::into_inner);
+        compiled.entry(source).or_insert_with_key(|source| Self::compile(gpu, kernel, source)).clone()
+    }
+
+    fn compile(gpu: &Gpu, kernel: &'static Kernel, source: &str) -> Self {
         let entries: Vec<_> = kernel
             .bindings()
             .map(|(binding, access)| {
@@ -214,7 +230,7 @@ impl Pipeline {
         });
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label,
-            source: wgpu::ShaderSource::Wgsl(kernel.source(inputs).into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label,
@@ -256,7 +272,7 @@ impl Pipeline {
             layout: &self.layout,
             entries: &entries,
         });
-        Bound { pipeline: self.pipeline.clone(), group }
+        Bound { pipeline: self.pipeline.clone(), group, kernel: self.kernel }
     }
 }
 
@@ -266,14 +282,19 @@ impl Bound {
     /// # Errors
     /// What the driver reported.
     pub fn run(&self, gpu: &Gpu, workgroups: [u32; 3]) -> Result<()> {
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        self.dispatch(&mut encoder.begin_compute_pass(&Default::default()), 0, workgroups);
-        let submission = gpu.queue.submit([encoder.finish()]);
+        let mut commands = Commands::new(gpu);
+        commands.dispatch(self, 0, workgroups);
+        let submission = gpu.queue.submit([commands.finish().0]);
         gpu.wait(submission)
     }
 
+    /// Name of the kernel's file.
+    pub(crate) fn name(&self) -> &'static str {
+        self.kernel.file
+    }
+
     /// Encodes a dispatch, with the batch at `batch_offset` bytes.
-    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, batch_offset: u32, [x, y, z]: [u32; 3]) {
+    pub(crate) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, batch_offset: u32, [x, y, z]: [u32; 3]) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[batch_offset]);
         pass.dispatch_workgroups(x, y, z);

@@ -2,6 +2,7 @@
 
 mod adapter;
 pub mod buffers;
+mod commands;
 pub mod dispatch;
 mod evaluator;
 pub mod kernels;

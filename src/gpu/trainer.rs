@@ -1,7 +1,6 @@
 //! Training on a GPU: buffers, bind groups and pipelines are made once, a step only encodes.
 
 use std::ops::ControlFlow;
-use std::sync::OnceLock;
 
 use wgpu::BufferUsages;
 
@@ -9,13 +8,14 @@ use super::adapter::Gpu;
 use super::buffers::{
     BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, input_bytes, write_batches,
 };
+use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
 use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, UPDATE};
 use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
-use crate::engine::{TrainingEngine, no_validation_set};
+use crate::engine::{KernelTime, TrainingEngine, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -47,8 +47,6 @@ pub struct Trainer {
     step: u64,
     /// The last step's batch, whose activations and deltas are still in the state.
     last_batch: Option<Batch>,
-    /// For [`TrainingEngine::last_reduction`], since a step keeps no sums; compiled when first asked for.
-    reduce: OnceLock<Pipeline>,
 }
 
 /// What a step does before its update: all layers in one dispatch where they are narrow, else a dispatch a layer. The arithmetic
@@ -158,7 +156,6 @@ impl Trainer {
             pacer: Pacer::new(MAX_BATCHES / 2),
             step: 0,
             last_batch: None,
-            reduce: OnceLock::new(),
         })
     }
 
@@ -177,17 +174,14 @@ impl Trainer {
         (available / largest.into_iter().max().unwrap_or(1)) as usize
     }
 
-    /// Encodes steps up to `end`, or as many as a submission should hold.
-    fn encode(&mut self, end: u64) -> Result<wgpu::CommandBuffer> {
-        let end = end.min(self.step + self.pacer.units());
+    /// Encodes steps up to `end`, or as many as the uniform buffer holds.
+    fn encode(&mut self, commands: &mut Commands, end: u64) -> Result<()> {
         let layers = self.network.layer_count;
         let batches_per_step = match self.propagation {
             Propagation::Fused(_) => 1,
             Propagation::Layers { .. } => u64::from(layers),
         };
         let mut uniform = Vec::new();
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
         let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s };
         while self.step < end {
             let steps_per_epoch = self.steps_per_epoch();
@@ -218,35 +212,33 @@ impl Trainer {
                 ((uniform.len() as u64 - 1) * BATCH_STRIDE) as u32
             };
             let gathered = offset(first);
-            self.gatherer.encode(&mut pass, gathered, dispatch, steps as u32, first.input_replicas);
-            self.select.dispatch(&mut pass, gathered, dispatch.select(steps as u32, first.input_replicas));
+            self.gatherer.encode(commands, gathered, dispatch, steps as u32, first.input_replicas);
+            commands.dispatch(&self.select, gathered, dispatch.select(steps as u32, first.input_replicas));
             for slot in 0..steps as u32 {
                 let left = first.sample_count - first.position - slot * first.batch_size;
                 let batch = Batch { size: left.min(first.batch_size), slot, ..first };
                 self.last_batch = Some(batch);
                 let own = offset(batch);
                 match &self.propagation {
-                    Propagation::Fused(propagate) => propagate.dispatch(&mut pass, own, dispatch.propagate()),
+                    Propagation::Fused(propagate) => commands.dispatch(propagate, own, dispatch.propagate()),
                     Propagation::Layers { forward, loss, delta } => {
                         let mut offsets = vec![own];
                         offsets.extend((1..layers).map(|layer| offset(Batch { layer, ..batch })));
                         let shapes = self.network.layers().iter().zip(offsets);
                         for (shape, at) in shapes.clone() {
-                            forward.dispatch(&mut pass, at, dispatch.forward(shape));
+                            commands.dispatch(forward, at, dispatch.forward(shape));
                         }
-                        loss.dispatch(&mut pass, own, dispatch.loss());
+                        commands.dispatch(loss, own, dispatch.loss());
                         for (shape, at) in shapes.skip(1).rev() {
-                            delta.dispatch(&mut pass, at, dispatch.delta(shape));
+                            commands.dispatch(delta, at, dispatch.delta(shape));
                         }
                     }
                 }
-                self.update.dispatch(&mut pass, own, dispatch.reduce());
+                commands.dispatch(&self.update, own, dispatch.reduce());
             }
             self.step += steps;
         }
-        drop(pass);
-        write_batches(&self.gpu, &self.batch_uniform, &uniform)?;
-        Ok(encoder.finish())
+        write_batches(&self.gpu, &self.batch_uniform, &uniform)
     }
 
     fn dispatch(&self) -> Dispatch<'_> {
@@ -257,14 +249,14 @@ impl Trainer {
         u64::from(self.network.replica_count) * self.network.parameter_stride() as u64 * 4
     }
 
-    /// S and c of a batch whose activations and deltas are in the state.
+    /// S and c of a batch whose activations and deltas are in the state; a step keeps none.
     fn reduce(&self, batch: Batch) -> Result<(wgpu::Buffer, wgpu::Buffer)> {
         let sums = self.gpu.storage("the gradient sums", self.arena_bytes())?;
         let counts = self.gpu.storage("the adaptive batch sizes", self.arena_bytes())?;
         let State { activations, deltas, masks } = &self.state;
         let Batches { inputs, input_masks, features, .. } = &self.batches;
         let storage = [inputs, input_masks, features, activations, deltas, masks, &sums, &counts];
-        let reduce = self.reduce.get_or_init(|| Pipeline::new(&self.gpu, &REDUCE, self.format));
+        let reduce = Pipeline::new(&self.gpu, &REDUCE, self.format);
         let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
         self.run_once(batch, &reduce, self.dispatch().reduce())?;
         Ok((sums, counts))
@@ -294,14 +286,41 @@ impl TrainingEngine for Trainer {
         let end = self.step.saturating_add(steps);
         while self.step < end {
             let begin = self.step;
-            let commands = self.encode(end)?;
+            let mut commands = Commands::new(&self.gpu);
+            self.encode(&mut commands, end.min(begin + self.pacer.units()))?;
             let done = self.step - begin;
-            self.pacer.submit(&self.gpu, commands, done)?;
+            self.pacer.submit(&self.gpu, commands.finish().0, done)?;
             if submitted(done).is_break() {
                 break;
             }
         }
         self.pacer.finish(&self.gpu)
+    }
+
+    fn kernel_times(&mut self, steps: u64) -> Result<Option<Vec<KernelTime>>> {
+        if !self.gpu.has_timestamps() {
+            return Ok(None);
+        }
+        // Of a step, with permute, gather and select, which there may be before each.
+        let dispatches = match self.propagation {
+            Propagation::Fused(_) => 5,
+            Propagation::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
+        };
+        let mut times = Vec::new();
+        let end = self.step.saturating_add(steps);
+        while self.step < end {
+            let begin = self.step;
+            let fitting = self.pacer.units().min(Timestamps::MAX_DISPATCHES / dispatches);
+            let mut commands = Commands::timed(&self.gpu)?;
+            self.encode(&mut commands, end.min(begin + fitting))?;
+            let (commands, timestamps) = commands.finish();
+            self.pacer.submit(&self.gpu, commands, self.step - begin)?;
+            self.pacer.finish(&self.gpu)?;
+            for time in timestamps.map_or_else(|| Ok(Vec::new()), |timestamps| timestamps.read(&self.gpu))? {
+                time.add_to(&mut times);
+            }
+        }
+        Ok(Some(times))
     }
 
     fn evaluate(&mut self, split: Split) -> Result<Vec<Evaluation>> {

@@ -9,13 +9,13 @@ mod planted;
 use std::sync::OnceLock;
 
 use asgd::check::Comparison;
-use asgd::check::shaders::{ALL, Compiled, Shader};
+use asgd::check::shaders::{ALL, Shader};
 use asgd::gpu::Gpu;
 
 /// The kernels of the adapter of all tests. Without one the tests fail: they never pass by skipping.
-fn compiled() -> &'static Compiled {
-    static COMPILED: OnceLock<Compiled> = OnceLock::new();
-    COMPILED.get_or_init(|| Compiled::new(&Gpu::new(None).expect("the tests need an adapter")))
+fn gpu() -> &'static Gpu {
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    GPU.get_or_init(|| Gpu::new(None).expect("the tests need an adapter"))
 }
 
 #[track_caller]
@@ -23,7 +23,7 @@ fn sweep(shader: Shader) {
     let check = ALL.iter().find(|check| check.shader == shader).unwrap();
     let mut comparison = Comparison::default();
     for case in check.sweep() {
-        check.run(compiled(), &case, &mut comparison).unwrap();
+        check.run(gpu(), &case, &mut comparison).unwrap();
         assert_eq!(comparison.mismatch(), None, "{shader:?}");
     }
     assert!(comparison.passed(), "nothing was compared");

@@ -7,7 +7,7 @@ use asgd::Result;
 use asgd::check::Comparison;
 use asgd::check::shaders::{ALL, Case, InputFormat, Job, Kernels, POISON};
 
-use crate::compiled;
+use crate::gpu;
 
 /// Kernels with an error in one word of one buffer.
 struct Planted<'a, K> {
@@ -44,7 +44,7 @@ fn errors_are_found() {
         let outputs = check.shader.outputs().into_iter();
         let mut planted = 0;
         for (buffer, word) in outputs.flat_map(|buffer| WORDS.map(|word| (buffer, word))) {
-            let kernels = Planted { kernels: compiled(), buffer, word, was_planted: false.into() };
+            let kernels = Planted { kernels: gpu(), buffer, word, was_planted: false.into() };
             let mut comparison = Comparison::default();
             check.run(&kernels, &case, &mut comparison).unwrap();
             let was_planted = kernels.was_planted.get();

@@ -202,7 +202,7 @@ pub fn open_to_classify(name: &str, data_dir: Option<&Path>, model: &Model) -> R
     let record = &model.data;
     Ok(match points(name, &DataArgs::default(), record.points.as_ref()) {
         Some(points) => Prepared::points(&points, None, None, Some(record))?.dataset.test,
-        None => images_to_classify(&find_in(&data_root(data_dir)?, name)?, model.spec().inputs(), record)?,
+        None => images_to_classify(&folder_of(name, data_dir)?, model.spec().inputs(), record)?,
     })
 }
 
@@ -291,7 +291,7 @@ fn open_other(
     };
     match name {
         name if KNOWN.contains(&name) => {
-            let prepared = images(&find_in(&data_root(args.data_dir.as_deref())?, name)?, Some(10))?;
+            let prepared = images(&folder_of(name, args.data_dir.as_deref())?, Some(10))?;
             Ok(Prepared { dataset: Dataset { name: name.into(), ..prepared.dataset }, ..prepared })
         }
         file if has_extension(file, "npz") => Ok(images(path, None)?),
@@ -330,6 +330,11 @@ pub fn data_root(data_dir: Option<&Path>) -> Result<PathBuf> {
     let of_user = || directories::ProjectDirs::from("", "", "asgd").map(|dirs| dirs.data_dir().to_path_buf());
     let root = data_dir.map(Path::to_path_buf).or_else(from_environment).or_else(of_user);
     root.context("no data folder: name one with --data-dir or ASGD_DATA_DIR")
+}
+
+/// Where one of the known sets is.
+pub fn folder_of(name: &str, data_dir: Option<&Path>) -> Result<PathBuf> {
+    find_in(&data_root(data_dir)?, name)
 }
 
 /// The set is in a folder of its name, or in the folder itself.

@@ -1,6 +1,7 @@
 //! The `asgd` command.
 
 mod answers;
+mod bench;
 mod commands;
 mod compare;
 mod confusion;
@@ -26,6 +27,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::commands::bench::BenchArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::compare::CompareArgs;
 use crate::commands::devices::DevicesArgs;
@@ -83,6 +85,8 @@ enum Command {
     Devices(DevicesArgs),
     /// Check the devices: every shader alone, and trainings of both engines against the reference.
     Check(CheckArgs),
+    /// Time steps of aSGD beside SGD on standard workloads, and each kernel of a GPU.
+    Bench(BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -131,6 +135,7 @@ fn run(command: Command) -> Result<()> {
         Command::Experiment(experiment) => experiments::run(&experiment),
         Command::Devices(args) => commands::devices::run(&args),
         Command::Check(args) => commands::check::run(&args),
+        Command::Bench(args) => commands::bench::run(&args),
     }
 }
 

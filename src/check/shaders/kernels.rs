@@ -1,9 +1,6 @@
 //! Runs one kernel alone: its name and buffers in, buffers out. The only file of the checks that knows what is inside the
 //! GPU engine: how a kernel is compiled, and how many workgroups it takes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use wgpu::BufferUsages;
 
 use crate::error::Result;
@@ -17,7 +14,7 @@ pub use crate::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns}
 pub const LANES: usize = EVALUATE_LANES as usize;
 
 /// A kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shader {
     /// permute.wgsl
     Permute,
@@ -114,28 +111,10 @@ pub trait Kernels {
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>>;
 }
 
-/// The kernels of a GPU, compiled when they are first run.
-pub struct Compiled {
-    gpu: Gpu,
-    pipelines: Mutex<HashMap<(Shader, String), Arc<Pipeline>>>,
-}
-
-impl Compiled {
-    /// Compiles nothing yet.
-    pub fn new(gpu: &Gpu) -> Self {
-        Self { gpu: gpu.clone(), pipelines: Mutex::default() }
-    }
-}
-
-impl Kernels for Compiled {
+impl Kernels for Gpu {
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
-        let Self { gpu, pipelines } = self;
         let Job { shader, inputs, network, batch, storage } = *job;
-        let key = (shader, shader.kernel().source(inputs));
-        let compile = || Arc::new(Pipeline::new(gpu, shader.kernel(), inputs));
-        let pipeline =
-            pipelines.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert_with(compile).clone();
-
+        let gpu = self;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_buffer = gpu.buffer("network", size_of::<Network>() as u64, uniform)?;
         gpu.write(&network_buffer, &[*network])?;
@@ -143,6 +122,7 @@ impl Kernels for Compiled {
         gpu.write(&batch_buffer, &[batch])?;
         let buffers =
             storage.iter().map(|words| gpu.storage_from("a check", words)).collect::<Result<Vec<wgpu::Buffer>>>()?;
+        let pipeline = Pipeline::new(gpu, shader.kernel(), inputs);
         let bound = pipeline.bind(gpu, &network_buffer, &batch_buffer, &buffers.iter().collect::<Vec<_>>());
         bound.run(gpu, shader.workgroups(Dispatch { network, sample4s: batch.sample4s }, &batch))?;
         let sizes: Vec<_> =

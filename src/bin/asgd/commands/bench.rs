@@ -1,0 +1,163 @@
+//! `asgd bench`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use asgd::files::write_atomically;
+use asgd::{Dataset, Device, Error};
+use clap::Args;
+use serde_json::json;
+
+use crate::bench::measurement::Measurement;
+use crate::bench::show::{self, Peaks};
+use crate::bench::workload::{STANDARD, Workload, circles, images};
+use crate::console::{Reporter, announce, print_line};
+use crate::data_source::folder_of;
+use crate::device_args::DeviceArgs;
+use crate::run::folder;
+use crate::values::{at_least_one, positive};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Steps of aSGD and of SGD are timed in turn; figures are medians of the rounds. GFLOP/s count zeros that are skipped as work done;
+GB/s count what a step moves where nothing stays on the chip between kernels.
+
+Examples:
+  asgd bench
+  asgd bench --device gpu --peak-tflops 67 --peak-gbs 3350
+  asgd bench mnist-R1 mnist-R2 --rounds 9 --json")]
+pub struct BenchArgs {
+    /// What to time: FAMILY-RN for N replicas of mnist (784-30-20-10, batch 64), circles (2-10-10-10-10-10-1, batch 128), wide
+    /// (784-512-512-10, batch 256) or wide-4096 (784-4096-4096-10, batch 1024). [default: eight of them]
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<Workload>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
+    /// Pairs of measurements of each workload.
+    #[arg(long, default_value_t = 5, value_parser = at_least_one::<usize>)]
+    pub rounds: usize,
+    /// Seconds of a measurement.
+    #[arg(long, default_value_t = 0.5, value_parser = positive)]
+    pub seconds: f32,
+    /// What the device does at best, in TFLOP/s of 32-bit floats: adds the share of it.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub peak_tflops: Option<f32>,
+    /// What its memory does at best, in GB/s: adds the share of it.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub peak_gbs: Option<f32>,
+    /// Folder with mnist/. [default: $ASGD_DATA_DIR, else the user's data folder; without MNIST, images are made up]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Folder for bench.csv, bench.md and bench.svg. [default: the next free runs/bench-N; none with --json]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A workload that nobody asked for is left out where a step of it would take longer than this many seconds.
+const PATIENCE_SECS: f64 = 10.0;
+
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let out = match (&args.out, args.json) {
+        (None, true) => None,
+        (None, false) => Some(folder::free("bench")),
+        (Some(path), _) => Some(path.clone()),
+    };
+    if let Some(out) = out.as_ref().filter(|out| out.exists() && !out.is_dir()) {
+        let problem = format!("{} is a file; name a folder", out.display());
+        return Err(Error::Setting { setting: "--out", problem }.into());
+    }
+    let device = args.device.open()?;
+    let report = Reporter { quiet: args.json };
+    report.line(&format!("device   {}", device.describe_hardware()));
+    let measurements = measure(args, &device, &report)?;
+    if args.json {
+        let document = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "device": device.info(),
+            "description": device.describe_hardware(),
+            "workloads": measurements.iter().map(Measurement::json).collect::<Vec<_>>(),
+        });
+        print_line(&document.to_string())?;
+    }
+    let peaks = Peaks { tflops: args.peak_tflops.map(f64::from), gigabytes_per_second: args.peak_gbs.map(f64::from) };
+    let caption = format!(
+        "asgd {} on {}: medians of {} rounds of {} s.",
+        env!("CARGO_PKG_VERSION"),
+        device.describe_hardware(),
+        args.rounds,
+        args.seconds
+    );
+    let tables: Vec<_> = [Some(show::table(&caption, &measurements, peaks)), show::kernels(&measurements)]
+        .into_iter()
+        .flatten()
+        .collect();
+    if !args.json {
+        for table in &tables {
+            print_line(&format!("\n{}", table.text()))?;
+        }
+    }
+    let Some(out) = out else { return Ok(()) };
+    std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+    let write = |name: &str, text: String| write_atomically(&out.join(name), text.as_bytes());
+    for table in &tables {
+        write(&format!("{}.csv", table.name), table.csv()?)?;
+    }
+    write("bench.md", tables.iter().map(|table| table.markdown()).collect::<Vec<_>>().join("\n"))?;
+    write("bench.svg", show::figure(&device.describe_hardware(), &measurements)?)?;
+    if !args.json {
+        announce(&format!("\n{}: bench.csv, bench.md, bench.svg", out.display()));
+    }
+    Ok(())
+}
+
+/// All workloads, one after the other; those that are left out are named.
+fn measure(args: &BenchArgs, device: &Device, report: &Reporter) -> Result<Vec<Measurement>> {
+    let all_asked_for = !args.workloads.is_empty();
+    let workloads = match all_asked_for {
+        true => args.workloads.clone(),
+        false => STANDARD.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(anyhow::Error::msg)?,
+    };
+    let images = match workloads.iter().any(Workload::is_of_images) {
+        true => Some(find_images(args.data_dir.as_deref(), report)?),
+        false => None,
+    };
+    let circles = circles()?;
+    let mut measurements: Vec<Measurement> = Vec::new();
+    for (index, workload) in workloads.iter().enumerate() {
+        // No faster than at its best yet.
+        let best = measurements.iter().map(Measurement::gflops).fold(0.0, f64::max);
+        let expected_secs = workload.operations_per_step() / best / 1e9;
+        if !all_asked_for && best > 0.0 && expected_secs > PATIENCE_SECS {
+            report.line(&format!("{} is left out: a step takes some {expected_secs:.0} s here", workload.name));
+            continue;
+        }
+        report.line(&format!("{} ({} of {})", workload.name, index + 1, workloads.len()));
+        let data = images.as_ref().filter(|_| workload.is_of_images()).unwrap_or(&circles);
+        match Measurement::of(workload, device, data, args.rounds, args.seconds.into()) {
+            Ok(measured) => measurements.push(measured),
+            Err(error @ (Error::Limit { .. } | Error::OutOfMemory(_))) if !all_asked_for => {
+                report.line(&format!("{} is left out: {error}", workload.name));
+            }
+            Err(error) => return Err(error).context(workload.name.clone()),
+        }
+    }
+    Ok(measurements)
+}
+
+/// MNIST, or images that number as many zeros.
+fn find_images(data_dir: Option<&Path>, report: &Reporter) -> Result<Dataset> {
+    let folder = match folder_of("mnist", data_dir) {
+        Err(error) if data_dir.is_some() => return Err(error),
+        found => found.ok(),
+    };
+    match &folder {
+        Some(folder) => report.line(&format!("data     {}", folder.display())),
+        None => {
+            report.line("data     made up, for there is no MNIST (asgd data fetch mnist): its share of zeros, anywhere")
+        }
+    }
+    Ok(images(folder.as_deref())?)
+}
