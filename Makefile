@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test newcomer bench bench-peers bench-gpu
+.PHONY: demo test newcomer bench bench-peers bench-gpu compilers
 
 demo: ## Build, train on concentric circles, say where the figures are
 	@.ci/ensure-linker
@@ -36,3 +36,6 @@ bench-gpu: ## What only a real GPU can show: peers up to R = 1,000, many replica
 	ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench throughput
 	ASGD_BENCH_DEVICE="$(DEVICE)" $(CARGO) bench --bench matmul
 	target/peers/venv/bin/python benches/peers/pytorch.py matmul
+
+compilers: ## What the compilers of AMD and NVIDIA make of every shader, without a GPU; they come to target/compilers
+	python3 benches/compilers/compilers.py
