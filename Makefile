@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test newcomer bench bench-peers bench-gpu
+.PHONY: demo test newcomer bench bench-peers bench-gpu compilers
 
 demo: ## Build, train on concentric circles, say where the figures are
 	@.ci/ensure-linker
@@ -39,3 +39,6 @@ bench-gpu: ## For a real GPU: check it, time the standard workloads and the best
 	WORKLOADS="mnist-R1 mnist-R16 mnist-R100 mnist-R1000 wide-R1 circles-R100 circles-R10000" DEVICE="$(or $(DEVICE),gpu)" \
 		python3 benches/peers/bench.py
 	target/peers/venv/bin/python benches/peers/pytorch.py matmul
+
+compilers: ## What the compilers of AMD and NVIDIA make of every shader, without a GPU; they come to target/compilers
+	python3 benches/compilers/compilers.py
