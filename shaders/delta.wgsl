@@ -5,11 +5,11 @@
 // written. ReLU'(0) = 0: the activation is positive exactly where z is.
 
 // Four samples of output `j` of `layer`.
-fn load_delta(replica: u32, word: u32, layer: Layer, j: u32, local: u32) -> vec4<f32> {
+fn load_delta(replica: u32, layer: Layer, j: u32, sample4: u32) -> vec4<f32> {
     if j >= layer.outputs {
         return vec4<f32>();
     }
-    return deltas[row_start(replica, layer.output_row + j) + 8u * word + local % 8u];
+    return deltas[row_start(replica, layer.output_row + j) + sample4];
 }
 
 // Weights of a neuron to outputs `j`.. of `layer`.
@@ -29,24 +29,33 @@ fn stage_weights(row: u32, first: u32, weights: vec4<f32>) {
 }
 
 // The deltas of one neuron from their finished sums.
-fn mask_delta(replica: u32, word: u32, layer: Layer, neuron: u32, sum: vec4<f32>, local: u32) -> vec4<f32> {
+fn mask_delta(replica: u32, layer: Layer, neuron: u32, sample4: u32, sum: vec4<f32>) -> vec4<f32> {
     if neuron >= layer.inputs {
         return vec4<f32>();
     }
-    let own = row_start(replica, layer.input_row + neuron) + 8u * word + local % 8u;
+    let own = row_start(replica, layer.input_row + neuron) + sample4;
     let delta = select(vec4<f32>(), sum, activations[own] > vec4<f32>());
     deltas[own] = delta;
     return delta;
 }
 
+// The same for four neurons.
+fn mask_deltas(replica: u32, layer: Layer, neuron: u32, sample4: u32, sums: Tile) -> Tile {
+    let a = mask_delta(replica, layer, neuron, sample4, sums.a);
+    let b = mask_delta(replica, layer, neuron + 1u, sample4, sums.b);
+    let c = mask_delta(replica, layer, neuron + 2u, sample4, sums.c);
+    return Tile(a, b, c, mask_delta(replica, layer, neuron + 3u, sample4, sums.d));
+}
+
 // `layer` is layer l + 1, whose weights carry the deltas back. Called by whole workgroups.
 fn delta_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) {
     let j = local / 8u;         // of its samples
+    let sample4 = 8u * word + local % 8u;
     let row = local / 4u;       // of its weights, to terms 4 (local % 4)..
     let terms = local % 4u * 4u;
     var sums: Tile;
-    var low = load_delta(replica, word, layer, j, local);
-    var high = load_delta(replica, word, layer, j + 8u, local);
+    var low = load_delta(replica, layer, j, sample4);
+    var high = load_delta(replica, layer, j + 8u, sample4);
     var low_weights = load_weights(replica, layer, BLOCK * block + row, terms);
     var high_weights = load_weights(replica, layer, BLOCK * block + row + 16u, terms);
     for (var first = 0u; first < layer.outputs; first += DEPTH) {
@@ -57,19 +66,14 @@ fn delta_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) {
         stage_weights(row + 16u, terms, high_weights);
         workgroupBarrier();
         // On their way while the arithmetic runs.
-        low = load_delta(replica, word, layer, first + DEPTH + j, local);
-        high = load_delta(replica, word, layer, first + DEPTH + j + 8u, local);
+        low = load_delta(replica, layer, first + DEPTH + j, sample4);
+        high = load_delta(replica, layer, first + DEPTH + j + 8u, sample4);
         low_weights = load_weights(replica, layer, BLOCK * block + row, first + DEPTH + terms);
         high_weights = load_weights(replica, layer, BLOCK * block + row + 16u, first + DEPTH + terms);
         add_stage(&sums, local);
     }
-    let neuron = BLOCK * block + local / 8u * 4u;
-    let a = mask_delta(replica, word, layer, neuron, sums.a, local);
-    let b = mask_delta(replica, word, layer, neuron + 1u, sums.b, local);
-    let c = mask_delta(replica, word, layer, neuron + 2u, sums.c, local);
-    let d = mask_delta(replica, word, layer, neuron + 3u, sums.d, local);
-    let first_mask = mask_start(replica, word) + network.row_count + layer.input_row + BLOCK * block;
-    store_masks(first_mask, layer.inputs - BLOCK * block, Tile(a, b, c, d), local);
+    let tile = mask_deltas(replica, layer, BLOCK * block + local / 8u * 4u, sample4, sums);
+    store_masks(mask_start(replica, word) + network.row_count + layer.input_row + BLOCK * block, layer.inputs - BLOCK * block, tile, local);
 }
 
 // The deltas of the inputs of batch.layer: x is the mask word, y the block of neurons.

@@ -17,10 +17,8 @@ fn load_term(replica: u32, word: u32, layer: Layer, block: u32, k: u32, terms: u
         var input = k;
         if layer.reads_data == 1u {
             input = features[features_start(replica) + 4u + k];
-            term.samples = input_values(inputs[input_start(replica, input) + 8u * word + local % 8u]);
-        } else {
-            term.samples = activations[row_start(replica, layer.input_row + k) + 8u * word + local % 8u];
         }
+        term.samples = load_input(replica, layer, input, 8u * word + local % 8u);
         if 8u * block + local % 8u < layer.weight_stride {
             term.weights = parameters[weight_start(replica, layer, input) + 8u * block + local % 8u];
         }
@@ -29,15 +27,23 @@ fn load_term(replica: u32, word: u32, layer: Layer, block: u32, k: u32, terms: u
 }
 
 // The activations of one neuron from their finished sums.
-fn activate(replica: u32, word: u32, layer: Layer, neuron: u32, sum: vec4<f32>, local: u32) -> vec4<f32> {
+fn activate(replica: u32, layer: Layer, neuron: u32, sample4: u32, sum: vec4<f32>) -> vec4<f32> {
     if neuron >= layer.outputs {
         return vec4<f32>();
     }
-    let z = sum / select(1.0, INPUT_ONE, layer.reads_data == 1u);
+    let z = sum * input_scale(layer);
     // NaN stays NaN, so that a diverged replica shows.
     let activation = select(z, vec4<f32>(), (z <= vec4<f32>()) & vec4(layer.is_output == 0u));
-    activations[row_start(replica, layer.output_row + neuron) + 8u * word + local % 8u] = activation;
+    activations[row_start(replica, layer.output_row + neuron) + sample4] = activation;
     return activation;
+}
+
+// The same for four neurons.
+fn activate_tile(replica: u32, layer: Layer, neuron: u32, sample4: u32, sums: Tile) -> Tile {
+    let a = activate(replica, layer, neuron, sample4, sums.a);
+    let b = activate(replica, layer, neuron + 1u, sample4, sums.b);
+    let c = activate(replica, layer, neuron + 2u, sample4, sums.c);
+    return Tile(a, b, c, activate(replica, layer, neuron + 3u, sample4, sums.d));
 }
 
 // Called by whole workgroups.
@@ -59,12 +65,8 @@ fn forward_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) 
         high = load_term(replica, word, layer, block, first + DEPTH + k + 8u, terms, local);
         add_stage(&sums, local);
     }
-    let neuron = BLOCK * block + local / 8u * 4u;
-    let a = activate(replica, word, layer, neuron, sums.a, local);
-    let b = activate(replica, word, layer, neuron + 1u, sums.b, local);
-    let c = activate(replica, word, layer, neuron + 2u, sums.c, local);
-    let d = activate(replica, word, layer, neuron + 3u, sums.d, local);
-    store_masks(mask_start(replica, word) + layer.output_row + BLOCK * block, layer.outputs - BLOCK * block, Tile(a, b, c, d), local);
+    let tile = activate_tile(replica, layer, BLOCK * block + local / 8u * 4u, 8u * word + local % 8u, sums);
+    store_masks(mask_start(replica, word) + layer.output_row + BLOCK * block, layer.outputs - BLOCK * block, tile, local);
 }
 
 // Layer batch.layer: x is the mask word, y the block of neurons.

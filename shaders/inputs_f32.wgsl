@@ -3,7 +3,7 @@
 
 alias Input4 = vec4<f32>;   // four samples of a feature, or four features of a sample
 
-const INPUT_ONE = 1.0;
+const INPUT_SCALE = 1.0;
 
 fn input_values(input4: Input4) -> vec4<f32> {
     return input4;

@@ -12,43 +12,56 @@ fn sigmoid(z: vec4<f32>) -> vec4<f32> {
     return select(vec4(1.0), e, z < vec4<f32>()) / (1.0 + e);
 }
 
-// The deltas of one unit; the logits of unit 0 are at `logits`.
-fn unit_delta(replica: u32, layer: Layer, unit: u32, sample4: u32, logits: u32, highest: vec4<f32>, total: vec4<f32>) -> vec4<f32> {
+// Of softmax: each sample's highest logit, and the sum of e to the distance from it.
+struct Total {
+    highest: vec4<f32>,
+    sum: vec4<f32>,
+}
+
+fn total_of(replica: u32, layer: Layer, sample4: u32) -> Total {
+    let logits = row_start(replica, layer.output_row) + sample4;
+    var total = Total(activations[logits], vec4<f32>());
+    for (var j = 1u; j < layer.outputs; j++) {
+        total.highest = max(total.highest, activations[logits + j * batch.sample4s]);
+    }
+    for (var j = 0u; j < layer.outputs; j++) {
+        total.sum += exp(activations[logits + j * batch.sample4s] - total.highest);
+    }
+    return total;
+}
+
+// The deltas of one unit.
+fn unit_delta(replica: u32, layer: Layer, unit: u32, sample4: u32, total: Total) -> vec4<f32> {
     if unit >= layer.outputs {
         return vec4<f32>();
     }
-    let z = activations[logits + unit * batch.sample4s];
+    let own = row_start(replica, layer.output_row + unit) + sample4;
     let label = labels[batch_of(replica) * batch.sample4s + sample4];
-    var delta = exp(z - highest) / total - select(vec4<f32>(), vec4(1.0), label == vec4(unit));
+    var delta = exp(activations[own] - total.highest) / total.sum - select(vec4<f32>(), vec4(1.0), label == vec4(unit));
     if layer.outputs == 1u {
-        delta = sigmoid(z) - vec4<f32>(label);
+        delta = sigmoid(activations[own]) - vec4<f32>(label);
     }
     delta = select(vec4<f32>(), delta, sample4_is_valid(sample4));
-    deltas[logits + unit * batch.sample4s] = delta;
+    deltas[own] = delta;
     return delta;
+}
+
+// The same for four units.
+fn unit_deltas(replica: u32, layer: Layer, unit: u32, sample4: u32, total: Total) -> Tile {
+    let a = unit_delta(replica, layer, unit, sample4, total);
+    let b = unit_delta(replica, layer, unit + 1u, sample4, total);
+    let c = unit_delta(replica, layer, unit + 2u, sample4, total);
+    return Tile(a, b, c, unit_delta(replica, layer, unit + 3u, sample4, total));
 }
 
 // Called by whole workgroups.
 fn loss_block(replica: u32, word: u32, layer: Layer, local: u32) {
     let sample4 = 8u * word + local % 8u;
-    let logits = row_start(replica, layer.output_row) + sample4;
     // Eight invocations find the same: cheaper than to share it.
-    var highest = activations[logits];
-    for (var j = 1u; j < layer.outputs; j++) {
-        highest = max(highest, activations[logits + j * batch.sample4s]);
-    }
-    var total = vec4<f32>();
-    for (var j = 0u; j < layer.outputs; j++) {
-        total += exp(activations[logits + j * batch.sample4s] - highest);
-    }
+    let total = total_of(replica, layer, sample4);
     for (var first = 0u; first < layer.outputs; first += BLOCK) {
-        let unit = first + local / 8u * 4u;
-        let a = unit_delta(replica, layer, unit, sample4, logits, highest, total);
-        let b = unit_delta(replica, layer, unit + 1u, sample4, logits, highest, total);
-        let c = unit_delta(replica, layer, unit + 2u, sample4, logits, highest, total);
-        let d = unit_delta(replica, layer, unit + 3u, sample4, logits, highest, total);
-        let first_mask = mask_start(replica, word) + network.row_count + layer.output_row + first;
-        store_masks(first_mask, layer.outputs - first, Tile(a, b, c, d), local);
+        let tile = unit_deltas(replica, layer, first + local / 8u * 4u, sample4, total);
+        store_masks(mask_start(replica, word) + network.row_count + layer.output_row + first, layer.outputs - first, tile, local);
     }
 }
 

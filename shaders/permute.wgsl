@@ -1,4 +1,4 @@
-// Uses: replica, common
+// Uses: optimizer, common
 // permute.wgsl: which sample of the data set is at each index of the next batches, and its label.
 //
 // Every epoch has its own permutation per replica: a Feistel network keyed by (seed, epoch) permutes the

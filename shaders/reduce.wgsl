@@ -1,22 +1,14 @@
-// Uses: inputs, common
-// reduce.wgsl: the heart. Gradient sum S and adaptive batch size c of every parameter of all layers, in
-// one pass (algorithm 2):
+// Uses: buffers
+// reduce.wgsl: the heart. Gradient sum S and adaptive batch size c of every parameter of all layers, in one pass (algorithm 2):
 //
 //   S_jk = sum_i delta_j,i a_k,i        c_jk = popcount(mask(a_k) & mask(delta_j))
 //
-// The count is factored: a product is non-zero where both factors are, 32 samples a word. Biases belong to
-// the input that is always 1.
+// The count is factored: a product is non-zero where both factors are, 32 samples a word. Biases belong to the input that is
+// always 1.
 //
 // A workgroup owns 128 inputs k by 32 neurons j of one layer of a replica, an invocation 4 by 4 of them, and walks over the batch, 16
 // samples a stage, in their order. In the first layer the inputs come in the order of select.wgsl's list. What becomes of S and
 // c is up to store.wgsl or update.wgsl: REDUCES_ALL, counts_wanted, finish.
-
-@group(0) @binding(2) var<storage, read> inputs: array<Input4>;          // (T, R, K, B)
-@group(0) @binding(3) var<storage, read> input_masks: array<u32>;              // (T, R, B / 32, K)
-@group(0) @binding(4) var<storage, read> features: array<u32>;                 // (T, R, 4 + K)
-@group(0) @binding(5) var<storage, read> activations: array<vec4<f32>>;        // (R, N, B)
-@group(0) @binding(6) var<storage, read> deltas: array<vec4<f32>>;             // (R, N, B)
-@group(0) @binding(7) var<storage, read> masks: array<vec4<u32>>;              // (R, B / 32, 2 N)
 
 const TILE_INPUTS = 128u;
 const TILE_NEURONS = 32u;
@@ -25,14 +17,6 @@ const TILE_NEURONS = 32u;
 // conflicts. 10.6 KiB.
 var<workgroup> staged_inputs: array<array<vec4<f32>, 17>, 32>;
 var<workgroup> staged_deltas: array<array<vec4<f32>, 17>, 8>;
-
-// Four neurons for each of four inputs. Names, not an array, and no loop around them: see block.wgsl.
-struct Sums {
-    a: vec4<f32>,
-    b: vec4<f32>,
-    c: vec4<f32>,
-    d: vec4<f32>,
-}
 
 // Tiles that cover the inputs: all that select.wgsl lists in the first layer, else the neurons and the row of ones.
 fn input_tiles(layer: Layer) -> u32 {
@@ -51,26 +35,21 @@ fn input_of(replica: u32, layer: Layer, index: u32) -> u32 {
     return index;
 }
 
-// Four samples of an input.
-fn load_input(replica: u32, layer: Layer, input: u32, sample4: u32) -> vec4<f32> {
-    if layer.reads_data == 1u {
-        return input_values(inputs[input_start(replica, input) + sample4]);
-    }
-    return activations[row_start(replica, layer.input_row + input) + sample4];
-}
-
+// Four samples of one input and four neurons.
 fn add_product(sum: vec4<f32>, columns: mat4x4<f32>, samples: vec4<f32>) -> vec4<f32> {
     let two = fma(columns[1], vec4(samples.y), fma(columns[0], vec4(samples.x), sum));
     return fma(columns[3], vec4(samples.w), fma(columns[2], vec4(samples.z), two));
 }
 
 // Four samples, whose first vec4 in both columns is `first`.
-fn add_sample4(sums: ptr<function, Sums>, input: u32, neurons: u32, first: u32) {
+fn add_sample4(sums: ptr<function, Tile>, input: u32, neurons: u32, first: u32, has_all: bool) {
     let columns = transpose(mat4x4(staged_deltas[neurons][first], staged_deltas[neurons][first + 1u], staged_deltas[neurons][first + 2u], staged_deltas[neurons][first + 3u]));
     (*sums).a = add_product((*sums).a, columns, staged_inputs[input][first]);
-    (*sums).b = add_product((*sums).b, columns, staged_inputs[input][first + 1u]);
-    (*sums).c = add_product((*sums).c, columns, staged_inputs[input][first + 2u]);
-    (*sums).d = add_product((*sums).d, columns, staged_inputs[input][first + 3u]);
+    if has_all {
+        (*sums).b = add_product((*sums).b, columns, staged_inputs[input][first + 1u]);
+        (*sums).c = add_product((*sums).c, columns, staged_inputs[input][first + 2u]);
+        (*sums).d = add_product((*sums).d, columns, staged_inputs[input][first + 3u]);
+    }
 }
 
 // Called by whole workgroups.
@@ -82,17 +61,18 @@ fn reduce_tile(replica: u32, layer: Layer, tile: u32, local: u32) {
         return;
     }
     // What this invocation stages: sample4 local % 4 of two inputs and, in half of the workgroup, of a neuron. Past the last one it
-    // stages that again, and finish_input leaves it out.
+    // stages that again, and its sums are left out.
     let row = local / 4u;
     let low = input_of(replica, layer, min(first_input + row, count - 1u));
     let high = input_of(replica, layer, min(first_input + 64u + row, count - 1u));
     let deltas_start = row_start(replica, layer.output_row + min(first_neuron + row, layer.outputs - 1u));
     let place = 4u * (local % 4u) + row / 32u;
-    // What it owns: inputs input + 32 i, neurons 4 neuron4 + j.
+    // What it owns: inputs input + 32 i, of which there may be only the first, and neurons 4 neuron4 + j.
     let input = local / 8u;
     let neuron4 = local % 8u;
+    let has_all = first_input + 32u < count;
 
-    var sums: Sums;
+    var sums: Tile;
     var sample4 = local % 4u;
     var next_low = load_input(replica, layer, low, sample4);
     var next_high = load_input(replica, layer, high, sample4);
@@ -110,44 +90,55 @@ fn reduce_tile(replica: u32, layer: Layer, tile: u32, local: u32) {
         next_low = load_input(replica, layer, low, sample4);
         next_high = load_input(replica, layer, high, sample4);
         next_delta = deltas[deltas_start + sample4];
-        add_sample4(&sums, input, neuron4, 0u);
-        add_sample4(&sums, input, neuron4, 4u);
-        add_sample4(&sums, input, neuron4, 8u);
-        add_sample4(&sums, input, neuron4, 12u);
+        add_sample4(&sums, input, neuron4, 0u, has_all);
+        add_sample4(&sums, input, neuron4, 4u, has_all);
+        add_sample4(&sums, input, neuron4, 8u, has_all);
+        add_sample4(&sums, input, neuron4, 12u, has_all);
     }
-    finish_input(replica, layer, first_input + input, count, first_neuron / 4u + neuron4, sums.a);
-    finish_input(replica, layer, first_input + input + 32u, count, first_neuron / 4u + neuron4, sums.b);
-    finish_input(replica, layer, first_input + input + 64u, count, first_neuron / 4u + neuron4, sums.c);
-    finish_input(replica, layer, first_input + input + 96u, count, first_neuron / 4u + neuron4, sums.d);
+    let indices = vec4(first_input + input) + vec4(0u, 32u, 64u, 96u);
+    let last = vec4(count - 1u);
+    let own = min(indices, last);
+    let inputs = vec4(input_of(replica, layer, own.x), input_of(replica, layer, own.y), input_of(replica, layer, own.z), input_of(replica, layer, own.w));
+    finish_tile(replica, layer, inputs, indices <= last, first_neuron / 4u + neuron4, sums);
 }
 
-// The parameters of one input and four neurons, if there are such; those after the last neuron stay zero.
-fn finish_input(replica: u32, layer: Layer, index: u32, count: u32, neuron4: u32, sum: vec4<f32>) {
-    let input = input_of(replica, layer, min(index, count - 1u));
-    if index >= count || input > layer.inputs || neuron4 >= layer.weight_stride {
+// The parameters of four inputs, of those that are such, and of four neurons; after the last neuron they stay zero.
+fn finish_tile(replica: u32, layer: Layer, inputs: vec4<u32>, are_inputs: vec4<bool>, neuron4: u32, sums: Tile) {
+    if neuron4 >= layer.weight_stride {
         return;
     }
-    let is_neuron = vec4(4u * neuron4) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
-    let sums = select(vec4<f32>(), sum / select(1.0, INPUT_ONE, layer.reads_data == 1u), is_neuron);
-    let counts = select(vec4<u32>(), count_of(replica, layer, input, neuron4), is_neuron);
-    finish(replica, weight_start(replica, layer, input) + neuron4, sums, counts);
+    let are_neurons = vec4(4u * neuron4) + vec4(0u, 1u, 2u, 3u) < vec4(layer.outputs);
+    var a: vec4<u32>;
+    var b: vec4<u32>;
+    var c: vec4<u32>;
+    var d: vec4<u32>;
+    for (var word = 0u; word < select(0u, batch.sample4s / 8u, counts_wanted(replica)); word++) {
+        let first = mask_start(replica, word) + network.row_count + layer.output_row + min(4u * neuron4, (layer.outputs - 1u) / 4u * 4u);
+        let neurons = vec4(masks[first], masks[first + 1u], masks[first + 2u], masks[first + 3u]);
+        a += countOneBits(vec4(input_mask(replica, layer, inputs.x, word)) & neurons);
+        b += countOneBits(vec4(input_mask(replica, layer, inputs.y, word)) & neurons);
+        c += countOneBits(vec4(input_mask(replica, layer, inputs.z, word)) & neurons);
+        d += countOneBits(vec4(input_mask(replica, layer, inputs.w, word)) & neurons);
+    }
+    let own = are_inputs & (inputs <= vec4(layer.inputs));
+    finish_input(replica, layer, inputs.x, own.x, neuron4, are_neurons, sums.a, a);
+    finish_input(replica, layer, inputs.y, own.y, neuron4, are_neurons, sums.b, b);
+    finish_input(replica, layer, inputs.z, own.z, neuron4, are_neurons, sums.c, c);
+    finish_input(replica, layer, inputs.w, own.w, neuron4, are_neurons, sums.d, d);
 }
 
-// c of one input and four neurons.
-fn count_of(replica: u32, layer: Layer, input: u32, neuron4: u32) -> vec4<u32> {
-    var counts: vec4<u32>;
-    for (var word = 0u; word < select(0u, batch.sample4s / 8u, counts_wanted(replica)); word++) {
-        let start = mask_start(replica, word);
-        var mask = 0u;
-        if layer.reads_data == 1u {
-            mask = input_masks[input_mask_start(replica, word) + input];
-        } else {
-            let row = start + layer.input_row + input;
-            mask = masks[row / 4u][row % 4u];
-        }
-        counts += countOneBits(vec4(mask) & masks[(start + network.row_count + layer.output_row) / 4u + min(neuron4, (layer.outputs - 1u) / 4u)]);
+fn finish_input(replica: u32, layer: Layer, input: u32, is_input: bool, neuron4: u32, are_neurons: vec4<bool>, sums: vec4<f32>, counts: vec4<u32>) {
+    if is_input {
+        let scaled = select(vec4<f32>(), sums * input_scale(layer), are_neurons);
+        finish(replica, weight_start(replica, layer, input) + neuron4, scaled, select(vec4<u32>(), counts, are_neurons));
     }
-    return counts;
+}
+
+fn input_mask(replica: u32, layer: Layer, input: u32, word: u32) -> u32 {
+    if layer.reads_data == 1u {
+        return input_masks[input_mask_start(replica, word) + input];
+    }
+    return masks[mask_start(replica, word) + layer.input_row + input];
 }
 
 // x is the tile, all layers' in turn.

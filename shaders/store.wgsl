@@ -1,8 +1,8 @@
 // Uses: reduce
 // store.wgsl: the end of a reduce that is to be looked at: S and c are written, of inactive features too.
 
-@group(0) @binding(8) var<storage, read_write> gradient_sums: array<vec4<f32>>;        // (R, P)
-@group(0) @binding(9) var<storage, read_write> adaptive_batch_sizes: array<vec4<u32>>; // (R, P)
+@group(0) @binding(11) var<storage, read_write> gradient_sums: array<vec4<f32>>;        // (R, P)
+@group(0) @binding(12) var<storage, read_write> adaptive_batch_sizes: array<vec4<u32>>; // (R, P)
 
 const REDUCES_ALL = true;
 

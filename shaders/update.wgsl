@@ -2,8 +2,7 @@
 // update.wgsl: theta from S and c (algorithm 2, last line), at the end of reduce.wgsl, by the invocation that summed them. Replicas that
 // train with SGD need no counts and skip them; parameters of inactive features do not move.
 
-@group(0) @binding(8) var<storage, read> replicas: array<Replica>;                     // (R)
-@group(0) @binding(9) var<storage, read_write> parameters: array<vec4<f32>>;           // (R, P)
+@group(0) @binding(10) var<storage, read> replicas: array<Replica>;                     // (R)
 
 const REDUCES_ALL = false;
 

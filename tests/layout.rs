@@ -7,7 +7,7 @@ use std::mem::{offset_of, size_of};
 
 use asgd::gpu::kernels::{ALL, Access, FILES, Kernel, UPDATE};
 use asgd::gpu::layout::{Batch, InputFormat, Layer, MAX_LAYERS, Network, ReplicaColumns};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 
 const FORMATS: [InputFormat; 2] = [InputFormat::U8, InputFormat::F32];
 
@@ -63,14 +63,15 @@ fn listed_bindings_are_those_in_use() {
             let mut used: Vec<(u32, Access)> = Vec::new();
             for (handle, variable) in module.global_variables.iter() {
                 let Some(binding) = &variable.binding else { continue };
-                if info.get_entry_point(index)[handle].is_empty() {
+                let usage = info.get_entry_point(index)[handle];
+                if usage.is_empty() {
                     continue;
                 }
                 let access = match variable.space {
                     naga::AddressSpace::Uniform if binding.binding == 0 => Access::Uniform,
                     naga::AddressSpace::Uniform => Access::Batch,
                     naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => {
-                        Access::Write
+                        if usage.contains(GlobalUse::WRITE) { Access::Write } else { Access::Keep }
                     }
                     _ => Access::Read,
                 };
@@ -82,8 +83,10 @@ fn listed_bindings_are_those_in_use() {
             assert!(kernel.storage.len() <= 8, "{}: more storage buffers than WebGPU allows by default", kernel.entry);
             let size = module.entry_points[index].workgroup_size;
             assert!(size[0] * size[1] * size[2] <= 256, "{}: {size:?} invocations", kernel.entry);
-            let shared =
-                module.global_variables.iter().filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup);
+            let shared = module.global_variables.iter().filter(|(handle, variable)| {
+                let is_used = !info.get_entry_point(index)[*handle].is_empty();
+                variable.space == naga::AddressSpace::WorkGroup && is_used
+            });
             let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
             assert!(bytes <= 16 << 10, "{}: {bytes} bytes of workgroup memory", kernel.entry);
         }

@@ -17,10 +17,17 @@ ALONE = 2                       # cycles of an instruction of a warp that has it
 GATHER_BYTES, MAX_SLOTS = 256 << 20, 32
 
 # Instructions of a stage of 16 terms or samples, and those outside of the loop over stages.
-FORWARD, DELTA, UPDATE = (414, 486), (361, 423), (363, 174)
-FINISH = 790                    # of a tile of 128 inputs, all of which there are: the end of an update
+FORWARD, DELTA, UPDATE = (415, 483), (361, 423), (384, 174)
+NARROW_UPDATE = 180             # of a stage of a tile with at most 32 inputs
+FINISH = 583                    # of a tile of 128 inputs, all of which there are: the end of an update
 EMPTY = 100                     # of a tile of features that are all inactive
 LOSS, LOSS_UNIT = 914, 30
+# step.wgsl, of four neurons: of an input, and outside of the loop over them; of four outputs, and outside; the loss of all.
+STEP_FORWARD, STEP_DELTA, STEP_LOSS = (40, 192), (153, 201), 750
+STEP_IDLE = 80                  # of four neurons, for a warp without samples
+# Its sums: of a stage of 8 samples, of 32 staged rows, outside.
+STEP_REDUCE, STEP_ROWS, STEP_END = 200, 36, 620
+MAX_SMALL_ROWS, MAX_SMALL_SAMPLES = 144, 256
 
 
 @dataclass
@@ -78,22 +85,50 @@ def stages(terms):
     return -(-int(terms) // 16)
 
 
+def rows(width):
+    """Of a layer, with its row of ones."""
+    return -(-(width + 1) // 4) * 4
+
+
+def small_step(case):
+    """A warp's instructions in step.wgsl; nothing where the network is no small one."""
+    staged = rows(case.widths[0]) + 2 * sum(map(rows, case.widths[1:]))
+    if staged > MAX_SMALL_ROWS or case.batch > MAX_SMALL_SAMPLES:
+        return None
+    fours = lambda width: -(-width // 4)
+    pairs = list(zip(case.widths, case.widths[1:]))
+    forward = sum(fours(outputs) * (STEP_FORWARD[1] + (inputs + 1) * STEP_FORWARD[0]) for inputs, outputs in pairs)
+    delta = sum(fours(inputs) * (STEP_DELTA[1] + fours(outputs) * STEP_DELTA[0]) for inputs, outputs in pairs[1:])
+    groups = sum(fours(outputs) for _, outputs in pairs) + sum(fours(inputs) for inputs, _ in pairs[1:])
+    busy = -(-case.batch // 128)
+    tiles = sum((inputs // 4 + 1) * fours(outputs) for inputs, outputs in pairs)
+    reduce = -(-tiles // 64) * (case.words() * 4 * (STEP_REDUCE + staged / 64 * STEP_ROWS) + STEP_END)
+    return (busy * (forward + delta + STEP_LOSS) + (2 - busy) * STEP_IDLE * groups) / 2 + reduce
+
+
 def step(case):
     """us by kernel."""
     layers, words, replicas = case.layers(), case.words(), case.replicas
-    touched, rows, units = case.parameters()[1], case.rows(), case.widths[-1]
+    touched, activations, units = case.parameters()[1], case.rows(), case.widths[-1]
     # (workgroups, instructions) by layer; deltas are those of the inputs.
     forward = [(blocks(outputs), stages(terms) * FORWARD[0] + FORWARD[1]) for terms, outputs, _ in layers]
     delta = [(blocks(terms - 1), stages(outputs) * DELTA[0] + DELTA[1]) for terms, outputs, _ in layers[1:]]
     loss = (words * replicas, 2, LOSS + LOSS_UNIT * units, 1.3 * units)
+    # permute, gather, select: read and written once, for `slots` steps at a time.
+    slots = max(1, min(MAX_SLOTS, GATHER_BYTES // case.inputs()))
+    gather = (3 * DISPATCH_US + 10 + slots * case.inputs() * 2 / DRAM * 1e6) / slots
+    if instructions := small_step(case):
+        loads = sum(terms * -(-outputs // 4) for terms, outputs, _ in layers) / 8
+        work = (replicas, 2, instructions, loads)
+        return {"dispatches": DISPATCH_US, "step": time(case, [work], 3 * touched + case.inputs() + 2 * activations), "gather": gather}
     if max(case.widths[1:]) <= 128:
         products = forward + delta
         instructions = sum(count * work for count, work in products) + loss[2]
         work = (words * replicas, 2, instructions, 4 * len(products) + loss[3])
-        parts = {"propagate": time(case, [work], touched + case.inputs() * case.active + 4 * rows)}
+        parts = {"propagate": time(case, [work], touched + case.inputs() * case.active + 4 * activations)}
         dispatches = 2
     else:
-        share = (touched + 2 * rows) / len(layers)
+        share = (touched + 2 * activations) / len(layers)
         dispatch = lambda count, work: time(case, [(words * count * replicas, 2, work, 4)], share)
         all_of = lambda products: sum(dispatch(*product) for product in products)
         parts = {"forward": all_of(forward), "loss": time(case, [loss], 0), "delta": all_of(delta)}
@@ -102,15 +137,13 @@ def step(case):
     for terms, outputs, is_data in layers:
         tiles = -(-int(terms) // 128)
         finish = FINISH * terms / (128 * tiles)
-        work.append((tiles * blocks(outputs) * replicas, 8, stages(case.batch) * UPDATE[0] + UPDATE[1] + finish, 5))
+        of_stage = UPDATE[0] if terms > 32 else NARROW_UPDATE
+        work.append((tiles * blocks(outputs) * replicas, 8, stages(case.batch) * of_stage + UPDATE[1] + finish, 5))
         if is_data:
             empty = -(-(case.widths[0] + 1) // 128) - tiles
             work.append((empty * blocks(outputs) * replicas, 8, EMPTY, 2))
-    parts["update"] = time(case, work, 2 * touched + case.inputs() * case.active + 2 * rows)
-    # permute, gather, select: read and written once, for `slots` steps at a time.
-    slots = max(1, min(MAX_SLOTS, GATHER_BYTES // case.inputs()))
-    parts["gather"] = (3 * DISPATCH_US + 10 + slots * case.inputs() * 2 / DRAM * 1e6) / slots
-    return {"dispatches": dispatches * DISPATCH_US, **parts}
+    parts["update"] = time(case, work, 2 * touched + case.inputs() * case.active + 2 * activations)
+    return {"dispatches": dispatches * DISPATCH_US, **parts, "gather": gather}
 
 
 def limit(case):
@@ -124,7 +157,7 @@ def limit(case):
 
 CASES = [
     *(Case(f"MNIST 784-30-20-10, batch 64, R = {r:,}", [784, 30, 20, 10], 64, r, 0.63, 1) for r in (1, 100, 1000, 1100)),
-    Case("circles 2-10-10-10-10-10-1, batch 128, R = 10,000", [2, 10, 10, 10, 10, 10, 1], 128, 10_000, 1, 4),
+    *(Case(f"circles 2-10-10-10-10-10-1, batch 128, R = {r:,}", [2, 10, 10, 10, 10, 10, 1], 128, r, 1, 4) for r in (1, 10_000)),
     Case("wide 784-512-512-10, batch 256, R = 1", [784, 512, 512, 10], 256, 1, 0.71, 1),
 ]
 

@@ -10,6 +10,11 @@ pub const EVALUATE_LANES: u64 = 64;
 /// The widest layer of a network whose layers are all computed in one dispatch.
 pub const MAX_NARROW: u32 = 128;
 
+/// The most rows (inputs, activations and deltas) of a network that takes a step in one dispatch, four times STAGED_ROW4S of
+/// step.wgsl, and the most sample4s of its batches, INVOCATIONS there.
+const MAX_SMALL_ROWS: u32 = 144;
+const MAX_SMALL_SAMPLE4S: u32 = 64;
+
 /// Neurons, samples or features of a block: BLOCK of block.wgsl.
 const BLOCK: u32 = 32;
 
@@ -119,7 +124,18 @@ impl Dispatch<'_> {
         self.replicas() * u64::from(self.network.row_count)
     }
 
-    /// Whether a step takes all layers in one dispatch. It depends on the network alone.
+    /// (1, 1, replicas).
+    pub fn step(&self) -> [u32; 3] {
+        [1, 1, z(self.replicas())]
+    }
+
+    /// Whether a step is one dispatch. It depends on the network and the batch size alone.
+    pub fn is_small(&self) -> bool {
+        let Network { input_rows, row_count, .. } = self.network;
+        input_rows + 2 * row_count <= MAX_SMALL_ROWS && self.sample4s <= MAX_SMALL_SAMPLE4S
+    }
+
+    /// Whether all layers forward and back are one dispatch. It depends on the network alone.
     pub fn is_narrow(&self) -> bool {
         self.network.layers().iter().all(|layer| layer.outputs <= MAX_NARROW)
     }

@@ -19,6 +19,8 @@ pub enum Access {
     Batch,
     /// A storage buffer that is only read.
     Read,
+    /// A storage buffer that is only read here, but declared to be written, as other kernels with that declaration do.
+    Keep,
     /// A storage buffer that is read and written.
     Write,
 }
@@ -38,9 +40,10 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 20] = files![
+pub const FILES: [(&str, &str); 21] = files![
     "activity",
     "block",
+    "buffers",
     "common",
     "count",
     "delta",
@@ -55,13 +58,13 @@ pub const FILES: [(&str, &str); 20] = files![
     "permute",
     "propagate",
     "reduce",
-    "replica",
     "select",
+    "step",
     "store",
     "update",
 ];
 
-use Access::{Read, Write};
+use Access::{Keep, Read, Write};
 
 /// Which sample is where in the next batches.
 pub const PERMUTE: Kernel =
@@ -74,37 +77,46 @@ pub const GATHER: Kernel =
 /// Which features of the next batches are active.
 pub const SELECT: Kernel = Kernel { file: "select", entry: "list_features", storage: &[(2, Read), (3, Write)] };
 
+// The next seven share the numbers of buffers.wgsl.
+
 /// Activations of one layer.
 pub const FORWARD: Kernel =
-    Kernel { file: "forward", entry: "forward", storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (7, Read)] };
+    Kernel { file: "forward", entry: "forward", storage: &[(2, Keep), (3, Read), (4, Write), (5, Write), (7, Read)] };
 
 /// Deltas of the output layer.
 pub const LOSS: Kernel =
-    Kernel { file: "loss", entry: "loss", storage: &[(4, Write), (5, Write), (6, Write), (8, Read)] };
+    Kernel { file: "loss", entry: "loss", storage: &[(4, Keep), (5, Write), (6, Write), (8, Read)] };
 
 /// Deltas of one hidden layer.
 pub const DELTA: Kernel =
-    Kernel { file: "delta", entry: "delta", storage: &[(2, Read), (4, Write), (5, Write), (6, Write)] };
+    Kernel { file: "delta", entry: "delta", storage: &[(2, Keep), (4, Keep), (5, Write), (6, Write)] };
 
 /// Forward, loss and delta of all layers.
 pub const PROPAGATE: Kernel = Kernel {
     file: "propagate",
     entry: "propagate",
-    storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read)],
+    storage: &[(2, Keep), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read)],
 };
 
 /// Gradient sums and counts, written to be looked at.
 pub const REDUCE: Kernel = Kernel {
     file: "store",
     entry: "reduce",
-    storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Write), (9, Write)],
+    storage: &[(3, Read), (4, Keep), (5, Keep), (6, Keep), (7, Read), (9, Read), (11, Write), (12, Write)],
 };
 
 /// Gradient sums, counts and, from them, parameters.
 pub const UPDATE: Kernel = Kernel {
     file: "update",
     entry: "reduce",
-    storage: &[(2, Read), (3, Read), (4, Read), (5, Read), (6, Read), (7, Read), (8, Read), (9, Write)],
+    storage: &[(2, Write), (3, Read), (4, Keep), (5, Keep), (6, Keep), (7, Read), (9, Read), (10, Read)],
+};
+
+/// All of them, for small networks.
+pub const STEP: Kernel = Kernel {
+    file: "step",
+    entry: "step_samples",
+    storage: &[(2, Write), (3, Read), (4, Write), (5, Write), (6, Write), (8, Read), (9, Read), (10, Read)],
 };
 
 /// Loss sums and hits.
@@ -122,7 +134,7 @@ pub const DIVERGENCE: Kernel =
     Kernel { file: "divergence", entry: "find_divergence", storage: &[(2, Read), (3, Write)] };
 
 /// All kernels.
-pub const ALL: [&Kernel; 13] = [
+pub const ALL: [&Kernel; 14] = [
     &PERMUTE,
     &GATHER,
     &SELECT,
@@ -132,6 +144,7 @@ pub const ALL: [&Kernel; 13] = [
     &PROPAGATE,
     &REDUCE,
     &UPDATE,
+    &STEP,
     &EVALUATE,
     &ACTIVITY,
     &COUNT,
@@ -214,7 +227,7 @@ impl Pipeline {
                     Access::Uniform => (BufferBindingType::Uniform, false),
                     Access::Batch => (BufferBindingType::Uniform, true),
                     Access::Read => (BufferBindingType::Storage { read_only: true }, false),
-                    Access::Write => (BufferBindingType::Storage { read_only: false }, false),
+                    Access::Keep | Access::Write => (BufferBindingType::Storage { read_only: false }, false),
                 };
                 let ty = BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None };
                 wgpu::BindGroupLayoutEntry { binding, visibility: ShaderStages::COMPUTE, ty, count: None }
@@ -259,7 +272,7 @@ impl Pipeline {
                 let resource = match access {
                     Access::Uniform => network.as_entire_binding(),
                     Access::Batch => wgpu::BindingResource::Buffer(batch.clone()),
-                    Access::Read | Access::Write => {
+                    Access::Read | Access::Keep | Access::Write => {
                         let index = self.kernel.storage.iter().position(|&(number, _)| number == binding);
                         storage[index.unwrap_or_default()].as_entire_binding()
                     }

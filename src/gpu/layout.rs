@@ -148,7 +148,7 @@ pub struct Batch {
     pub layer: u32,
 }
 
-/// `Replica` of replica.wgsl: the settings that are columns of the replica axis.
+/// `Replica` of optimizer.wgsl: the settings that are columns of the replica axis.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 pub struct ReplicaColumns {
@@ -176,7 +176,7 @@ impl From<&ReplicaSettings> for ReplicaColumns {
     }
 }
 
-/// The number that optimizer.wgsl knows an optimizer by: OPTIMIZER_SGD and OPTIMIZER_ASGD of replica.wgsl.
+/// The number that optimizer.wgsl knows an optimizer by: OPTIMIZER_SGD and OPTIMIZER_ASGD there.
 fn optimizer_code(optimizer: Optimizer) -> u32 {
     match (optimizer.gradient, optimizer.rule) {
         (Gradient::Mean, Rule::Sgd) => 0,

@@ -11,7 +11,7 @@ use super::buffers::{
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, UPDATE};
+use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
 use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
@@ -37,8 +37,7 @@ pub struct Trainer {
     state: State,
     gatherer: Gatherer,
     select: Bound,
-    propagation: Propagation,
-    update: Bound,
+    form: Form,
     count: Bound,
     count_sums: wgpu::Buffer,
     evaluator: Evaluator,
@@ -49,11 +48,14 @@ pub struct Trainer {
     last_batch: Option<Batch>,
 }
 
-/// What a step does before its update: all layers in one dispatch where they are narrow, else a dispatch a layer. The arithmetic
-/// is the same.
-enum Propagation {
-    Fused(Bound),
-    Layers { forward: Bound, loss: Bound, delta: Bound },
+/// The dispatches of a step, after its batch has been gathered. The arithmetic is the same.
+enum Form {
+    /// One, for small networks.
+    Step { step: Bound },
+    /// All layers forward and back, where they are narrow.
+    Propagate { propagate: Bound, update: Bound },
+    /// A dispatch a layer.
+    Layers { forward: Bound, loss: Bound, delta: Bound, update: Bound },
 }
 
 /// `Batch`es that a submission can hold.
@@ -110,18 +112,22 @@ impl Trainer {
         };
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
-        let propagation = if dispatch.is_narrow() {
+        let update =
+            || bind(&UPDATE, &[&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas]);
+        let form = if dispatch.is_small() {
+            let storage = [&parameters, inputs, activations, masks, deltas, labels, input_masks, &replicas];
+            Form::Step { step: bind(&STEP, &storage) }
+        } else if dispatch.is_narrow() {
             let storage = [&parameters, inputs, activations, masks, deltas, features, labels];
-            Propagation::Fused(bind(&PROPAGATE, &storage))
+            Form::Propagate { propagate: bind(&PROPAGATE, &storage), update: update() }
         } else {
-            Propagation::Layers {
+            Form::Layers {
                 forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
                 loss: bind(&LOSS, &[activations, masks, deltas, labels]),
                 delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
+                update: update(),
             }
         };
-        let update =
-            bind(&UPDATE, &[inputs, input_masks, features, activations, deltas, masks, &replicas, &parameters]);
         let select = bind(&SELECT, &[input_masks, features]);
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
@@ -148,8 +154,7 @@ impl Trainer {
             state,
             gatherer,
             select,
-            propagation,
-            update,
+            form,
             count,
             count_sums,
             evaluator,
@@ -177,9 +182,9 @@ impl Trainer {
     /// Encodes steps up to `end`, or as many as the uniform buffer holds.
     fn encode(&mut self, commands: &mut Commands, end: u64) -> Result<()> {
         let layers = self.network.layer_count;
-        let batches_per_step = match self.propagation {
-            Propagation::Fused(_) => 1,
-            Propagation::Layers { .. } => u64::from(layers),
+        let batches_per_step = match self.form {
+            Form::Step { .. } | Form::Propagate { .. } => 1,
+            Form::Layers { .. } => u64::from(layers),
         };
         let mut uniform = Vec::new();
         let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s };
@@ -213,15 +218,21 @@ impl Trainer {
             };
             let gathered = offset(first);
             self.gatherer.encode(commands, gathered, dispatch, steps as u32, first.input_replicas);
-            commands.dispatch(&self.select, gathered, dispatch.select(steps as u32, first.input_replicas));
+            if !matches!(self.form, Form::Step { .. }) {
+                commands.dispatch(&self.select, gathered, dispatch.select(steps as u32, first.input_replicas));
+            }
             for slot in 0..steps as u32 {
                 let left = first.sample_count - first.position - slot * first.batch_size;
                 let batch = Batch { size: left.min(first.batch_size), slot, ..first };
                 self.last_batch = Some(batch);
                 let own = offset(batch);
-                match &self.propagation {
-                    Propagation::Fused(propagate) => commands.dispatch(propagate, own, dispatch.propagate()),
-                    Propagation::Layers { forward, loss, delta } => {
+                match &self.form {
+                    Form::Step { step } => commands.dispatch(step, own, dispatch.step()),
+                    Form::Propagate { propagate, update } => {
+                        commands.dispatch(propagate, own, dispatch.propagate());
+                        commands.dispatch(update, own, dispatch.reduce());
+                    }
+                    Form::Layers { forward, loss, delta, update } => {
                         let mut offsets = vec![own];
                         offsets.extend((1..layers).map(|layer| offset(Batch { layer, ..batch })));
                         let shapes = self.network.layers().iter().zip(offsets);
@@ -232,9 +243,9 @@ impl Trainer {
                         for (shape, at) in shapes.skip(1).rev() {
                             commands.dispatch(delta, at, dispatch.delta(shape));
                         }
+                        commands.dispatch(update, own, dispatch.reduce());
                     }
                 }
-                commands.dispatch(&self.update, own, dispatch.reduce());
             }
             self.step += steps;
         }
@@ -255,10 +266,12 @@ impl Trainer {
         let counts = self.gpu.storage("the adaptive batch sizes", self.arena_bytes())?;
         let State { activations, deltas, masks } = &self.state;
         let Batches { inputs, input_masks, features, .. } = &self.batches;
-        let storage = [inputs, input_masks, features, activations, deltas, masks, &sums, &counts];
+        let storage = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
         let reduce = Pipeline::new(&self.gpu, &REDUCE, self.format);
         let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
-        self.run_once(batch, &reduce, self.dispatch().reduce())?;
+        let dispatch = self.dispatch();
+        self.run_once(batch, &self.select, dispatch.select(batch.steps, batch.input_replicas))?;
+        self.run_once(batch, &reduce, dispatch.reduce())?;
         Ok((sums, counts))
     }
 
@@ -302,9 +315,10 @@ impl TrainingEngine for Trainer {
             return Ok(None);
         }
         // Of a step, with permute, gather and select, which there may be before each.
-        let dispatches = match self.propagation {
-            Propagation::Fused(_) => 5,
-            Propagation::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
+        let dispatches = match self.form {
+            Form::Step { .. } => 3,
+            Form::Propagate { .. } => 5,
+            Form::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
         };
         let mut times = Vec::new();
         let end = self.step.saturating_add(steps);

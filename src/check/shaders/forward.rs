@@ -54,8 +54,8 @@ pub fn check_layer(
 ) {
     let (case, size) = (&fixture.case, fixture.case.size);
     let shape = &fixture.network.layers()[layer];
-    // A term an input, one for the bias, and up to three in the division by 255 (2.5 ULP in WGSL).
-    let roundings = shape.inputs as usize + 1 + 5;
+    // A term an input, one for the bias, and two in the scale of 8-bit inputs.
+    let roundings = shape.inputs as usize + 1 + 2;
     for replica in 0..case.replicas {
         let (weight, bias) = (fixture.model.weight(layer, replica), fixture.model.bias(layer, replica));
         let expected = forward(weight, bias, &below(replica), size);

@@ -34,6 +34,8 @@ pub enum Shader {
     Reduce,
     /// update.wgsl: reduce.wgsl, which updates.
     Update,
+    /// step.wgsl
+    Step,
     /// evaluate.wgsl
     Evaluate,
     /// activity.wgsl
@@ -56,6 +58,7 @@ impl Shader {
             Self::Propagate => &kernels::PROPAGATE,
             Self::Reduce => &kernels::REDUCE,
             Self::Update => &kernels::UPDATE,
+            Self::Step => &kernels::STEP,
             Self::Evaluate => &kernels::EVALUATE,
             Self::Activity => &kernels::ACTIVITY,
             Self::Count => &kernels::COUNT,
@@ -80,11 +83,17 @@ impl Shader {
             Self::Delta => dispatch.delta(layer),
             Self::Propagate => dispatch.propagate(),
             Self::Reduce | Self::Update => dispatch.reduce(),
+            Self::Step => dispatch.step(),
             Self::Evaluate | Self::Divergence => dispatch.evaluate(),
             Self::Activity => dispatch.activity(),
             Self::Count => dispatch.count(),
         }
     }
+}
+
+/// Whether step.wgsl is for such networks and batches.
+pub fn is_small(network: &Network, batch: &Batch) -> bool {
+    Dispatch { network, sample4s: batch.sample4s }.is_small()
 }
 
 /// One run of a kernel.

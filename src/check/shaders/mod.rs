@@ -17,6 +17,7 @@ mod permute;
 mod propagate;
 mod reduce;
 mod select;
+mod step;
 mod update;
 
 pub use case::Case;
@@ -38,7 +39,7 @@ pub struct ShaderCheck {
 }
 
 /// Every shader, in the order of a step.
-pub const ALL: [ShaderCheck; 13] = [
+pub const ALL: [ShaderCheck; 14] = [
     of("permute", Shader::Permute, permute::check, many_workgroups),
     of("gather", Shader::Gather, gather::check, many_batches),
     of("select", Shader::Select, select::check, || vec![select::long_batch(), Case::many_batches()]),
@@ -48,6 +49,7 @@ pub const ALL: [ShaderCheck; 13] = [
     of("propagate", Shader::Propagate, propagate::check, many_workgroups),
     of("reduce", Shader::Reduce, reduce::check, many_workgroups),
     of("update", Shader::Update, update::check, many_workgroups),
+    of("step", Shader::Step, step::check, step::extremes),
     of("evaluate", Shader::Evaluate, evaluate::check, many_workgroups),
     of("activity", Shader::Activity, activity::check, many_workgroups),
     of("count", Shader::Count, count::check, || vec![Case::many_workgroups(), count::long_batch()]),

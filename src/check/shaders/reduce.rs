@@ -31,20 +31,20 @@ pub fn of_parameter(reductions: &[Vec<Reduction>], parameter: Parameter) -> (Sum
     }
 }
 
-/// A product a sample, summed, and up to three roundings in the division by 255 (2.5 ULP in WGSL).
+/// A product a sample, summed, and two roundings in the scale of 8-bit inputs.
 pub fn roundings(case: &Case) -> usize {
-    case.size + 5
+    case.size + 2
 }
 
 /// What both forms of the kernel read.
 pub fn reduced_buffers(fixture: &Fixture) -> [Vec<u32>; 6] {
     [
         fixture.packed_inputs(),
-        fixture.packed_input_masks(),
-        fixture.packed_features(),
         fixture.packed_activations(),
-        fixture.packed_deltas(),
         fixture.packed_masks(),
+        fixture.packed_deltas(),
+        fixture.packed_features(),
+        fixture.packed_input_masks(),
     ]
 }
 

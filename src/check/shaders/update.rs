@@ -30,40 +30,46 @@ fn bounded_update(
 }
 
 /// Settings that differ from replica to replica and from round to round.
-fn settings(replica: usize, round: usize) -> ReplicaSettings {
-    ReplicaSettings {
+pub fn settings(case: &Case, round: usize) -> Vec<ReplicaSettings> {
+    let of_replica = |replica: usize| ReplicaSettings {
         seed: 0,
         optimizer: if (replica + round).is_multiple_of(2) { Optimizer::ASGD } else { Optimizer::SGD },
         learning_rate: [0.1, 0.5, 1.0][(replica + round) % 3],
         epsilon: [0.0, 1e-8, 1.0][(replica / 2 + round) % 3],
+    };
+    (0..case.replicas).map(of_replica).collect()
+}
+
+/// Holds updated parameters against what S and c of the fixture's activations and deltas make of those before.
+pub fn check_updated(fixture: &Fixture, settings: &[ReplicaSettings], updated: &[u32], comparison: &mut Comparison) {
+    let (case, expected, before) = (&fixture.case, expected(fixture), fixture.packed_parameters());
+    for (index, parameter) in fixture.parameters().into_iter().enumerate() {
+        let (sum, count) = of_parameter(&expected, parameter);
+        let settings = &settings[parameter.replica];
+        let place = || format!("{case}; {parameter:?} with {settings:?}");
+        let theta = f64::from(f32::from_bits(before[index]));
+        let bounded = bounded_update(theta, (sum, count), roundings(case), case.size, settings);
+        comparison.close(place, index, f32::from_bits(updated[index]), bounded, 1);
+        if count == 0 {
+            let place = || format!("{}; bits, where c = 0", place());
+            comparison.equal(place, index, updated[index], before[index]);
+        }
     }
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
     let fixture = Fixture::new(case)?;
-    let expected = expected(&fixture);
-    let buffers = reduced_buffers(&fixture);
-    let before = fixture.packed_parameters();
+    let (parameters, buffers) = (fixture.packed_parameters(), reduced_buffers(&fixture));
     // So many replicas have all settings among them.
     let rounds = if case.replicas > 1000 { 1 } else { 4 };
     for round in 0..rounds {
-        let settings: Vec<ReplicaSettings> = (0..case.replicas).map(|replica| settings(replica, round)).collect();
+        let settings = settings(case, round);
         let columns: Vec<ReplicaColumns> = settings.iter().map(ReplicaColumns::from).collect();
-        let mut storage: Vec<&[u32]> = buffers.iter().map(Vec::as_slice).collect();
-        storage.extend([bytemuck::cast_slice(&columns), &before]);
+        let mut storage = vec![&parameters[..]];
+        storage.extend(buffers.iter().map(Vec::as_slice));
+        storage.push(bytemuck::cast_slice(&columns));
         let results = fixture.run(kernels, Shader::Update, fixture.batch(0), &storage)?;
-        for (index, parameter) in fixture.parameters().into_iter().enumerate() {
-            let (sum, count) = of_parameter(&expected, parameter);
-            let settings = &settings[parameter.replica];
-            let place = || format!("{case}; {parameter:?} with {settings:?}");
-            let theta = f64::from(f32::from_bits(before[index]));
-            let bounded = bounded_update(theta, (sum, count), roundings(case), case.size, settings);
-            comparison.close(place, index, f32::from_bits(results[7][index]), bounded, 1);
-            if count == 0 {
-                let place = || format!("{}; bits, where c = 0", place());
-                comparison.equal(place, index, results[7][index], before[index]);
-            }
-        }
+        check_updated(&fixture, &settings, &results[0], comparison);
     }
     Ok(())
 }

@@ -1,0 +1,34 @@
+// Uses: inputs, common
+// buffers.wgsl: what a step reads and writes, numbered alike in all of its kernels. Each binds those that it uses; kernels.rs says
+// which of them it writes.
+
+@group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;    // (R, P)
+@group(0) @binding(3) var<storage, read> inputs: array<Input4>;                 // (T, R, K, B)
+@group(0) @binding(4) var<storage, read_write> activations: array<vec4<f32>>;   // (R, N, B)
+@group(0) @binding(5) var<storage, read_write> masks: array<u32>;               // (R, B / 32, 2 N)
+@group(0) @binding(6) var<storage, read_write> deltas: array<vec4<f32>>;        // (R, N, B)
+@group(0) @binding(7) var<storage, read> features: array<u32>;                  // (T, R, 4 + K)
+@group(0) @binding(8) var<storage, read> labels: array<vec4<u32>>;              // (T, R, B)
+@group(0) @binding(9) var<storage, read> input_masks: array<u32>;               // (T, R, B / 32, K)
+
+// Sums of four by four: four samples of four rows, or four neurons of four inputs. Names instead of an array, and no loop around
+// them: naga bounds every loop with a counter, and where a compiler then does not unroll it, an array is kept in local memory.
+struct Tile {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
+}
+
+// Four samples of a layer's input: a feature of the data, a neuron of the layer before, or the one that is always 1.
+fn load_input(replica: u32, layer: Layer, input: u32, sample4: u32) -> vec4<f32> {
+    if layer.reads_data == 1u {
+        return input_values(inputs[input_start(replica, input) + sample4]);
+    }
+    return activations[row_start(replica, layer.input_row + input) + sample4];
+}
+
+// What finished sums over a layer's inputs, or products with them, are multiplied by.
+fn input_scale(layer: Layer) -> f32 {
+    return select(1.0, INPUT_SCALE, layer.reads_data == 1u);
+}
