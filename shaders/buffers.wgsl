@@ -11,15 +11,6 @@
 @group(0) @binding(8) var<storage, read> labels: array<vec4<u32>>;              // (T, R, B)
 @group(0) @binding(9) var<storage, read> input_masks: array<u32>;               // (T, R, B / 32, K)
 
-// Sums of four by four: four samples of four rows, or four neurons of four inputs. Names instead of an array, and no loop around
-// them: naga bounds every loop with a counter, and where a compiler then does not unroll it, an array is kept in local memory.
-struct Tile {
-    a: vec4<f32>,
-    b: vec4<f32>,
-    c: vec4<f32>,
-    d: vec4<f32>,
-}
-
 // Four samples of a layer's input: a feature of the data, a neuron of the layer before, or the one that is always 1.
 fn load_input(replica: u32, layer: Layer, input: u32, sample4: u32) -> vec4<f32> {
     if layer.reads_data == 1u {

@@ -38,39 +38,30 @@ fn activate(replica: u32, layer: Layer, neuron: u32, sample4: u32, sum: vec4<f32
     return activation;
 }
 
-// The same for four neurons.
-fn activate_tile(replica: u32, layer: Layer, neuron: u32, sample4: u32, sums: Tile) -> Tile {
-    let a = activate(replica, layer, neuron, sample4, sums.a);
-    let b = activate(replica, layer, neuron + 1u, sample4, sums.b);
-    let c = activate(replica, layer, neuron + 2u, sample4, sums.c);
-    return Tile(a, b, c, activate(replica, layer, neuron + 3u, sample4, sums.d));
-}
-
 // Called by whole workgroups.
 fn forward_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) {
     let terms = select(layer.inputs + 1u, features[features_start(replica)], layer.reads_data == 1u);
     let k = local / 8u;
-    var sums: Tile;
-    var low = load_term(replica, word, layer, block, k, terms, local);
-    var high = load_term(replica, word, layer, block, k + 8u, terms, local);
+    var sums: Pair;
+    var term = load_term(replica, word, layer, block, k, terms, local);
     for (var first = 0u; first < terms; first += DEPTH) {
         workgroupBarrier();
-        staged_samples[local % 8u][k] = low.samples;
-        staged_samples[local % 8u][k + 8u] = high.samples;
-        staged_rows[local % 8u][k] = low.weights;
-        staged_rows[local % 8u][k + 8u] = high.weights;
+        staged_samples[local % 8u][k] = term.samples;
+        staged_rows[local % 8u * 2u][k] = vec2(term.weights.x, term.weights.y);
+        staged_rows[local % 8u * 2u + 1u][k] = vec2(term.weights.z, term.weights.w);
         workgroupBarrier();
-        // On their way while the arithmetic runs.
-        low = load_term(replica, word, layer, block, first + DEPTH + k, terms, local);
-        high = load_term(replica, word, layer, block, first + DEPTH + k + 8u, terms, local);
+        // On its way while the arithmetic runs.
+        term = load_term(replica, word, layer, block, first + DEPTH + k, terms, local);
         add_stage(&sums, local);
     }
-    let tile = activate_tile(replica, layer, BLOCK * block + local / 8u * 4u, 8u * word + local % 8u, sums);
-    store_masks(mask_start(replica, word) + layer.output_row + BLOCK * block, layer.outputs - BLOCK * block, tile, local);
+    let neuron = BLOCK * block + local / 8u * 2u;
+    let a = activate(replica, layer, neuron, 8u * word + local % 8u, sums.a);
+    let b = activate(replica, layer, neuron + 1u, 8u * word + local % 8u, sums.b);
+    store_masks(mask_start(replica, word) + layer.output_row + BLOCK * block, layer.outputs - BLOCK * block, a, b, local);
 }
 
 // Layer batch.layer: x is the mask word, y the block of neurons.
-@compute @workgroup_size(64)
+@compute @workgroup_size(128)
 fn forward(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     for (var replica = id.z; replica < network.replica_count; replica += groups.z) {
         forward_block(replica, id.x, network.layers[batch.layer], id.y, local);

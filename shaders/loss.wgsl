@@ -46,27 +46,21 @@ fn unit_delta(replica: u32, layer: Layer, unit: u32, sample4: u32, total: Total)
     return delta;
 }
 
-// The same for four units.
-fn unit_deltas(replica: u32, layer: Layer, unit: u32, sample4: u32, total: Total) -> Tile {
-    let a = unit_delta(replica, layer, unit, sample4, total);
-    let b = unit_delta(replica, layer, unit + 1u, sample4, total);
-    let c = unit_delta(replica, layer, unit + 2u, sample4, total);
-    return Tile(a, b, c, unit_delta(replica, layer, unit + 3u, sample4, total));
-}
-
 // Called by whole workgroups.
 fn loss_block(replica: u32, word: u32, layer: Layer, local: u32) {
     let sample4 = 8u * word + local % 8u;
-    // Eight invocations find the same: cheaper than to share it.
+    // Sixteen invocations find the same: cheaper than to share it.
     let total = total_of(replica, layer, sample4);
     for (var first = 0u; first < layer.outputs; first += BLOCK) {
-        let tile = unit_deltas(replica, layer, first + local / 8u * 4u, sample4, total);
-        store_masks(mask_start(replica, word) + network.row_count + layer.output_row + first, layer.outputs - first, tile, local);
+        let unit = first + local / 8u * 2u;
+        let a = unit_delta(replica, layer, unit, sample4, total);
+        let b = unit_delta(replica, layer, unit + 1u, sample4, total);
+        store_masks(mask_start(replica, word) + network.row_count + layer.output_row + first, layer.outputs - first, a, b, local);
     }
 }
 
 // x is the mask word.
-@compute @workgroup_size(64)
+@compute @workgroup_size(128)
 fn loss(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     for (var replica = id.z; replica < network.replica_count; replica += groups.z) {
         loss_block(replica, id.x, network.layers[network.layer_count - 1u], local);

@@ -6,7 +6,7 @@
 // reads what it wrote itself.
 
 // x is the mask word.
-@compute @workgroup_size(64)
+@compute @workgroup_size(128)
 fn propagate(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let last = network.layer_count - 1u;
     for (var replica = id.z; replica < network.replica_count; replica += groups.z) {

@@ -18,6 +18,15 @@ const TILE_NEURONS = 32u;
 var<workgroup> staged_inputs: array<array<vec4<f32>, 17>, 32>;
 var<workgroup> staged_deltas: array<array<vec4<f32>, 17>, 8>;
 
+// Four neurons of each of four inputs. Names instead of an array, and no loop around them: naga bounds every loop with a counter,
+// and where a compiler then does not unroll it, an array is kept in local memory.
+struct Tile {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
+}
+
 // Tiles that cover the inputs: all that select.wgsl lists in the first layer, else the neurons and the row of ones.
 fn input_tiles(layer: Layer) -> u32 {
     return (select(layer.inputs + 1u, network.input_rows, layer.reads_data == 1u) + TILE_INPUTS - 1u) / TILE_INPUTS;

@@ -14,7 +14,10 @@ var<workgroup> staged: array<array<vec4<f32>, 9>, STAGED_ROW4S>;
 
 // Writes the mask words of four rows, `count` of which are such, from row `row` of the masks on.
 fn store_row_masks(replica: u32, row: u32, count: u32, tile: Tile, local: u32) {
-    stage_bits(local, INVOCATIONS, tile, local);
+    stage_bits(local, tile.a, local);
+    stage_bits(local + INVOCATIONS, tile.b, local);
+    stage_bits(local + 2u * INVOCATIONS, tile.c, local);
+    stage_bits(local + 3u * INVOCATIONS, tile.d, local);
     workgroupBarrier();
     if local / 8u < min(count, 4u) && local % 8u < batch.sample4s / 8u {
         masks[mask_start(replica, local % 8u) + row + local / 8u] = mask_word(8u * local);
@@ -22,16 +25,26 @@ fn store_row_masks(replica: u32, row: u32, count: u32, tile: Tile, local: u32) {
     workgroupBarrier();
 }
 
+// Four samples of four neurons.
+fn add_neurons(sums: ptr<function, Tile>, samples: vec4<f32>, weights: vec4<f32>) {
+    (*sums).a = fma(samples, vec4(weights.x), (*sums).a);
+    (*sums).b = fma(samples, vec4(weights.y), (*sums).b);
+    (*sums).c = fma(samples, vec4(weights.z), (*sums).c);
+    (*sums).d = fma(samples, vec4(weights.w), (*sums).d);
+}
+
 fn forward_samples(replica: u32, layer: Layer, local: u32) {
     for (var first = 0u; first < layer.outputs; first += 4u) {
         var tile: Tile;
         if local < batch.sample4s {
-            var sums: Tile;
             for (var k = 0u; k <= layer.inputs; k++) {
                 let weights = parameters[weight_start(replica, layer, k) + first / 4u];
-                add_term(&sums, load_input(replica, layer, k, local), weights);
+                add_neurons(&tile, load_input(replica, layer, k, local), weights);
             }
-            tile = activate_tile(replica, layer, first, local, sums);
+            tile.a = activate(replica, layer, first, local, tile.a);
+            tile.b = activate(replica, layer, first + 1u, local, tile.b);
+            tile.c = activate(replica, layer, first + 2u, local, tile.c);
+            tile.d = activate(replica, layer, first + 3u, local, tile.d);
         }
         store_row_masks(replica, layer.output_row + first, layer.outputs - first, tile, local);
     }
@@ -42,7 +55,10 @@ fn loss_samples(replica: u32, layer: Layer, local: u32) {
     for (var first = 0u; first < layer.outputs; first += 4u) {
         var tile: Tile;
         if local < batch.sample4s {
-            tile = unit_deltas(replica, layer, first, local, total);
+            tile.a = unit_delta(replica, layer, first, local, total);
+            tile.b = unit_delta(replica, layer, first + 1u, local, total);
+            tile.c = unit_delta(replica, layer, first + 2u, local, total);
+            tile.d = unit_delta(replica, layer, first + 3u, local, total);
         }
         store_row_masks(replica, network.row_count + layer.output_row + first, layer.outputs - first, tile, local);
     }
@@ -53,18 +69,20 @@ fn delta_samples(replica: u32, layer: Layer, local: u32) {
     for (var first = 0u; first < layer.inputs; first += 4u) {
         var tile: Tile;
         if local < batch.sample4s {
-            var sums: Tile;
             for (var j = 0u; j < layer.outputs; j += 4u) {
                 let columns = transpose(mat4x4(
-                    load_weights(replica, layer, first, j), load_weights(replica, layer, first + 1u, j),
-                    load_weights(replica, layer, first + 2u, j), load_weights(replica, layer, first + 3u, j),
+                    load_weights(replica, layer, first, j, true), load_weights(replica, layer, first + 1u, j, true),
+                    load_weights(replica, layer, first + 2u, j, true), load_weights(replica, layer, first + 3u, j, true),
                 ));
-                add_term(&sums, load_delta(replica, layer, j, local), columns[0]);
-                add_term(&sums, load_delta(replica, layer, j + 1u, local), columns[1]);
-                add_term(&sums, load_delta(replica, layer, j + 2u, local), columns[2]);
-                add_term(&sums, load_delta(replica, layer, j + 3u, local), columns[3]);
+                add_neurons(&tile, load_delta(replica, layer, j, local), columns[0]);
+                add_neurons(&tile, load_delta(replica, layer, j + 1u, local), columns[1]);
+                add_neurons(&tile, load_delta(replica, layer, j + 2u, local), columns[2]);
+                add_neurons(&tile, load_delta(replica, layer, j + 3u, local), columns[3]);
             }
-            tile = mask_deltas(replica, layer, first, local, sums);
+            tile.a = mask_delta(replica, layer, first, local, tile.a);
+            tile.b = mask_delta(replica, layer, first + 1u, local, tile.b);
+            tile.c = mask_delta(replica, layer, first + 2u, local, tile.c);
+            tile.d = mask_delta(replica, layer, first + 3u, local, tile.d);
         }
         store_row_masks(replica, network.row_count + layer.input_row + first, layer.inputs - first, tile, local);
     }

@@ -35,6 +35,7 @@ template <class T, int N> struct vec : members<T, N> {
     OPERATOR(bool, ==) OPERATOR(bool, !=) OPERATOR(bool, <) OPERATOR(bool, <=) OPERATOR(bool, >) OPERATOR(bool, >=)
 };
 
+using float2 = vec<float, 2>;
 using uint2 = vec<uint, 2>;
 using uint3 = vec<uint, 3>;
 using uint4 = vec<uint, 4>;

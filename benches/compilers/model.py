@@ -17,11 +17,11 @@ ALONE = 2                       # cycles of an instruction of a warp that has it
 GATHER_BYTES, MAX_SLOTS = 256 << 20, 32
 
 # Instructions of a stage of 16 terms or samples, and those outside of the loop over stages.
-FORWARD, DELTA, UPDATE = (415, 483), (361, 423), (384, 174)
+FORWARD, DELTA, UPDATE = (222, 304), (226, 273), (384, 174)
 NARROW_UPDATE = 180             # of a stage of a tile with at most 32 inputs
 FINISH = 583                    # of a tile of 128 inputs, all of which there are: the end of an update
 EMPTY = 100                     # of a tile of features that are all inactive
-LOSS, LOSS_UNIT = 914, 30
+LOSS, LOSS_UNIT = 565, 30
 # step.wgsl, of four neurons: of an input, and outside of the loop over them; of four outputs, and outside; the loss of all.
 STEP_FORWARD, STEP_DELTA, STEP_LOSS = (40, 192), (153, 201), 750
 STEP_IDLE = 80                  # of four neurons, for a warp without samples
@@ -113,7 +113,7 @@ def step(case):
     # (workgroups, instructions) by layer; deltas are those of the inputs.
     forward = [(blocks(outputs), stages(terms) * FORWARD[0] + FORWARD[1]) for terms, outputs, _ in layers]
     delta = [(blocks(terms - 1), stages(outputs) * DELTA[0] + DELTA[1]) for terms, outputs, _ in layers[1:]]
-    loss = (words * replicas, 2, LOSS + LOSS_UNIT * units, 1.3 * units)
+    loss = (words * replicas, 4, LOSS + LOSS_UNIT * units, 1.3 * units)
     # permute, gather, select: read and written once, for `slots` steps at a time.
     slots = max(1, min(MAX_SLOTS, GATHER_BYTES // case.inputs()))
     gather = (3 * DISPATCH_US + 10 + slots * case.inputs() * 2 / DRAM * 1e6) / slots
@@ -124,12 +124,12 @@ def step(case):
     if max(case.widths[1:]) <= 128:
         products = forward + delta
         instructions = sum(count * work for count, work in products) + loss[2]
-        work = (words * replicas, 2, instructions, 4 * len(products) + loss[3])
+        work = (words * replicas, 4, instructions, 4 * len(products) + loss[3])
         parts = {"propagate": time(case, [work], touched + case.inputs() * case.active + 4 * activations)}
         dispatches = 2
     else:
         share = (touched + 2 * activations) / len(layers)
-        dispatch = lambda count, work: time(case, [(words * count * replicas, 2, work, 4)], share)
+        dispatch = lambda count, work: time(case, [(words * count * replicas, 4, work, 4)], share)
         all_of = lambda products: sum(dispatch(*product) for product in products)
         parts = {"forward": all_of(forward), "loss": time(case, [loss], 0), "delta": all_of(delta)}
         dispatches = 2 * len(layers) + 1
