@@ -30,12 +30,10 @@ bench: ## aSGD beside SGD in pairs, samples per second, scaling, start-up and me
 bench-peers: ## aSGD steps beside JAX, PyTorch and burn, installed under target/peers; needs ASGD_DATA_DIR
 	python3 benches/peers/bench.py
 
-bench-gpu: export ASGD_BENCH_DEVICE = $(DEVICE)
-bench-gpu: ## For a real GPU: check it, time the standard workloads and the best matrix product in WGSL, then the peers
+bench-gpu: ## For a real GPU: check it, time the standard workloads, then the peers and the vendor's matrix product
 	$(CARGO) build --release --locked
 	target/release/asgd check --device "$(or $(DEVICE),gpu)"
 	target/release/asgd bench --device "$(or $(DEVICE),gpu)"
-	$(CARGO) bench --locked --bench matmul
 	WORKLOADS="mnist-R1 mnist-R16 mnist-R100 mnist-R1000 wide-R1 circles-R100 circles-R10000" DEVICE="$(or $(DEVICE),gpu)" \
 		python3 benches/peers/bench.py
 	target/peers/venv/bin/python benches/peers/pytorch.py matmul

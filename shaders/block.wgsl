@@ -60,5 +60,6 @@ fn store_masks(first: u32, count: u32, a: vec4<f32>, b: vec4<f32>, local: u32) {
     if local < min(count, BLOCK) {
         masks[first + local] = mask_word(8u * local);
     }
+    workgroupBarrier();
     storageBarrier();
 }

@@ -34,11 +34,11 @@ fn permuted(position: u32, count: u32, key: u32) -> u32 {
             low = (low ^ mix(high ^ mix(key + round))) & low_mask;
             high = (high ^ mix(low ^ mix(key + round + 1u))) & high_mask;
         }
-        if (high << low_bits | low) < count {
+        if ((high << low_bits) | low) < count {
             break;
         }
     }
-    return high << low_bits | low;
+    return (high << low_bits) | low;
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

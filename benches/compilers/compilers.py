@@ -23,7 +23,7 @@ import tempfile
 import assembly
 import cuda
 import downloads
-from downloads import ROOT, Missing
+from downloads import Missing
 
 HERE = pathlib.Path(__file__).resolve().parent
 INPUTS = {"8-bit": [], "f32": ["--f32"]}
@@ -40,7 +40,10 @@ def build():
     cargo = os.environ.get("CARGO", "cargo")
     output = downloads.call(cargo, "build", "--locked", "--example", "shader_statistics", "--message-format", "json")
     messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    return next(m["executable"] for m in messages if m.get("executable"))
+    built = next((m["executable"] for m in messages if m.get("executable")), None)
+    if built is None:
+        raise Missing("cargo names no shader_statistics that it built")
+    return built
 
 
 def lines(command, **variables):

@@ -4,7 +4,10 @@ use super::kernels::MAX_WORKGROUPS;
 use super::layout::{Layer, Network};
 use crate::error::{Error, Result};
 
-/// Totals that `evaluate.wgsl` keeps for each replica, and flags of `divergence.wgsl`.
+/// vec4s of parameters that an invocation of divergence.wgsl looks at, at most.
+const DIVERGENCE_SHARE: u64 = 64;
+
+/// Totals that `evaluate.wgsl` keeps for each replica.
 pub const EVALUATE_LANES: u64 = 64;
 
 /// The widest layer of a network whose layers are all computed in one dispatch.
@@ -109,6 +112,11 @@ impl Dispatch<'_> {
         flat(self.replicas() * EVALUATE_LANES)
     }
 
+    /// An invocation for each share of the parameters.
+    pub fn divergence(&self) -> [u32; 3] {
+        flat(self.replicas() * u64::from(self.network.parameter_vec4s).div_ceil(DIVERGENCE_SHARE))
+    }
+
     /// An invocation for each row of the activations.
     pub fn activity(&self) -> [u32; 3] {
         flat(self.rows())
@@ -147,9 +155,8 @@ impl Dispatch<'_> {
         let widest = widths.map(u64::from).max().unwrap_or(0);
         let outputs = self.network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
         let words = u64::from(self.words());
-        let lane = u64::from(self.network.parameter_vec4s) / EVALUATE_LANES + 1;
-        // Of count.wgsl (and all blocks of propagate.wgsl), loss.wgsl, reduce.wgsl, divergence.wgsl and select.wgsl.
-        let of_replica = (widest / 4 + 1024).max(3 * outputs).max(6 * words + 64).max(lane);
+        // Of count.wgsl (and all that propagate.wgsl and step.wgsl do), loss.wgsl, reduce.wgsl, and select.wgsl.
+        let of_replica = (widest / 4 + 2048).max(3 * outputs).max(6 * words + 64);
         let of_batch = rows.div_ceil(256) * (words + 9);
         (of_replica * self.replicas().div_ceil(MAX_WORKGROUPS)).max(of_batch * batches.div_ceil(MAX_WORKGROUPS))
     }
@@ -159,7 +166,7 @@ impl Dispatch<'_> {
     pub fn check(&self, steps: u32, input_replicas: u32, is_software: bool) -> Result<()> {
         let layers = self.network.layers();
         let blocks = layers.iter().map(|layer| self.forward(layer)[1].max(self.delta(layer)[1])).max().unwrap_or(0);
-        let axis = self.words().max(blocks).max(self.reduce()[0]);
+        let axis = self.words().max(blocks).max(self.reduce()[0]).max(self.gather(1, 1)[1]);
         let batches = u64::from(steps) * u64::from(input_replicas);
         let samples = batches * u64::from(self.sample4s) * 4;
         let index = samples.max(self.rows() * u64::from(self.words()));

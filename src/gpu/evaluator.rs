@@ -74,7 +74,7 @@ impl Evaluator {
         let loss_sums = gpu.storage("the loss sums", lanes * 4)?;
         let hits = gpu.storage("the hits", lanes * 4)?;
         let activity_bits = gpu.storage("the activity", dispatch.rows() * 4)?;
-        let diverged = gpu.storage("the diverged replicas", lanes * 4)?;
+        let diverged = gpu.storage("the diverged replicas", u64::from(network.replica_count) * 4)?;
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
             Pipeline::new(gpu, kernel, format).bind(gpu, network_uniform, &batch_uniform, storage)
         };
@@ -190,7 +190,7 @@ impl Evaluator {
             let end = blocks.min(next + self.pacer.units() as u32);
             let mut commands = Commands::new(gpu);
             if next == 0 {
-                for buffer in [&self.loss_sums, &self.hits, &self.activity_bits] {
+                for buffer in [&self.loss_sums, &self.hits, &self.activity_bits, &self.diverged] {
                     commands.encoder().clear_buffer(buffer, 0, None);
                 }
             }
@@ -198,7 +198,7 @@ impl Evaluator {
             for index in next..end {
                 let first = self.encode_block(&mut commands, &mut uniform, dispatch, set, index);
                 if index == 0 {
-                    commands.dispatch(&self.divergence, first, dispatch.evaluate());
+                    commands.dispatch(&self.divergence, first, dispatch.divergence());
                 }
                 commands.dispatch(&self.evaluate, first, dispatch.evaluate());
                 commands.dispatch(&self.activity, first, dispatch.activity());
@@ -214,14 +214,14 @@ impl Evaluator {
             (&self.loss_sums, lanes),
             (&self.hits, lanes),
             (&self.activity_bits, rows),
-            (&self.diverged, lanes),
+            (&self.diverged, u64::from(network.replica_count) * 4),
         ])?;
         let hidden = &network.layers()[..network.layers().len() - 1];
         let per_replica = totals[0]
             .chunks_exact(EVALUATE_LANES as usize)
             .zip(totals[1].chunks_exact(EVALUATE_LANES as usize))
             .zip(totals[2].chunks_exact(network.row_count as usize))
-            .zip(totals[3].chunks_exact(EVALUATE_LANES as usize));
+            .zip(&totals[3]);
         Ok(per_replica
             .map(|(((losses, hits), activity), diverged)| {
                 let loss: f64 = losses.iter().map(|&bits| f64::from(f32::from_bits(bits))).sum();
@@ -237,7 +237,7 @@ impl Evaluator {
                     loss: loss / f64::from(sample_count),
                     accuracy: hits as f64 / f64::from(sample_count),
                     nodes: hidden.iter().flat_map(rows).map(node).collect(),
-                    has_diverged: !loss.is_finite() || diverged.contains(&1),
+                    has_diverged: !loss.is_finite() || *diverged == 1,
                 }
             })
             .collect())

@@ -128,7 +128,7 @@ pub struct Batch {
     pub size: u32,
     /// Samples in a full batch.
     pub batch_size: u32,
-    /// Quads (four samples) of a row, a multiple of 8.
+    /// Sample4s (four samples) of a row, a multiple of 8.
     pub sample4s: u32,
     /// Which of the gathered batches.
     pub slot: u32,

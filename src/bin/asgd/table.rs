@@ -125,6 +125,16 @@ impl Table {
         table.trim_fmt()
     }
 
+    /// The same table without some of its columns.
+    pub fn without(&self, columns: &[&str]) -> Self {
+        let stays: Vec<bool> = self.header.iter().map(|name| !columns.contains(&name.as_str())).collect();
+        fn kept<T: Clone>(values: &[T], stays: &[bool]) -> Vec<T> {
+            values.iter().zip(stays).filter(|(_, stays)| **stays).map(|(value, _)| value.clone()).collect()
+        }
+        let rows = self.rows.iter().map(|row| kept(row, &stays)).collect();
+        Self { header: kept(&self.header, &stays), rows, ..self.clone() }
+    }
+
     fn is_of_numbers(&self, column: usize) -> bool {
         self.rows.iter().all(|row| !matches!(row[column], Cell::Text(_)))
     }

@@ -10,7 +10,7 @@ use crate::gpu::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::kernels::{self, Pipeline};
 pub use crate::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
 
-/// Totals that evaluate.wgsl keeps of each replica, and flags of divergence.wgsl.
+/// Totals that evaluate.wgsl keeps of each replica.
 pub const LANES: usize = EVALUATE_LANES as usize;
 
 /// A kernel.
@@ -84,7 +84,8 @@ impl Shader {
             Self::Propagate => dispatch.propagate(),
             Self::Reduce | Self::Update => dispatch.reduce(),
             Self::Step => dispatch.step(),
-            Self::Evaluate | Self::Divergence => dispatch.evaluate(),
+            Self::Evaluate => dispatch.evaluate(),
+            Self::Divergence => dispatch.divergence(),
             Self::Activity => dispatch.activity(),
             Self::Count => dispatch.count(),
         }

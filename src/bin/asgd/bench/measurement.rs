@@ -1,7 +1,5 @@
 //! Steps of aSGD and of SGD timed in turn: on a shared machine only neighbours in time can be compared.
 
-use std::time::Instant;
-
 use asgd::{Dataset, Device, KernelTime, Optimizer, Split, Trainer};
 use serde_json::{Value, json};
 
@@ -10,12 +8,12 @@ use super::workload::{Workload, microseconds, spread};
 /// What was measured of a workload.
 pub struct Measurement {
     pub workload: Workload,
+    /// What it trained on.
+    pub data: String,
     /// Microseconds of an aSGD step, a value a round.
     pub asgd_us: Vec<f64>,
     /// The same of SGD, each right after aSGD's.
     pub sgd_us: Vec<f64>,
-    /// From before the first trainer is made.
-    pub first_step_secs: f64,
     /// Of the aSGD training, on the test set: mean over replicas. It shows that what was timed is a training.
     pub accuracy: f64,
     /// Seconds of each kernel in an aSGD step; empty where the device cannot tell.
@@ -25,9 +23,7 @@ pub struct Measurement {
 impl Measurement {
     /// Times `rounds` pairs of `seconds` each.
     pub fn of(workload: &Workload, device: &Device, data: &Dataset, rounds: usize, seconds: f64) -> asgd::Result<Self> {
-        let start = Instant::now();
         let mut asgd = workload.trainer_on(device, Optimizer::ASGD, data)?;
-        let first_step_secs = start.elapsed().as_secs_f64();
         let mut sgd = workload.trainer_on(device, Optimizer::SGD, data)?;
         let (asgd_steps, sgd_steps) = (steps_in(&mut asgd, seconds)?, steps_in(&mut sgd, seconds)?);
         let (mut asgd_us, mut sgd_us) = (Vec::new(), Vec::new());
@@ -40,7 +36,7 @@ impl Measurement {
         kernels.iter_mut().for_each(|time| time.seconds /= steps as f64);
         let evaluations = asgd.evaluate(Split::Test)?;
         let accuracy = evaluations.iter().map(|replica| replica.accuracy).sum::<f64>() / evaluations.len() as f64;
-        Ok(Self { workload: workload.clone(), asgd_us, sgd_us, first_step_secs, accuracy, kernels })
+        Ok(Self { workload: workload.clone(), data: data.name.clone(), asgd_us, sgd_us, accuracy, kernels })
     }
 
     /// Median microseconds of an aSGD step.
@@ -68,7 +64,7 @@ impl Measurement {
     }
 
     pub fn json(&self) -> Value {
-        let Self { workload, asgd_us, sgd_us, first_step_secs, accuracy, kernels } = self;
+        let Self { workload, data, asgd_us, sgd_us, accuracy, kernels } = self;
         let kernel = |time: &KernelTime| json!({ "kernel": time.kernel, "us_per_step": time.seconds * 1e6 });
         json!({
             "workload": workload.name,
@@ -77,10 +73,10 @@ impl Measurement {
             "replicas": workload.replicas,
             "asgd_us": asgd_us,
             "sgd_us": sgd_us,
+            "data": data,
             "samples_per_second": self.samples_per_second(),
             "dense_gflops": self.gflops(),
             "gigabytes_per_second": self.gigabytes_per_second(),
-            "first_step_secs": first_step_secs,
             "accuracy": accuracy,
             "kernels": kernels.iter().map(kernel).collect::<Vec<_>>(),
         })

@@ -19,15 +19,17 @@ fn time(us: f64) -> Cell {
     Cell::Number(us, if us < 100.0 { 1 } else { 0 })
 }
 
+/// Columns of the table that a terminal has no room for.
+pub const WIDE: [&str; 6] = ["widths", "batch", "data", "lowest", "highest", "accuracy"];
+
 /// A row a workload.
 pub fn table(caption: &str, measurements: &[Measurement], peaks: Peaks) -> Table {
-    let mut header =
-        vec!["workload", "widths", "batch", "aSGD us/step", "lowest", "highest", "SGD us/step", "aSGD / SGD"];
-    header.extend(["samples/s", "dense GFLOP/s"]);
+    let mut header = vec!["workload", "widths", "batch", "data", "aSGD us/step", "lowest", "highest", "SGD us/step"];
+    header.extend(["aSGD / SGD", "samples/s", "dense GFLOP/s"]);
     header.extend(peaks.tflops.map(|_| "% of peak FLOP/s"));
     header.push("GB/s");
     header.extend(peaks.gigabytes_per_second.map(|_| "% of peak GB/s"));
-    header.extend(["first step s", "accuracy"]);
+    header.push("accuracy");
     let mut table = Table::new("bench", caption, &header);
     for measured in measurements {
         let workload = &measured.workload;
@@ -37,6 +39,7 @@ pub fn table(caption: &str, measurements: &[Measurement], peaks: Peaks) -> Table
             Cell::from(workload.name.as_str()),
             widths.join("-").into(),
             Cell::Number(workload.batch_size as f64, 0),
+            measured.data.as_str().into(),
             time(median),
             time(low),
             time(high),
@@ -50,7 +53,7 @@ pub fn table(caption: &str, measurements: &[Measurement], peaks: Peaks) -> Table
         row.extend(
             peaks.gigabytes_per_second.map(|peak| Cell::Number(measured.gigabytes_per_second() / peak * 100.0, 1)),
         );
-        row.extend([Cell::Number(measured.first_step_secs, 2), Cell::Number(measured.accuracy, 3)]);
+        row.push(Cell::Number(measured.accuracy, 3));
         table.rows.push(row);
     }
     table

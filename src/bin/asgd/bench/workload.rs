@@ -18,7 +18,7 @@ pub struct Workload {
 }
 
 /// Widths and batch size of all workloads of a name: the paper's MNIST network and its deep one for circles; wider ones, whose
-/// steps are matrix products. benches/peers/workloads.py has the same.
+/// steps are matrix products. benches/peers/workloads.py has the first three.
 const FAMILIES: [(&str, &[usize], usize); 4] = [
     ("mnist", &[784, 30, 20, 10], 64),
     ("circles", &[2, 10, 10, 10, 10, 10, 1], 128),
@@ -40,7 +40,7 @@ impl std::str::FromStr for Workload {
         let (family, replicas) = name.rsplit_once("-R").ok_or_else(expected)?;
         let &(_, widths, batch_size) = FAMILIES.iter().find(|(name, ..)| *name == family).ok_or_else(expected)?;
         let replicas = replicas.parse().ok().filter(|&replicas| replicas > 0).ok_or_else(expected)?;
-        Ok(Self { name: name.into(), widths: widths.to_vec(), batch_size, replicas })
+        Ok(Self { name: format!("{family}-R{replicas}"), widths: widths.to_vec(), batch_size, replicas })
     }
 }
 
@@ -57,7 +57,8 @@ pub fn device_name() -> Option<String> {
 /// Lowest, median, highest.
 pub fn spread(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_by(f64::total_cmp);
-    [values[0], values[values.len() / 2], values[values.len() - 1]]
+    let last = values.len() - 1;
+    [values[0], (values[last / 2] + values[last.div_ceil(2)]) / 2.0, values[last]]
 }
 
 /// Microseconds of each of `steps` steps.
@@ -86,7 +87,7 @@ impl Workload {
         of_layers as f64 * self.samples_per_step() as f64
     }
 
-    /// Bytes that a step moves at least where nothing stays on the chip from kernel to kernel and no zero is skipped: parameters
+    /// Bytes that a step would move where nothing stayed on the chip from kernel to kernel and no zero was skipped: parameters
     /// are read forward, read backward after the first layer, read and written by the update; inputs are read forward and for the
     /// gradients; activations and deltas are written once and read twice.
     pub fn bytes_per_step(&self) -> f64 {
@@ -119,7 +120,14 @@ impl Workload {
         Ok(trainer)
     }
 
+    /// Initial networks and settings.
+    ///
+    /// # Errors
+    /// [`asgd::Error::Memory`] if they are too many.
     fn start(&self, optimizer: Optimizer) -> asgd::Result<(Model, TrainSettings)> {
+        // The initial parameters twice, and those in training of two trainers, one of each optimizer.
+        let bytes = 4 * 4 * NetworkSpec::new(&self.widths)?.arena_stride() as u128 * self.replicas as u128;
+        asgd::memory::require("this workload", bytes, "use fewer replicas")?;
         let learning_rate = if optimizer == Optimizer::ASGD { 0.005 } else { 0.05 };
         let replicas: Vec<_> = (0..self.replicas as u64)
             .map(|seed| ReplicaSettings { seed, optimizer, learning_rate, ..Default::default() })
@@ -152,7 +160,7 @@ pub fn images(folder: Option<&Path>) -> asgd::Result<Dataset> {
         Samples::new(784, Inputs::U8(pixels), labels, 10)
     };
     Ok(Dataset {
-        name: "images".into(),
+        name: "made-up images".into(),
         classes: 10,
         class_names: Vec::new(),
         train: samples(60_000)?,

@@ -1,5 +1,6 @@
 //! `asgd bench`
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -15,6 +16,7 @@ use crate::console::{Reporter, announce, print_line};
 use crate::data_source::folder_of;
 use crate::device_args::DeviceArgs;
 use crate::run::folder;
+use crate::table::Table;
 use crate::values::{at_least_one, positive};
 
 #[derive(Debug, Args)]
@@ -36,9 +38,9 @@ pub struct BenchArgs {
     /// Pairs of measurements of each workload.
     #[arg(long, default_value_t = 5, value_parser = at_least_one::<usize>)]
     pub rounds: usize,
-    /// Seconds of a measurement.
-    #[arg(long, default_value_t = 0.5, value_parser = positive)]
-    pub seconds: f32,
+    /// Seconds of a measurement, 3600 at most.
+    #[arg(long, default_value_t = 0.5, value_parser = seconds_of_a_measurement)]
+    pub seconds: f64,
     /// What the device does at best, in TFLOP/s of 32-bit floats: adds the share of it.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub peak_tflops: Option<f32>,
@@ -48,12 +50,19 @@ pub struct BenchArgs {
     /// Folder with mnist/. [default: $ASGD_DATA_DIR, else the user's data folder; without MNIST, images are made up]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Folder for bench.csv, bench.md and bench.svg. [default: the next free runs/bench-N; none with --json]
+    /// Folder for bench.csv, kernels.csv, bench.md and bench.svg. [default: the next free runs/bench-N; none with --json]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+fn seconds_of_a_measurement(text: &str) -> Result<f64, String> {
+    match positive(text)? {
+        seconds if seconds <= 3600.0 => Ok(seconds.into()),
+        _ => Err("a measurement takes an hour at most".into()),
+    }
 }
 
 /// A workload that nobody asked for is left out where a step of it would take longer than this many seconds.
@@ -65,63 +74,91 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         (None, false) => Some(folder::free("bench")),
         (Some(path), _) => Some(path.clone()),
     };
-    if let Some(out) = out.as_ref().filter(|out| out.exists() && !out.is_dir()) {
-        let problem = format!("{} is a file; name a folder", out.display());
-        return Err(Error::Setting { setting: "--out", problem }.into());
+    // Before anything is measured.
+    if let Some(out) = &out {
+        if out.exists() && !out.is_dir() {
+            let problem = format!("{} is a file; name a folder", out.display());
+            return Err(Error::Setting { setting: "--out", problem }.into());
+        }
+        std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
     }
-    let device = args.device.open()?;
-    let report = Reporter { quiet: args.json };
-    report.line(&format!("device   {}", device.describe_hardware()));
-    let measurements = measure(args, &device, &report)?;
+    let measured = measure(args);
+    if let (Err(_), Some(out)) = (&measured, &out) {
+        // Only if it is empty, as the one that was just made.
+        let _ = std::fs::remove_dir(out);
+    }
+    let (device, measurements) = measured?;
+    let description = device.describe_hardware();
     if args.json {
         let document = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "device": device.info(),
-            "description": device.describe_hardware(),
+            "description": description,
+            "rounds": args.rounds,
+            "seconds": args.seconds,
+            "peak_tflops": args.peak_tflops,
+            "peak_gbs": args.peak_gbs,
             "workloads": measurements.iter().map(Measurement::json).collect::<Vec<_>>(),
         });
         print_line(&document.to_string())?;
     }
     let peaks = Peaks { tflops: args.peak_tflops.map(f64::from), gigabytes_per_second: args.peak_gbs.map(f64::from) };
-    let caption = format!(
-        "asgd {} on {}: medians of {} rounds of {} s.",
-        env!("CARGO_PKG_VERSION"),
-        device.describe_hardware(),
-        args.rounds,
-        args.seconds
-    );
-    let tables: Vec<_> = [Some(show::table(&caption, &measurements, peaks)), show::kernels(&measurements)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let (version, rounds, seconds) = (env!("CARGO_PKG_VERSION"), args.rounds, args.seconds);
+    let caption = format!("asgd {version} on {description}: medians of {rounds} rounds of {seconds} s.");
+    let table = show::table(&caption, &measurements, peaks);
+    let kernels = show::kernels(&measurements);
     if !args.json {
-        for table in &tables {
+        for table in [Some(&table.without(&show::WIDE)), kernels.as_ref()].into_iter().flatten() {
             print_line(&format!("\n{}", table.text()))?;
         }
     }
     let Some(out) = out else { return Ok(()) };
-    std::fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    let write = |name: &str, text: String| write_atomically(&out.join(name), text.as_bytes());
-    for table in &tables {
-        write(&format!("{}.csv", table.name), table.csv()?)?;
+    let markdown: Vec<String> = [Some(&table), kernels.as_ref()].into_iter().flatten().map(Table::markdown).collect();
+    let mut files = vec![
+        ("bench.csv", table.csv()?),
+        ("bench.md", markdown.join("\n")),
+        ("bench.svg", show::figure(&description, &measurements)?),
+    ];
+    match &kernels {
+        Some(kernels) => files.push(("kernels.csv", kernels.csv()?)),
+        // Of an earlier run on another device.
+        None => remove_if_there(&out.join("kernels.csv"))?,
     }
-    write("bench.md", tables.iter().map(|table| table.markdown()).collect::<Vec<_>>().join("\n"))?;
-    write("bench.svg", show::figure(&device.describe_hardware(), &measurements)?)?;
+    for (name, text) in &files {
+        write_atomically(&out.join(name), text.as_bytes())?;
+    }
     if !args.json {
-        announce(&format!("\n{}: bench.csv, bench.md, bench.svg", out.display()));
+        let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+        announce(&format!("\n{}: {}", out.display(), names.join(", ")));
     }
     Ok(())
 }
 
-/// All workloads, one after the other; those that are left out are named.
-fn measure(args: &BenchArgs, device: &Device, report: &Reporter) -> Result<Vec<Measurement>> {
+fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| path.display().to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// All workloads, each once, one after the other; those that are left out are named.
+fn measure(args: &BenchArgs) -> Result<(Device, Vec<Measurement>)> {
+    let device = args.device.open()?;
+    let report = Reporter { quiet: args.json };
+    report.line(&format!("device   {}", device.describe_hardware()));
     let all_asked_for = !args.workloads.is_empty();
-    let workloads = match all_asked_for {
+    let named: Vec<Workload> = match all_asked_for {
         true => args.workloads.clone(),
         false => STANDARD.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(anyhow::Error::msg)?,
     };
+    let mut workloads: Vec<Workload> = Vec::new();
+    for workload in named {
+        if !workloads.contains(&workload) {
+            workloads.push(workload);
+        }
+    }
     let images = match workloads.iter().any(Workload::is_of_images) {
-        true => Some(find_images(args.data_dir.as_deref(), report)?),
+        true => Some(find_images(args.data_dir.as_deref(), &report)?),
         false => None,
     };
     let circles = circles()?;
@@ -136,15 +173,18 @@ fn measure(args: &BenchArgs, device: &Device, report: &Reporter) -> Result<Vec<M
         }
         report.line(&format!("{} ({} of {})", workload.name, index + 1, workloads.len()));
         let data = images.as_ref().filter(|_| workload.is_of_images()).unwrap_or(&circles);
-        match Measurement::of(workload, device, data, args.rounds, args.seconds.into()) {
+        match Measurement::of(workload, &device, data, args.rounds, args.seconds) {
             Ok(measured) => measurements.push(measured),
-            Err(error @ (Error::Limit { .. } | Error::OutOfMemory(_))) if !all_asked_for => {
+            Err(error @ (Error::Limit { .. } | Error::OutOfMemory(_) | Error::Memory { .. })) if !all_asked_for => {
                 report.line(&format!("{} is left out: {error}", workload.name));
             }
             Err(error) => return Err(error).context(workload.name.clone()),
         }
     }
-    Ok(measurements)
+    if device.compiles_kernels() && measurements.iter().all(|measured| measured.kernels.is_empty()) {
+        report.line("kernels  not timed: the device has no timestamps");
+    }
+    Ok((device, measurements))
 }
 
 /// MNIST, or images that number as many zeros.
