@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use asgd::dataset::{Inputs, Samples};
-use asgd::{Dataset, Device, NetworkSpec, Optimizer};
+use asgd::{Dataset, Device, NetworkSpec, Optimizer, TrainSettings};
 use plotters::prelude::*;
 
 #[path = "../src/bin/asgd/bench/workload.rs"]
@@ -84,7 +84,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 THREADS => Device::open_with_threads(device_name().as_deref(), Some(value))?,
                 _ => device.clone(),
             };
-            if replicas > device.max_replicas(&images, &NetworkSpec::new(&widths)?, batch_size) {
+            if replicas
+                > device.max_replicas(
+                    &images,
+                    &NetworkSpec::new(&widths)?,
+                    &TrainSettings { batch_size, ..Default::default() },
+                )
+            {
                 println!("{:10} {value:5}  do not fit", sweep.axis);
                 break;
             }

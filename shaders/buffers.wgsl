@@ -2,7 +2,7 @@
 // buffers.wgsl: what a step reads and writes, numbered alike in all of its kernels. Each binds those that it uses; kernels.rs says
 // which of them it writes.
 
-@group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;    // (R, P)
+@group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;    // (R, 1 + M, P)
 @group(0) @binding(3) var<storage, read> inputs: array<Input4>;                 // (T, R, K, B)
 @group(0) @binding(4) var<storage, read_write> activations: array<vec4<f32>>;   // (R, N, B)
 @group(0) @binding(5) var<storage, read_write> masks: array<u32>;               // (R, B / 32, 2 N)

@@ -1,6 +1,7 @@
 // Uses: nothing
 // common.wgsl: what every kernel shares. Names of dimensions in the shapes of the bindings:
 //   R  replicas           P  parameters of a replica, rows padded to a multiple of 8
+//   M  moments of each parameter, after the parameters of a replica
 //   B  batch size, rounded up to a multiple of 32 (one mask word)
 //   K  input rows: features, one row of ones for the bias, zeros up to a multiple of 4
 //   N  rows of all layers 1..L: outputs, one row of ones, zeros up to a multiple of 4
@@ -30,6 +31,7 @@ struct Network {
     layer_count: u32,
     row_count: u32,         // N
     parameter_vec4s: u32,   // P / 4
+    replica_vec4s: u32,     // (1 + M) P / 4
     input_rows: u32,        // K
     @align(16) layers: array<Layer, MAX_LAYERS>,
 }
@@ -47,6 +49,7 @@ struct Batch {
     sample_count: u32,  // in the data set
     shuffled: u32,      // 0: the order of the data set
     layer: u32,         // for the kernels that do one layer a dispatch
+    t: u32,             // the step's number, from 1
 }
 
 @group(0) @binding(0) var<uniform> network: Network;
@@ -58,7 +61,7 @@ fn flat_index(id: vec3<u32>, groups: vec3<u32>) -> u32 {
 
 // First vec4 of the weights of input `input`, or of the biases after the last.
 fn weight_start(replica: u32, layer: Layer, input: u32) -> u32 {
-    return replica * network.parameter_vec4s + layer.weight_start + input * layer.weight_stride;
+    return replica * network.replica_vec4s + layer.weight_start + input * layer.weight_stride;
 }
 
 // First sample4 of row `row` of replica `replica` in an (R, N, B) array.

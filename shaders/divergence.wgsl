@@ -4,7 +4,7 @@
 // One invocation owns up to 64 vec4s of a replica's parameters. Outputs are set to 1 where one of them is NaN or infinite; the host
 // clears them first. It looks at the bits, because WGSL lets compilers assume that floats are finite.
 
-@group(0) @binding(2) var<storage, read> parameters: array<vec4<u32>>;          // (R, P), bits
+@group(0) @binding(2) var<storage, read> parameters: array<vec4<u32>>;          // (R, 1 + M, P), bits
 @group(0) @binding(3) var<storage, read_write> diverged: array<atomic<u32>>;    // (R)
 
 const SHARE = 64u;          // DIVERGENCE_SHARE of dispatch.rs
@@ -20,7 +20,7 @@ fn find_divergence(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wo
     }
     var found = false;
     for (var offset = index % shares; offset < network.parameter_vec4s; offset += shares) {
-        let exponents = parameters[replica * network.parameter_vec4s + offset] & vec4(EXPONENT);
+        let exponents = parameters[replica * network.replica_vec4s + offset] & vec4(EXPONENT);
         found |= any(exponents == vec4(EXPONENT));
     }
     if found {

@@ -1,24 +1,109 @@
 // Uses: nothing
-// optimizer.wgsl: the settings of a replica, which are columns of its axis, and the update rules (algorithm 2), for four parameters at
-// once. A parameter's new value is theta - parameter_step().
+// optimizer.wgsl: the settings of a replica, which are columns of its axis, and the update rules, for four parameters at once. Formulas
+// are those of optimizer.rs, named as in torch.optim. A rule's gradient g is
 //
-//   aSGD:  step = learning_rate S / (c + epsilon)     and 0 where c = 0, so that theta stays as it is, bit for bit
-//   SGD:   step = learning_rate S / m                 m = samples really in the batch
+//   mean        S / m                  m = samples really in the batch
+//   effective   S / (c + epsilon)      where c = 0, neither theta nor its moments change, bit for bit (algorithm 2)
 
 struct Replica {
     seed_low: u32,
     seed_high: u32,
-    optimizer: u32,
+    is_effective: u32,
+    rule: u32,
     learning_rate: f32,
     epsilon: f32,
+    weight_decay: f32,
+    first: f32,             // momentum, rho, alpha, beta1
+    second: f32,            // beta2
+    eps: f32,
+    log_first: f32,         // ln beta1
+    log_second: f32,        // ln beta2
+    moves_inactive: u32,    // 1: parameters of inactive features move as well
 }
 
-const OPTIMIZER_SGD = 0u;
-const OPTIMIZER_ASGD = 1u;
+const RULE_SGD = 0u;
+const RULE_MOMENTUM = 1u;
+const RULE_NESTEROV = 2u;
+const RULE_ADAGRAD = 3u;
+const RULE_ADADELTA = 4u;
+const RULE_RMSPROP = 5u;
+const RULE_ADAM = 6u;
+const RULE_ADAMW = 7u;
 
-fn parameter_step(sums: vec4<f32>, counts: vec4<u32>, settings: Replica) -> vec4<f32> {
-    let is_asgd = settings.optimizer == OPTIMIZER_ASGD;
-    let divisor = select(vec4(f32(batch.size)), vec4<f32>(counts) + settings.epsilon, is_asgd);
-    let is_still = vec4(is_asgd) & (counts == vec4<u32>());
-    return select(settings.learning_rate * sums / divisor, vec4<f32>(), is_still);
+struct Parameters {
+    theta: vec4<f32>,
+    first: vec4<f32>,       // the moments in the order of the rule's formulas; 0 before the first step
+    second: vec4<f32>,
+}
+
+fn moments_of(rule: u32) -> u32 {
+    return select(select(1u, 2u, rule == RULE_ADADELTA || rule >= RULE_ADAM), 0u, rule == RULE_SGD);
+}
+
+// 1 - beta^t from ln beta, without the cancellation of its first steps.
+fn bias(log_beta: f32) -> f32 {
+    let x = -log_beta * f32(batch.t);
+    if x > 0.5 {
+        return 1.0 - exp(-x);
+    }
+    // x - x^2/2! + x^3/3! - ..; the next term is below the rounding error.
+    return x * (1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0 * (1.0 - x / 8.0)))))));
+}
+
+// g / (sqrt(s) + eps)
+fn scaled(g: vec4<f32>, s: vec4<f32>, eps: f32) -> vec4<f32> {
+    return g / (sqrt(s) + eps);
+}
+
+// The step, to be multiplied by the learning rate and subtracted from theta, and the moments after it.
+fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica) -> Parameters {
+    let beta = settings.first;
+    switch settings.rule {
+        case RULE_MOMENTUM, RULE_NESTEROV: {
+            let v = beta * before.first + g;
+            return Parameters(select(v, beta * v + g, settings.rule == RULE_NESTEROV), v, before.second);
+        }
+        case RULE_ADAGRAD: {
+            let s = before.first + g * g;
+            return Parameters(scaled(g, s, settings.eps), s, before.second);
+        }
+        case RULE_RMSPROP: {
+            let s = beta * before.first + (1.0 - beta) * g * g;
+            return Parameters(scaled(g, s, settings.eps), s, before.second);
+        }
+        case RULE_ADADELTA: {
+            let s = beta * before.first + (1.0 - beta) * g * g;
+            let step = sqrt(before.second + settings.eps) / sqrt(s + settings.eps) * g;
+            return Parameters(step, s, beta * before.second + (1.0 - beta) * step * step);
+        }
+        case RULE_ADAM, RULE_ADAMW: {
+            let m = beta * before.first + (1.0 - beta) * g;
+            let v = settings.second * before.second + (1.0 - settings.second) * g * g;
+            let step = scaled(m / bias(settings.log_first), v / bias(settings.log_second), settings.eps);
+            return Parameters(step, m, v);
+        }
+        default: {
+            return Parameters(g, before.first, before.second);
+        }
+    }
+}
+
+fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, settings: Replica) -> Parameters {
+    let is_effective = settings.is_effective == 1u;
+    let divisor = select(vec4(f32(batch.size)), vec4<f32>(counts) + settings.epsilon, is_effective);
+    let is_still = vec4(is_effective) & (counts == vec4<u32>());
+    if settings.rule == RULE_SGD && settings.weight_decay == 0.0 {
+        let step = select(settings.learning_rate * sums / divisor, vec4<f32>(), is_still);
+        return Parameters(before.theta - step, before.first, before.second);
+    }
+    // AdamW's weights decay by themselves, the other rules' in g.
+    let decay = settings.weight_decay * before.theta;
+    let is_decoupled = settings.rule == RULE_ADAMW;
+    let after = rule_step(sums / divisor + select(decay, vec4<f32>(), is_decoupled), before, settings);
+    let step = settings.learning_rate * (after.theta + select(vec4<f32>(), decay, is_decoupled));
+    return Parameters(
+        select(before.theta - step, before.theta, is_still),
+        select(after.first, before.first, is_still),
+        select(after.second, before.second, is_still),
+    );
 }

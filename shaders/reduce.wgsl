@@ -8,7 +8,7 @@
 //
 // A workgroup owns 128 inputs k by 32 neurons j of one layer of a replica, an invocation 4 by 4 of them, and walks over the batch, 16
 // samples a stage, in their order. In the first layer the inputs come in the order of select.wgsl's list. What becomes of S and
-// c is up to store.wgsl or update.wgsl: REDUCES_ALL, counts_wanted, finish.
+// c is up to store.wgsl or update.wgsl: reduces_all, counts_wanted, finish.
 
 const TILE_INPUTS = 128u;
 const TILE_NEURONS = 32u;
@@ -65,7 +65,7 @@ fn add_sample4(sums: ptr<function, Tile>, input: u32, neurons: u32, first: u32, 
 fn reduce_tile(replica: u32, layer: Layer, tile: u32, local: u32) {
     let first_input = tile % input_tiles(layer) * TILE_INPUTS;
     let first_neuron = tile / input_tiles(layer) * TILE_NEURONS;
-    let count = select(layer.inputs + 1u, select(features[features_start(replica)], network.input_rows, REDUCES_ALL), layer.reads_data == 1u);
+    let count = select(layer.inputs + 1u, select(features[features_start(replica)], network.input_rows, reduces_all(replica)), layer.reads_data == 1u);
     if first_input >= count {
         return;
     }

@@ -216,11 +216,11 @@ impl Device {
         matches!(self.engine, Engine::Gpu(_))
     }
 
-    /// How many replicas of `spec` fit the device's limits at once.
-    pub fn max_replicas(&self, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
+    /// How many replicas of `spec` with these settings fit the device's limits at once.
+    pub fn max_replicas(&self, dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings) -> usize {
         match &self.engine {
-            Engine::Gpu(gpu) => gpu::Trainer::max_replicas(gpu, dataset, spec, batch_size),
-            Engine::Cpu(_) => cpu::Trainer::max_replicas(spec),
+            Engine::Gpu(gpu) => gpu::Trainer::max_replicas(gpu, dataset, spec, settings),
+            Engine::Cpu(_) => cpu::Trainer::max_replicas(spec, settings.moments()),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::dataset::Samples;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
+use crate::settings::TrainSettings;
 
 /// R replicas in training. Errors are what the driver or the system reported.
 pub trait TrainingEngine: Send {
@@ -19,9 +20,18 @@ pub trait TrainingEngine: Send {
     /// Steps done so far.
     fn step(&self) -> u64;
 
-    /// Continues as if `step` steps had been done, with the parameters given as the initial ones: what follows is, bit for
-    /// bit, what an uninterrupted training would have done.
-    fn resume_at(&mut self, step: u64);
+    /// Continues as if `step` steps had been done, with the parameters given as the initial ones and these moments of the rules
+    /// (see [`Self::moments`]): what follows is, bit for bit, what an uninterrupted training would have done.
+    ///
+    /// # Errors
+    /// [`check_moments`], or what the driver reported.
+    fn resume_at(&mut self, step: u64, moments: &[Model]) -> Result<()>;
+
+    /// What the rules keep of each parameter, as many as the one that keeps most; zero where a replica's rule keeps less.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    fn moments(&self) -> Result<Vec<Model>>;
 
     /// Does `steps` steps of every replica; `submitted` hears now and then how many steps more are done, and may end the
     /// training there.
@@ -96,6 +106,19 @@ impl KernelTime {
             None => times.push(self),
         }
     }
+}
+
+/// Refuses moments that are not those of such a training.
+///
+/// # Errors
+/// [`Error::Setting`].
+pub(crate) fn check_moments(settings: &TrainSettings, moments: &[Model]) -> Result<()> {
+    let fit = moments.iter().all(|moment| moment.replicas() == settings.replicas.len());
+    if moments.len() != settings.moments() || !fit {
+        let problem = format!("{} moments, where the optimizers keep {}", moments.len(), settings.moments());
+        return Err(Error::setting("moments", problem));
+    }
+    Ok(())
 }
 
 /// What an engine says where a data set has no validation set to evaluate.

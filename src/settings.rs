@@ -80,6 +80,11 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
+    /// Numbers that the rules keep for each parameter, at most.
+    pub fn moments(&self) -> usize {
+        self.replicas.iter().map(|replica| replica.optimizer.rule.moments()).max().unwrap_or(0)
+    }
+
     /// Refuses settings that make no sense for this data set and these networks. Every engine asks before it begins.
     ///
     /// # Errors
@@ -99,7 +104,8 @@ impl TrainSettings {
             let problem = format!("{} settings for {} initial networks", replicas.len(), initial.replicas());
             return Err(Error::setting("--replicas", problem));
         }
-        for ReplicaSettings { learning_rate, epsilon, .. } in replicas {
+        for ReplicaSettings { optimizer, learning_rate, epsilon, .. } in replicas {
+            optimizer.check()?;
             if !learning_rate.is_finite() || *learning_rate < 0.0 {
                 return Err(Error::setting("--lr", format!("{learning_rate} is not a finite number of at least 0")));
             }

@@ -35,10 +35,22 @@ impl Trainer {
         self.engine.step()
     }
 
-    /// Continues as if `step` steps had been done, with the initial parameters as those after that step: what follows is,
-    /// bit for bit, what an uninterrupted training would have done.
-    pub fn resume_at(&mut self, step: u64) {
-        self.engine.resume_at(step);
+    /// Continues as if `step` steps had been done, with the initial parameters as those after that step, and the moments of its
+    /// rules (see [`Self::moments`]): what follows is, bit for bit, what an uninterrupted training would have done.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) if the rules keep more or fewer moments, or what the driver reported.
+    pub fn resume_at(&mut self, step: u64, moments: &[Model]) -> Result<()> {
+        self.engine.resume_at(step, moments)
+    }
+
+    /// What the rules keep of each parameter: as many models as the rule that keeps most of all replicas' has moments, in the
+    /// order of its formulas; zero where a replica's rule keeps less.
+    ///
+    /// # Errors
+    /// What the driver reported.
+    pub fn moments(&self) -> Result<Vec<Model>> {
+        self.engine.moments()
     }
 
     /// Does `steps` steps of every replica.

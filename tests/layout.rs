@@ -129,7 +129,19 @@ fn structs_are_laid_out_alike() {
                 is_output
             ),
         ),
-        ("Network", rust_layout!(Network, replica_count, layer_count, row_count, parameter_vec4s, input_rows, layers)),
+        (
+            "Network",
+            rust_layout!(
+                Network,
+                replica_count,
+                layer_count,
+                row_count,
+                parameter_vec4s,
+                replica_vec4s,
+                input_rows,
+                layers
+            ),
+        ),
         (
             "Batch",
             rust_layout!(
@@ -144,10 +156,29 @@ fn structs_are_laid_out_alike() {
                 epoch,
                 sample_count,
                 shuffled,
-                layer
+                layer,
+                t
             ),
         ),
-        ("Replica", rust_layout!(ReplicaColumns, seed_low, seed_high, optimizer, learning_rate, epsilon)),
+        (
+            "Replica",
+            rust_layout!(
+                ReplicaColumns,
+                seed_low,
+                seed_high,
+                is_effective,
+                rule,
+                learning_rate,
+                epsilon,
+                weight_decay,
+                first,
+                second,
+                eps,
+                log_first,
+                log_second,
+                moves_inactive
+            ),
+        ),
     ];
     for (name, rust) in layouts {
         assert_eq!(without_padding(wgsl_layout(&module, name)), rust, "{name}");

@@ -10,7 +10,7 @@ use asgd::check::{Checks, Comparison};
 use asgd::dataset::{Circles, Inputs, Samples, Spirals};
 use asgd::engine::TrainingEngine;
 use asgd::reference::step::Training;
-use asgd::reference::update::update;
+use asgd::reference::update::{Parameter, update};
 use asgd::reference::{Sum, gamma};
 use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings};
 
@@ -297,7 +297,7 @@ fn how_steps_are_grouped_leaves_no_trace() {
             let mut first = start(&initial);
             first.train(stop).unwrap();
             let mut resumed = start(&first.model().unwrap());
-            resumed.resume_at(stop);
+            resumed.resume_at(stop, &first.moments().unwrap()).unwrap();
             assert!(resumed.last_reduction().unwrap().is_none(), "{engine:?}: nothing is known of the step before");
             resumed.train(30 - stop).unwrap();
             assert_eq!(resumed.step(), 30);
@@ -325,7 +325,8 @@ fn the_last_reduction_explains_the_last_step() {
                     [&before, &after, &sums].map(|model| Training::flatten(model, index).concat());
                 let counts = Training::flatten_counts(&counts, index).concat();
                 for (parameter, &count) in counts.iter().enumerate() {
-                    let value = update(before[parameter], sums[parameter], count, samples, settings);
+                    let own = Parameter::new(before[parameter]);
+                    let value = update(own, sums[parameter], count, samples, 1, settings).theta;
                     // Of the sum, the quotient and the product (2.5 ULP in WGSL), and the difference.
                     let step = (value - before[parameter]).abs();
                     let magnitude = value.abs() + before[parameter].abs() + step * gamma(8) / gamma(1);
@@ -529,4 +530,70 @@ fn timed_steps_are_the_same_steps() {
     let initial = model(&dataset, &[8, 6], &[1]);
     let mut cpu = trainer(&dataset, &initial, 64, replicas(1..2), Engine::Cpu(1));
     assert_eq!((cpu.kernel_times(10).unwrap(), cpu.step()), (None, 0));
+}
+
+/// One replica for every rule and gradient.
+fn all_rules() -> Vec<ReplicaSettings> {
+    let replica = |(seed, optimizer): (u64, Optimizer)| ReplicaSettings {
+        seed,
+        optimizer,
+        learning_rate: optimizer.default_learning_rate(),
+        ..Default::default()
+    };
+    (1..).zip(Optimizer::all()).map(replica).collect()
+}
+
+/// 50 steps of every rule, some with weight decay, as the reference makes them.
+#[test]
+fn rules_follow_the_reference() {
+    let plain: Vec<Optimizer> = Optimizer::all().collect();
+    let decayed: Vec<Optimizer> =
+        plain.iter().map(|&optimizer| Optimizer { weight_decay: 0.05, ..optimizer }).collect();
+    for optimizers in [plain, decayed] {
+        let course = Course::new(circles(), &[6, 5], 16, 40, &optimizers).unwrap();
+        let stops = Stop::all(&course, &[1, 50]);
+        for engine in ENGINES {
+            let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
+            for stop in &stops {
+                let mut comparison = Comparison::default();
+                stop.check(&mut *trainer, &mut comparison).unwrap();
+                assert_eq!(comparison.mismatch(), None, "{engine:?}");
+            }
+        }
+    }
+}
+
+/// Moments are part of what a training resumes from, and of nothing else: a replica is what it is alone, whatever rules train
+/// beside it.
+#[test]
+fn rules_resume_and_do_not_meet() {
+    let dataset = images();
+    let settings = all_rules();
+    let seeds: Vec<u64> = settings.iter().map(|replica| replica.seed).collect();
+    for (engine, hidden) in ENGINES.into_iter().map(|engine| (engine, [8, 6])).chain(FORMS) {
+        let initial = model(&dataset, &hidden, &seeds);
+        let mut at_once = trainer(&dataset, &initial, 64, settings.clone(), engine);
+        at_once.train(12).unwrap();
+        let (expected, moments) = (at_once.model().unwrap(), at_once.moments().unwrap());
+        assert_eq!(moments.len(), 2);
+
+        let mut first = trainer(&dataset, &initial, 64, settings.clone(), engine);
+        first.train(5).unwrap();
+        let mut resumed = trainer(&dataset, &first.model().unwrap(), 64, settings.clone(), engine);
+        resumed.resume_at(5, &first.moments().unwrap()).unwrap();
+        resumed.train(7).unwrap();
+        assert_eq!(resumed.model().unwrap(), expected, "{engine:?}");
+        assert_eq!(resumed.moments().unwrap(), moments, "{engine:?}");
+        assert!(first.resume_at(5, &[]).is_err(), "moments are missing");
+
+        for replica in [1, 9, 12, 15] {
+            let own = settings[replica..=replica].to_vec();
+            let mut alone = trainer(&dataset, &initial.slice(replica..replica + 1), 64, own, engine);
+            alone.train(12).unwrap();
+            assert_eq!(alone.model().unwrap(), expected.slice(replica..replica + 1), "{engine:?}, {replica}");
+            for (own, all) in alone.moments().unwrap().iter().zip(&moments) {
+                assert_eq!(*own, all.slice(replica..replica + 1), "{engine:?}, {replica}");
+            }
+        }
+    }
 }

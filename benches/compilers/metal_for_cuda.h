@@ -50,6 +50,7 @@ using float4 = vec<float, 4>;
     template <int N> vec<T, N> name(vec<T, N> a, vec<T, N> b) { vec<T, N> r; FOR_EACH(i) r[i] = name(a[i], b[i]); return r; }
 
 FUNCTION_1(float, abs, fabsf(a))
+FUNCTION_1(float, sqrt, sqrtf(a))
 FUNCTION_1(float, exp, __expf(a))
 FUNCTION_1(float, log, __logf(a))
 FUNCTION_1(uint, popcount, __popc(a))

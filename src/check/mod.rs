@@ -164,8 +164,12 @@ mod tests {
             self.0.step()
         }
 
-        fn resume_at(&mut self, step: u64) {
-            self.0.resume_at(step);
+        fn resume_at(&mut self, step: u64, moments: &[Model]) -> Result<()> {
+            self.0.resume_at(step, moments)
+        }
+
+        fn moments(&self) -> Result<Vec<Model>> {
+            self.0.moments()
         }
 
         fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {

@@ -101,11 +101,11 @@ impl Predictor {
     /// [`Error::Memory`](crate::Error::Memory) if it all does not fit.
     pub fn new(cpu: &Cpu, model: &Model, samples: &Samples) -> Result<Self> {
         samples.check_fits(model.spec())?;
-        let parameters = u128::from(parameter_bytes(model.spec())) * model.replicas() as u128;
+        let parameters = u128::from(parameter_bytes(model.spec(), 0)) * model.replicas() as u128;
         let blocks = block_bytes(model.spec(), BLOCK) * cpu.threads() as u128;
         require_memory(parameters + blocks, samples)?;
         let whole = [Split::whole(model.spec())];
-        let parameters = (0..model.replicas()).map(|replica| Parameters::new(model, replica, &whole)).collect();
+        let parameters = (0..model.replicas()).map(|replica| Parameters::new(model, &[], replica, &whole)).collect();
         Ok(Self { cpu: cpu.clone(), spec: model.spec().clone(), parameters, samples: StoredSamples::new(samples) })
     }
 }

@@ -1,15 +1,17 @@
-//! theta from S and c: update.wgsl and optimizer.wgsl.
+//! theta and its moments from S and c: update.wgsl and optimizer.wgsl.
 
-use super::simd::Lanes;
+use super::simd::{LANES, Lanes};
+use crate::optimizer::{Gradient, Optimizer, Rule};
+use crate::settings::ReplicaSettings;
 
-/// What becomes of eight parameters, from their gradient sums and adaptive batch sizes.
-pub trait Update: Copy {
+/// What becomes of eight parameters, and of their M moments, from their gradient sums and adaptive batch sizes.
+pub trait Update<const M: usize>: Copy {
     /// Whether parameters may change whose S and c are 0. Otherwise weights of inputs that are zero in the whole batch are
     /// skipped.
-    const MOVES_INACTIVE: bool;
+    fn moves_inactive(self) -> bool;
 
-    /// The new parameters.
-    fn apply(self, theta: Lanes, sum: Lanes, count: Lanes) -> Lanes;
+    /// The new parameters; the moments change in place.
+    fn apply(self, theta: Lanes, moments: &mut [Lanes; M], sum: Lanes, count: Lanes) -> Lanes;
 }
 
 /// SGD: theta - lr S / m.
@@ -21,11 +23,14 @@ pub struct Mean {
     pub samples: f32,
 }
 
-impl Update for Mean {
-    const MOVES_INACTIVE: bool = false;
+impl Update<0> for Mean {
+    #[inline(always)]
+    fn moves_inactive(self) -> bool {
+        false
+    }
 
     #[inline(always)]
-    fn apply(self, theta: Lanes, sum: Lanes, _count: Lanes) -> Lanes {
+    fn apply(self, theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, _count: Lanes) -> Lanes {
         theta.zip(sum, |theta, sum| (-self.learning_rate).mul_add(sum / self.samples, theta))
     }
 }
@@ -39,11 +44,14 @@ pub struct Effective {
     pub epsilon: f32,
 }
 
-impl Update for Effective {
-    const MOVES_INACTIVE: bool = false;
+impl Update<0> for Effective {
+    #[inline(always)]
+    fn moves_inactive(self) -> bool {
+        false
+    }
 
     #[inline(always)]
-    fn apply(self, theta: Lanes, sum: Lanes, count: Lanes) -> Lanes {
+    fn apply(self, theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, count: Lanes) -> Lanes {
         // Where c = 0, S = 0 too: over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
         // the division would be compiled to branches.)
         let divisor = count.map(|count| if count == 0.0 { 1.0 } else { count + self.epsilon });
@@ -52,15 +60,115 @@ impl Update for Effective {
     }
 }
 
+/// Any rule on either gradient, with weight decay, at some step. Its formulas are those of [`Rule`].
+#[derive(Clone, Copy)]
+pub struct Ruled<const M: usize> {
+    optimizer: Optimizer,
+    learning_rate: f32,
+    epsilon: f32,
+    /// m.
+    samples: f32,
+    /// Of Adam: 1 / (1 - beta1^t) and 1 / sqrt(1 - beta2^t).
+    unbias: [f32; 2],
+}
+
+impl<const M: usize> Ruled<M> {
+    /// At step t, from 1, for a batch of `samples`.
+    pub fn at(t: u64, settings: &ReplicaSettings, samples: usize) -> Self {
+        let ReplicaSettings { optimizer, learning_rate, epsilon, .. } = *settings;
+        // In f64, because 1 - beta^t is small at first; the same bits on every machine.
+        let bias = |beta: f32| -libm::expm1(t as f64 * libm::log(f64::from(beta)));
+        let unbias = match optimizer.rule {
+            Rule::Adam { beta1, beta2, .. } => [1.0 / bias(beta1), 1.0 / bias(beta2).sqrt()],
+            _ => [1.0; 2],
+        };
+        Self { optimizer, learning_rate, epsilon, samples: samples as f32, unbias: unbias.map(|factor| factor as f32) }
+    }
+
+    /// Steps, to be multiplied by lr, and the moments after them.
+    #[inline(always)]
+    fn steps(self, g: Lanes, [first, second]: [Lanes; 2]) -> (Lanes, [Lanes; 2]) {
+        // share old + (1 - share) g^2
+        let squares = |old: Lanes, share: f32, g: Lanes| old.zip(g, |old, g| share.mul_add(old, (1.0 - share) * g * g));
+        let scaled = |s: Lanes, eps: f32| g.zip(s, |g, s| g / (s.sqrt() + eps));
+        match self.optimizer.rule {
+            Rule::Sgd => (g, [first, second]),
+            Rule::Momentum { momentum, nesterov } => {
+                let v = first.zip(g, |v, g| momentum.mul_add(v, g));
+                (if nesterov { v.zip(g, |v, g| momentum.mul_add(v, g)) } else { v }, [v, second])
+            }
+            Rule::Adagrad { eps } => {
+                let s = first.zip(g, |s, g| g.mul_add(g, s));
+                (scaled(s, eps), [s, second])
+            }
+            Rule::RmsProp { alpha, eps } => {
+                let s = squares(first, alpha, g);
+                (scaled(s, eps), [s, second])
+            }
+            Rule::Adadelta { rho, eps } => {
+                let s = squares(first, rho, g);
+                let root = second.zip(s, |u, s| (u + eps).sqrt() / (s + eps).sqrt());
+                let step = root.zip(g, |root, g| root * g);
+                (step, [s, squares(second, rho, step)])
+            }
+            Rule::Adam { beta1, beta2, eps, .. } => {
+                let [of_mean, of_root] = self.unbias;
+                let m = first.zip(g, |m, g| beta1.mul_add(m, (1.0 - beta1) * g));
+                let v = squares(second, beta2, g);
+                (m.zip(v, |m, v| of_mean * m / of_root.mul_add(v.sqrt(), eps)), [m, v])
+            }
+        }
+    }
+}
+
+impl<const M: usize> Update<M> for Ruled<M> {
+    #[inline(always)]
+    fn moves_inactive(self) -> bool {
+        self.optimizer.moves_inactive()
+    }
+
+    #[inline(always)]
+    fn apply(self, theta: Lanes, moments: &mut [Lanes; M], sum: Lanes, count: Lanes) -> Lanes {
+        let Self { optimizer: Optimizer { gradient, rule, weight_decay }, learning_rate, epsilon, samples, .. } = self;
+        let gradients = match gradient {
+            Gradient::Mean => sum.map(|sum| sum / samples),
+            // Where c = 0, nothing is kept of what comes out of it.
+            Gradient::Effective => sum.zip(count, |sum, count| sum / (count + epsilon)),
+        };
+        let is_decoupled = matches!(rule, Rule::Adam { decoupled: true, .. });
+        let (in_gradient, in_step) =
+            if is_decoupled { (0.0, learning_rate * weight_decay) } else { (weight_decay, 0.0) };
+        let decayed = theta.zip(gradients, |theta, gradient| in_gradient.mul_add(theta, gradient));
+        let before = [0, 1].map(|moment| moments.get(moment).copied().unwrap_or(Lanes::ZERO));
+        let (steps, after) = self.steps(decayed, before);
+        let moved = theta.zip(steps, |theta, step| theta - in_step.mul_add(theta, learning_rate * step));
+        let is_still = |count: f32| gradient == Gradient::Effective && count == 0.0;
+        let kept = |before: Lanes, after: Lanes| {
+            let mut kept = after;
+            for lane in 0..LANES {
+                kept.0[lane] = if is_still(count.0[lane]) { before.0[lane] } else { after.0[lane] };
+            }
+            kept
+        };
+        for (moment, (before, after)) in moments.iter_mut().zip(before.into_iter().zip(after)) {
+            *moment = kept(before, after);
+        }
+        kept(theta, moved)
+    }
+}
+
 /// Puts S where the parameters are.
 #[derive(Clone, Copy)]
 pub struct Sums;
 
-impl Update for Sums {
-    const MOVES_INACTIVE: bool = true;
+impl Update<0> for Sums {
+    #[inline(always)]
+    fn moves_inactive(self) -> bool {
+        true
+    }
 
     #[inline(always)]
-    fn apply(self, _theta: Lanes, sum: Lanes, _count: Lanes) -> Lanes {
+    fn apply(self, _theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, _count: Lanes) -> Lanes {
         sum
     }
 }
@@ -69,11 +177,14 @@ impl Update for Sums {
 #[derive(Clone, Copy)]
 pub struct Counts;
 
-impl Update for Counts {
-    const MOVES_INACTIVE: bool = true;
+impl Update<0> for Counts {
+    #[inline(always)]
+    fn moves_inactive(self) -> bool {
+        true
+    }
 
     #[inline(always)]
-    fn apply(self, _theta: Lanes, _sum: Lanes, count: Lanes) -> Lanes {
+    fn apply(self, _theta: Lanes, _moments: &mut [Lanes; 0], _sum: Lanes, count: Lanes) -> Lanes {
         count
     }
 }

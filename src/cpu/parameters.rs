@@ -81,6 +81,8 @@ pub struct Share {
     pub split: Split,
     /// The parameters.
     pub values: Values,
+    /// The moments of the rule, each of every parameter.
+    pub moments: Vec<Values>,
     /// The parameters before the step that [`Self::keep`] was called for.
     pub before: Values,
     /// Each layer's weights the other way round, (outputs, rows), for the deltas of the layer below; empty for the first.
@@ -88,13 +90,13 @@ pub struct Share {
 }
 
 impl Share {
-    fn new(spec: &NetworkSpec, split: &Split, values: Values) -> Self {
+    fn new(spec: &NetworkSpec, split: &Split, values: Values, moments: Vec<Values>) -> Self {
         let transposed = spec.layers().zip(&split.rows).enumerate().map(|(layer, ((_, outputs), rows))| match layer {
             0 => Panels::default(),
             _ => Panels::zeros(outputs, rows.len()),
         });
         let transposed = transposed.collect();
-        let mut share = Self { split: split.clone(), before: values.clone(), values, transposed };
+        let mut share = Self { split: split.clone(), before: values.clone(), values, moments, transposed };
         for layer in 1..share.values.weights.len() {
             share.transpose(layer);
         }
@@ -136,33 +138,11 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Those of replica `replica` of a model.
-    pub fn new(model: &Model, replica: usize, splits: &[Split]) -> Self {
-        let spec = model.spec();
+    /// Those of replica `replica` of a model, and its moments.
+    pub fn new(model: &Model, moments: &[Model], replica: usize, splits: &[Split]) -> Self {
         let share = |split: &Split| {
-            let mut values = Values { weights: Vec::new(), biases: Vec::new() };
-            for (layer, ((inputs, outputs), rows)) in spec.layers().zip(&split.rows).enumerate() {
-                let source = model.weight(layer, replica);
-                let mut weights = Panels::zeros(rows.len(), outputs);
-                for panel in 0..weights.panels() {
-                    let width = weights.lanes(panel) * LANES;
-                    let target = floats_mut(weights.panel_mut(panel));
-                    for (column, row_of_source) in
-                        source[panel * PANEL * inputs..].chunks_exact(inputs).take(PANEL).enumerate()
-                    {
-                        for (row, &value) in row_of_source[rows.clone()].iter().enumerate() {
-                            target[row * width + column] = value;
-                        }
-                    }
-                }
-                values.weights.push(weights);
-                let mut biases = vec![Lanes::ZERO; if split.has_biases { outputs.div_ceil(LANES) } else { 0 }];
-                for (target, &value) in floats_mut(&mut biases).iter_mut().zip(model.bias(layer, replica)) {
-                    *target = value;
-                }
-                values.biases.push(biases);
-            }
-            RwLock::new(Share::new(spec, split, values))
+            let moments = moments.iter().map(|moment| values_of(moment, replica, split)).collect();
+            RwLock::new(Share::new(model.spec(), split, values_of(model, replica, split), moments))
         };
         Self { shares: splits.iter().map(share).collect() }
     }
@@ -170,6 +150,11 @@ impl Parameters {
     /// Writes them into replica `replica` of a model.
     pub fn write_to(&self, model: &mut Model, replica: usize) {
         self.read().iter().for_each(|share| write_to(&share.split, &share.values, model, replica));
+    }
+
+    /// Writes a moment into replica `replica` of a model.
+    pub fn write_moment_to(&self, moment: usize, model: &mut Model, replica: usize) {
+        self.read().iter().for_each(|share| write_to(&share.split, &share.moments[moment], model, replica));
     }
 
     /// Writes what they were before the step that [`Share::keep`] was called for into a model of one replica.
@@ -197,9 +182,35 @@ impl Parameters {
     }
 }
 
-/// Bytes of one replica's parameters: as they are, transposed, and as they were before the last step.
-pub fn parameter_bytes(spec: &NetworkSpec) -> u64 {
-    3 * 4 * spec.arena_stride() as u64
+/// Bytes of one replica's parameters: as they are, transposed, and as they were before the last step; and of their moments.
+pub fn parameter_bytes(spec: &NetworkSpec, moments: usize) -> u64 {
+    (3 + moments as u64) * 4 * spec.arena_stride() as u64
+}
+
+/// A share of replica `replica`.
+fn values_of(model: &Model, replica: usize, split: &Split) -> Values {
+    let mut values = Values { weights: Vec::new(), biases: Vec::new() };
+    for (layer, ((inputs, outputs), rows)) in model.spec().layers().zip(&split.rows).enumerate() {
+        let source = model.weight(layer, replica);
+        let mut weights = Panels::zeros(rows.len(), outputs);
+        for panel in 0..weights.panels() {
+            let width = weights.lanes(panel) * LANES;
+            let target = floats_mut(weights.panel_mut(panel));
+            let columns = source[panel * PANEL * inputs..].chunks_exact(inputs).take(PANEL);
+            for (column, row_of_source) in columns.enumerate() {
+                for (row, &value) in row_of_source[rows.clone()].iter().enumerate() {
+                    target[row * width + column] = value;
+                }
+            }
+        }
+        values.weights.push(weights);
+        let mut biases = vec![Lanes::ZERO; if split.has_biases { outputs.div_ceil(LANES) } else { 0 }];
+        for (target, &value) in floats_mut(&mut biases).iter_mut().zip(model.bias(layer, replica)) {
+            *target = value;
+        }
+        values.biases.push(biases);
+    }
+    values
 }
 
 fn write_to(split: &Split, values: &Values, model: &mut Model, replica: usize) {
@@ -241,7 +252,7 @@ mod tests {
                     }
                     let mut copy = Model::zeros(&spec, 2);
                     for replica in 0..2 {
-                        Parameters::new(&model, replica, &splits).write_to(&mut copy, replica);
+                        Parameters::new(&model, &[], replica, &splits).write_to(&mut copy, replica);
                     }
                     assert_eq!(copy, model);
                 }

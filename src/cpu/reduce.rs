@@ -17,16 +17,16 @@ use super::parameters::Share;
 use super::simd::{Kernel, LANES, Lanes, floats, with_lanes};
 
 /// Weights of the first layer, where the data is listed. Rows of inputs that are zero in the whole batch are not touched.
-pub struct ReduceLists<'a, B, U> {
+pub struct ReduceLists<'a, B, U, const M: usize> {
     /// The batch, block by block.
     pub blocks: &'a [B],
     /// Whose rows.
     pub share: &'a mut Share,
-    /// The rule.
+    /// The rule, with M moments.
     pub update: U,
 }
 
-impl<B: Deref<Target = Block>, U: Update> Kernel for ReduceLists<'_, B, U> {
+impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceLists<'_, B, U, M> {
     type Output = ();
 
     #[inline(always)]
@@ -34,12 +34,15 @@ impl<B: Deref<Target = Block>, U: Update> Kernel for ReduceLists<'_, B, U> {
         let Self { blocks, share, update } = self;
         let features = share.split.rows[0].clone();
         let weights = &mut share.values.weights[0];
+        let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
+        let mut moments = moments.each_mut().map(|values| &mut values.weights[0]);
         for panel in 0..weights.panels() {
             with_lanes!(weights.lanes(panel), P, Q => {
-                for (feature, row) in features.clone().zip(weights.rows_of_mut::<P>(panel)) {
+                let mut moments = moments.each_mut().map(|weights| weights.rows_of_mut::<P>(panel));
+                for (index, (feature, row)) in features.clone().zip(weights.rows_of_mut::<P>(panel)).enumerate() {
                     let mut sums = [Lanes::ZERO; P];
                     let mut counts = [Lanes::ZERO; P];
-                    let mut is_active = U::MOVES_INACTIVE;
+                    let mut is_active = update.moves_inactive();
                     for block in blocks {
                         let entries = block.columns.of(feature);
                         is_active |= !entries.is_empty();
@@ -50,7 +53,11 @@ impl<B: Deref<Target = Block>, U: Update> Kernel for ReduceLists<'_, B, U> {
                         // second, for the update.
                         let (sums, counts) = (black_box(&sums), black_box(&counts));
                         for vector in 0..P {
-                            row[vector] = update.apply(row[vector], sums[vector], counts[vector]);
+                            let mut own = moments.each_ref().map(|rows| rows[index][vector]);
+                            row[vector] = update.apply(row[vector], &mut own, sums[vector], counts[vector]);
+                            for (rows, own) in moments.iter_mut().zip(own) {
+                                rows[index][vector] = own;
+                            }
                         }
                     }
                 }
@@ -90,7 +97,7 @@ fn reduce_list<const P: usize, const Q: usize>(
 }
 
 /// Weights of a layer that reads panels.
-pub struct ReducePanels<'a, B, U> {
+pub struct ReducePanels<'a, B, U, const M: usize> {
     /// Which layer, from 0.
     pub layer: usize,
     /// The batch, block by block.
@@ -101,7 +108,7 @@ pub struct ReducePanels<'a, B, U> {
     pub update: U,
 }
 
-impl<B: Deref<Target = Block>, U: Update> Kernel for ReducePanels<'_, B, U> {
+impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReducePanels<'_, B, U, M> {
     type Output = ();
 
     #[inline(always)]
@@ -109,18 +116,25 @@ impl<B: Deref<Target = Block>, U: Update> Kernel for ReducePanels<'_, B, U> {
         let Self { layer, blocks, share, update } = self;
         let rows = share.split.rows[layer].clone();
         let weights = &mut share.values.weights[layer];
+        let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
+        let mut moments = moments.each_mut().map(|values| &mut values.weights[layer]);
         for panel in 0..weights.panels() {
             with_lanes!(weights.lanes(panel), P => {
+                let mut moments = moments.each_mut().map(|weights| weights.rows_of_mut::<P>(panel));
                 for (offset, weights) in weights.rows_of_mut::<P>(panel).chunks_mut(PANEL).enumerate() {
                     let from = rows.start / PANEL + offset;
                     let mut tiles = weights.chunks_exact_mut(TILE);
                     let mut first = 0;
                     for tile in &mut tiles {
-                        reduce_tile::<P, TILE, _, _>(layer, blocks, from, panel, first, tile, update);
+                        let place = Place { layer, from, panel, first };
+                        let own = moments.each_mut().map(|rows| &mut rows[offset * PANEL + first..][..TILE]);
+                        reduce_tile::<P, TILE, _, _, M>(place, blocks, tile, own, update);
                         first += TILE;
                     }
                     for row in tiles.into_remainder() {
-                        reduce_tile::<P, 1, _, _>(layer, blocks, from, panel, first, std::slice::from_mut(row), update);
+                        let place = Place { layer, from, panel, first };
+                        let own = moments.each_mut().map(|rows| &mut rows[offset * PANEL + first..][..1]);
+                        reduce_tile::<P, 1, _, _, M>(place, blocks, std::slice::from_mut(row), own, update);
                         first += 1;
                     }
                 }
@@ -132,17 +146,25 @@ impl<B: Deref<Target = Block>, U: Update> Kernel for ReducePanels<'_, B, U> {
 /// Rows of a tile; see product.rs.
 const TILE: usize = 4;
 
-/// Weights of the inputs `first..first + T` of the input panel `from` to the outputs of `panel`.
-#[inline(always)]
-fn reduce_tile<const P: usize, const T: usize, B: Deref<Target = Block>, U: Update>(
+/// Where a tile is: at the inputs from `first` of the input panel `from`, and at the outputs of `panel`.
+#[derive(Clone, Copy)]
+struct Place {
     layer: usize,
-    blocks: &[B],
     from: usize,
     panel: usize,
     first: usize,
+}
+
+/// Weights of T inputs to the outputs of a panel, and their moments.
+#[inline(always)]
+fn reduce_tile<const P: usize, const T: usize, B: Deref<Target = Block>, U: Update<M>, const M: usize>(
+    place: Place,
+    blocks: &[B],
     weights: &mut [[Lanes; P]],
+    mut moments: [&mut [[Lanes; P]]; M],
     update: U,
 ) {
+    let Place { layer, from, panel, first } = place;
     let mut sums = [[Lanes::ZERO; P]; T];
     let mut counts = [[[0u32; LANES]; P]; T];
     for block in blocks {
@@ -163,9 +185,13 @@ fn reduce_tile<const P: usize, const T: usize, B: Deref<Target = Block>, U: Upda
             count_shared(counts, input_masks.words_of(from, first + row), delta_masks);
         }
     }
-    for ((weights, sums), counts) in weights.iter_mut().zip(sums).zip(counts) {
+    for (row, ((weights, sums), counts)) in weights.iter_mut().zip(sums).zip(counts).enumerate() {
         for vector in 0..P {
-            weights[vector] = update.apply(weights[vector], sums[vector], to_floats(counts[vector]));
+            let mut own = moments.each_ref().map(|rows| rows[row][vector]);
+            weights[vector] = update.apply(weights[vector], &mut own, sums[vector], to_floats(counts[vector]));
+            for (rows, own) in moments.iter_mut().zip(own) {
+                rows[row][vector] = own;
+            }
         }
     }
 }
@@ -181,24 +207,26 @@ fn to_floats(counts: Words) -> Lanes {
 }
 
 /// Biases of a layer.
-pub struct ReduceBiases<'a, B, U> {
+pub struct ReduceBiases<'a, B, U, const M: usize> {
     /// Which layer, from 0.
     pub layer: usize,
     /// The batch, block by block.
     pub blocks: &'a [B],
-    /// (outputs)
-    pub biases: &'a mut [Lanes],
+    /// Whose biases.
+    pub share: &'a mut Share,
     /// The rule.
     pub update: U,
 }
 
-impl<B: Deref<Target = Block>, U: Update> Kernel for ReduceBiases<'_, B, U> {
+impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceBiases<'_, B, U, M> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { layer, blocks, biases, update } = self;
-        for (panel, biases) in biases.chunks_mut(FULL).enumerate() {
+        let Self { layer, blocks, share, update } = self;
+        let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
+        let mut moments = moments.each_mut().map(|values| &mut values.biases[layer][..]);
+        for (panel, biases) in share.values.biases[layer].chunks_mut(FULL).enumerate() {
             with_lanes!(biases.len(), P => {
                 let mut sums = [Lanes::ZERO; P];
                 let mut counts = [Lanes::ZERO; P];
@@ -211,7 +239,12 @@ impl<B: Deref<Target = Block>, U: Update> Kernel for ReduceBiases<'_, B, U> {
                     }
                 }
                 for vector in 0..P {
-                    biases[vector] = update.apply(biases[vector], sums[vector], counts[vector]);
+                    let place = panel * FULL + vector;
+                    let mut own = moments.each_ref().map(|biases| biases[place]);
+                    biases[vector] = update.apply(biases[vector], &mut own, sums[vector], counts[vector]);
+                    for (biases, own) in moments.iter_mut().zip(own) {
+                        biases[place] = own;
+                    }
                 }
             });
         }

@@ -108,7 +108,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Its members' parts of a step.
-    pub fn step<U: Update>(&self, step: Step<'_>, update: U) {
+    pub fn step<U: Update<M>, const M: usize>(&self, step: Step<'_>, update: U) {
         let Step { simd, samples, parameters, is_kept } = step;
         {
             let shares = parameters.read();
@@ -144,7 +144,12 @@ impl Drop for Worker<'_> {
 }
 
 /// Reduces and updates a share of all layers.
-fn reduce<U: Update>(simd: InstructionSet, blocks: &[impl Deref<Target = Block>], share: &mut Share, update: U) {
+fn reduce<U: Update<M>, const M: usize>(
+    simd: InstructionSet,
+    blocks: &[impl Deref<Target = Block>],
+    share: &mut Share,
+    update: U,
+) {
     for layer in 0..share.values.weights.len() {
         if !share.split.rows[layer].is_empty() {
             match (layer, &blocks[0].inputs) {
@@ -156,7 +161,7 @@ fn reduce<U: Update>(simd: InstructionSet, blocks: &[impl Deref<Target = Block>]
             }
         }
         if share.split.has_biases {
-            simd.run(ReduceBiases { layer, blocks, biases: &mut share.values.biases[layer], update });
+            simd.run(ReduceBiases { layer, blocks, share, update });
         }
     }
 }

@@ -10,19 +10,19 @@ use rayon::prelude::*;
 use super::Cpu;
 use super::block::block_bytes;
 use super::evaluator::{BLOCK, Replicas, evaluate};
-use super::optimizer::{Counts, Effective, Mean, Sums, Update};
+use super::optimizer::{Counts, Effective, Mean, Ruled, Sums, Update};
 use super::pace::Pace;
 use super::parameters::{LIST_COST, Parameters, Split, parameter_bytes, split};
 use super::permute::Permutation;
 use super::samples::StoredSamples;
 use super::team::{Step, Team, Worker};
 use crate::dataset::Dataset;
-use crate::engine::{TrainingEngine, no_validation_set};
+use crate::engine::{TrainingEngine, check_moments, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split as DataSplit};
 use crate::memory;
 use crate::model::{AdaptiveBatchSizes, Model};
-use crate::optimizer::{Gradient, Optimizer, Rule};
+use crate::optimizer::Optimizer;
 use crate::settings::{Order, ReplicaSettings, TrainSettings};
 use crate::spec::NetworkSpec;
 
@@ -38,6 +38,8 @@ pub struct Trainer {
     test: StoredSamples,
     validation: Option<StoredSamples>,
     replicas: Vec<Replica>,
+    /// How the parameters of each are shared.
+    splits: Vec<Split>,
     teams: Vec<Team>,
     /// Steps done since the initial parameters.
     step: u64,
@@ -65,8 +67,8 @@ struct Batch {
 
 impl Trainer {
     /// How many replicas of `spec` fit half of the memory that is free.
-    pub fn max_replicas(spec: &NetworkSpec) -> usize {
-        (memory::available() / 2 / parameter_bytes(spec)).try_into().unwrap_or(usize::MAX)
+    pub fn max_replicas(spec: &NetworkSpec, moments: usize) -> usize {
+        (memory::available() / 2 / parameter_bytes(spec, moments)).try_into().unwrap_or(usize::MAX)
     }
 
     /// Lists the data and splits the parameters.
@@ -77,7 +79,7 @@ impl Trainer {
     pub fn new(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         let spec = initial.spec().clone();
         settings.check(dataset, initial)?;
-        let parameters = u128::from(parameter_bytes(&spec)) * settings.replicas.len() as u128;
+        let parameters = u128::from(parameter_bytes(&spec, settings.moments())) * settings.replicas.len() as u128;
         let batches = block_bytes(&spec, settings.batch_size.max(BLOCK)) * cpu.threads() as u128;
         memory::require(
             "this training",
@@ -94,8 +96,9 @@ impl Trainer {
         let members = team_size(cpu.threads(), &spec, &settings, &entries);
         let splits = split(&spec, members, settings.batch_size, &entries);
         let teams = (cpu.threads() / members).clamp(1, settings.replicas.len());
+        let moments = vec![Model::zeros(&spec, settings.replicas.len()); settings.moments()];
         let replicas = settings.replicas.par_iter().enumerate().map(|(index, settings)| Replica {
-            parameters: Parameters::new(initial, index, &splits),
+            parameters: Parameters::new(initial, &moments, index, &splits),
             settings: *settings,
             step: Mutex::new(0),
         });
@@ -109,6 +112,7 @@ impl Trainer {
             test,
             validation,
             replicas,
+            splits,
             teams,
             step: 0,
             has_stepped: false,
@@ -156,7 +160,7 @@ impl Trainer {
         worker.wait();
         let begin = worker.team.begin.load(Ordering::Relaxed);
         let stop = end.min(begin + chunk);
-        let ReplicaSettings { seed, optimizer, learning_rate, epsilon } = replica.settings;
+        let seed = replica.settings.seed;
         worker.plan(|positions, indices| self.fill_indices(indices, seed, begin, positions), self.batch(begin).size);
         for step in begin..stop {
             worker.advance();
@@ -166,14 +170,7 @@ impl Trainer {
             }
             let parameters = &replica.parameters;
             let task = Step { simd: self.cpu.simd, samples: &self.train, parameters, is_kept: step + 1 == end };
-            let Optimizer { gradient, rule: Rule::Sgd } = optimizer;
-            match gradient {
-                Gradient::Mean => {
-                    let samples = self.batch(step).size as f32;
-                    worker.step(task, Mean { learning_rate, samples });
-                }
-                Gradient::Effective => worker.step(task, Effective { learning_rate, epsilon }),
-            }
+            take_step(worker, task, &replica.settings, self.batch(step).size, step + 1);
         }
         worker.wait();
         if let Some(mut step) = held {
@@ -206,11 +203,11 @@ impl Trainer {
     }
 
     /// What `update` makes of a copy of a replica in the last step.
-    fn reduce_again(&self, replica: &Replica, update: impl Update) -> Model {
+    fn reduce_again(&self, replica: &Replica, update: impl Update<0>) -> Model {
         let step = self.step - 1;
         let mut model = Model::zeros(&self.spec, 1);
         replica.parameters.write_before_to(&mut model);
-        let parameters = Parameters::new(&model, 0, &[Split::whole(&self.spec)]);
+        let parameters = Parameters::new(&model, &[], 0, &[Split::whole(&self.spec)]);
         let size = self.batch(step).size;
         let team = Team::new(&self.spec, &self.train, 1, size);
         let mut worker = Worker::new(&team, 0, 1);
@@ -232,12 +229,26 @@ impl TrainingEngine for Trainer {
         self.step
     }
 
-    fn resume_at(&mut self, step: u64) {
+    fn resume_at(&mut self, step: u64, moments: &[Model]) -> Result<()> {
+        check_moments(&self.settings, moments)?;
+        let model = self.model()?;
         self.step = step;
         self.has_stepped = false;
-        for replica in &mut self.replicas {
+        for (index, replica) in self.replicas.iter_mut().enumerate() {
+            replica.parameters = Parameters::new(&model, moments, index, &self.splits);
             *replica.step.get_mut().unwrap_or_else(PoisonError::into_inner) = step;
         }
+        Ok(())
+    }
+
+    fn moments(&self) -> Result<Vec<Model>> {
+        let mut moments = vec![Model::zeros(&self.spec, self.replicas.len()); self.settings.moments()];
+        for (moment, model) in moments.iter_mut().enumerate() {
+            for (index, replica) in self.replicas.iter().enumerate() {
+                replica.parameters.write_moment_to(moment, model, index);
+            }
+        }
+        Ok(moments)
     }
 
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
@@ -311,6 +322,20 @@ impl TrainingEngine for Trainer {
         };
         let means = self.replicas.par_iter().map(means);
         Ok(Some(self.cpu.pool.install(|| means.collect())))
+    }
+}
+
+/// Step t, from 1, of a replica: plain SGD and aSGD have code of their own, the rest is for any rule.
+fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, samples: usize, t: u64) {
+    let ReplicaSettings { optimizer, learning_rate, epsilon, .. } = *settings;
+    match optimizer {
+        Optimizer::SGD => worker.step(task, Mean { learning_rate, samples: samples as f32 }),
+        Optimizer::ASGD => worker.step(task, Effective { learning_rate, epsilon }),
+        Optimizer { rule, .. } => match rule.moments() {
+            0 => worker.step(task, Ruled::<0>::at(t, settings, samples)),
+            1 => worker.step(task, Ruled::<1>::at(t, settings, samples)),
+            _ => worker.step(task, Ruled::<2>::at(t, settings, samples)),
+        },
     }
 }
 

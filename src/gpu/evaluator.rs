@@ -135,6 +135,7 @@ impl Evaluator {
             sample_count: *sample_count,
             shuffled: 0,
             layer: 0,
+            t: 0,
         };
         let first = uniform.len() as u32 * BATCH_STRIDE as u32;
         gatherer.encode(commands, first, dispatch, 1, 1);

@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::dataset::Inputs;
-use crate::optimizer::{Gradient, Optimizer, Rule};
+use crate::optimizer::{Gradient, Rule};
 use crate::settings::ReplicaSettings;
 pub use crate::spec::MAX_LAYERS;
 use crate::spec::NetworkSpec;
@@ -71,10 +71,12 @@ pub struct Network {
     pub row_count: u32,
     /// P / 4.
     pub parameter_vec4s: u32,
+    /// (1 + M) P / 4, with the moments of each parameter.
+    pub replica_vec4s: u32,
     /// K: features, the row of ones, zeros up to a multiple of 4.
     pub input_rows: u32,
     /// Alignment.
-    pub pad: [u32; 3],
+    pub pad: [u32; 2],
     /// Layers 1..L; the rest is zero.
     pub layers: [Layer; MAX_LAYERS],
 }
@@ -86,6 +88,7 @@ impl Network {
             Self { replica_count: replicas as u32, layer_count: spec.layers().len() as u32, ..Zeroable::zeroed() };
         network.input_rows = padded_rows(spec.inputs());
         network.parameter_vec4s = (spec.arena_stride() / 4) as u32;
+        network.replica_vec4s = network.parameter_vec4s;
         let mut input_row = 0;
         for (index, layer) in spec.arena_layers().enumerate() {
             network.layers[index] = Layer {
@@ -102,6 +105,11 @@ impl Network {
             network.row_count += padded_rows(layer.outputs);
         }
         network
+    }
+
+    /// The same with room for the moments of each parameter.
+    pub fn with_moments(self, moments: usize) -> Self {
+        Self { replica_vec4s: self.parameter_vec4s * (1 + moments as u32), ..self }
     }
 
     /// Layers 1..L.
@@ -146,6 +154,8 @@ pub struct Batch {
     pub shuffled: u32,
     /// For the kernels that do one layer a dispatch.
     pub layer: u32,
+    /// The step's number, from 1.
+    pub t: u32,
 }
 
 /// `Replica` of optimizer.wgsl: the settings that are columns of the replica axis.
@@ -156,31 +166,58 @@ pub struct ReplicaColumns {
     pub seed_low: u32,
     /// High half of the seed.
     pub seed_high: u32,
-    /// 0 SGD, 1 aSGD.
-    pub optimizer: u32,
+    /// Whether the rule gets the effective gradient.
+    pub is_effective: u32,
+    /// Which rule.
+    pub rule: u32,
     /// Learning rate.
     pub learning_rate: f32,
-    /// epsilon of aSGD.
+    /// epsilon of the effective gradient.
     pub epsilon: f32,
+    /// Weight decay.
+    pub weight_decay: f32,
+    /// momentum, rho, alpha or beta1.
+    pub first: f32,
+    /// beta2.
+    pub second: f32,
+    /// eps of the rule.
+    pub eps: f32,
+    /// ln beta1.
+    pub log_first: f32,
+    /// ln beta2.
+    pub log_second: f32,
+    /// Whether parameters of inactive features move as well.
+    pub moves_inactive: u32,
 }
 
 impl From<&ReplicaSettings> for ReplicaColumns {
     fn from(settings: &ReplicaSettings) -> Self {
+        let ReplicaSettings { seed, optimizer, learning_rate, epsilon } = *settings;
+        // Codes are those of optimizer.wgsl.
+        let (rule, first, second, eps) = match optimizer.rule {
+            Rule::Sgd => (0, 0.0, 0.0, 0.0),
+            Rule::Momentum { momentum, nesterov } => (1 + u32::from(nesterov), momentum, 0.0, 0.0),
+            Rule::Adagrad { eps } => (3, 0.0, 0.0, eps),
+            Rule::Adadelta { rho, eps } => (4, rho, 0.0, eps),
+            Rule::RmsProp { alpha, eps } => (5, alpha, 0.0, eps),
+            Rule::Adam { beta1, beta2, eps, decoupled } => (6 + u32::from(decoupled), beta1, beta2, eps),
+        };
+        let log = |beta: f32| libm::log(f64::from(beta)) as f32;
         Self {
-            seed_low: settings.seed as u32,
-            seed_high: (settings.seed >> 32) as u32,
-            optimizer: optimizer_code(settings.optimizer),
-            learning_rate: settings.learning_rate,
-            epsilon: settings.epsilon,
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            is_effective: u32::from(optimizer.gradient == Gradient::Effective),
+            rule,
+            learning_rate,
+            epsilon,
+            weight_decay: optimizer.weight_decay,
+            first,
+            second,
+            eps,
+            log_first: log(first),
+            log_second: log(second),
+            moves_inactive: u32::from(optimizer.moves_inactive()),
         }
-    }
-}
-
-/// The number that optimizer.wgsl knows an optimizer by: OPTIMIZER_SGD and OPTIMIZER_ASGD there.
-fn optimizer_code(optimizer: Optimizer) -> u32 {
-    match (optimizer.gradient, optimizer.rule) {
-        (Gradient::Mean, Rule::Sgd) => 0,
-        (Gradient::Effective, Rule::Sgd) => 1,
     }
 }
 

@@ -15,7 +15,7 @@ use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, RE
 use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
-use crate::engine::{KernelTime, TrainingEngine, no_validation_set};
+use crate::engine::{KernelTime, TrainingEngine, check_moments, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -81,7 +81,7 @@ impl Trainer {
         settings.check(dataset, initial)?;
         let spec = initial.spec().clone();
         let format = InputFormat::from(dataset.train.inputs());
-        let network = Network::new(&spec, settings.replicas.len());
+        let network = Network::new(&spec, settings.replicas.len()).with_moments(settings.moments());
         let sample4s = sample4s(settings.batch_size);
         let replica_count = network.replica_count;
 
@@ -89,7 +89,7 @@ impl Trainer {
         let slots = (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS) as u32;
         let dispatch = Dispatch { network: &network, sample4s };
         dispatch.check(slots, replica_count, gpu.is_software())?;
-        let parameters = gpu.storage_from("the parameters", &initial.to_arena())?;
+        let parameters = gpu.storage_from("the parameters", &with_moments(initial, &no_moments(initial, &settings)))?;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_uniform = gpu.buffer("the network", size_of::<Network>() as u64, uniform)?;
         gpu.write(&network_uniform, &[network])?;
@@ -165,12 +165,12 @@ impl Trainer {
     }
 
     /// How many replicas of `spec` fit the adapter's limits at once.
-    pub fn max_replicas(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, batch_size: usize) -> usize {
+    pub fn max_replicas(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings) -> usize {
         let format = InputFormat::from(dataset.train.inputs());
-        let one = Network::new(spec, 1);
-        let sample4s = sample4s(batch_size);
+        let one = Network::new(spec, 1).with_moments(settings.moments());
+        let sample4s = sample4s(settings.batch_size);
         let largest = [
-            one.parameter_stride() as u64 * 4,
+            u64::from(one.replica_vec4s) * 16,
             input_bytes(&one, format, 1, sample4s),
             activation_bytes(&one, sample4s.max(Evaluator::MIN_SAMPLE4S)),
         ];
@@ -211,6 +211,7 @@ impl Trainer {
                 sample_count: self.train_samples.count,
                 shuffled: u32::from(self.settings.order == Order::Shuffled),
                 layer: 0,
+                t: 0,
             };
             let mut offset = |batch: Batch| {
                 uniform.push(batch);
@@ -223,7 +224,8 @@ impl Trainer {
             }
             for slot in 0..steps as u32 {
                 let left = first.sample_count - first.position - slot * first.batch_size;
-                let batch = Batch { size: left.min(first.batch_size), slot, ..first };
+                let t = (self.step + u64::from(slot) + 1) as u32;
+                let batch = Batch { size: left.min(first.batch_size), slot, t, ..first };
                 self.last_batch = Some(batch);
                 let own = offset(batch);
                 match &self.form {
@@ -256,6 +258,20 @@ impl Trainer {
         Dispatch { network: &self.network, sample4s: self.batches.sample4s }
     }
 
+    /// Parameters and moments of all replicas.
+    fn read_parameters(&self) -> Result<Vec<f32>> {
+        let bytes = u64::from(self.network.replica_count) * u64::from(self.network.replica_vec4s) * 16;
+        Ok(self.gpu.read::<f32>(&[(&self.parameters, bytes)])?.swap_remove(0))
+    }
+
+    /// Of each replica in it, the parameters (0) or a moment (from 1).
+    fn copy_of(&self, arena: &[f32], copy: usize) -> Vec<f32> {
+        let stride = self.network.parameter_stride();
+        let replicas = arena.chunks_exact(self.network.replica_vec4s as usize * 4);
+        replicas.flat_map(|replica| &replica[copy * stride..][..stride]).copied().collect()
+    }
+
+    /// Bytes of S, or of c.
     fn arena_bytes(&self) -> u64 {
         u64::from(self.network.replica_count) * self.network.parameter_stride() as u64 * 4
     }
@@ -281,6 +297,19 @@ impl Trainer {
     }
 }
 
+/// Those of the rules before the first step.
+fn no_moments(initial: &Model, settings: &TrainSettings) -> Vec<Model> {
+    vec![Model::zeros(initial.spec(), initial.replicas()); settings.moments()]
+}
+
+/// (R, 1 + M, P): each replica's parameters, then its moments.
+fn with_moments(model: &Model, moments: &[Model]) -> Vec<f32> {
+    let stride = model.spec().arena_stride();
+    let copies: Vec<Vec<f32>> = [model].into_iter().chain(moments).map(Model::to_arena).collect();
+    let of_replica = |replica: usize| copies.iter().flat_map(move |copy| &copy[replica * stride..][..stride]);
+    (0..model.replicas()).flat_map(of_replica).copied().collect()
+}
+
 impl TrainingEngine for Trainer {
     fn steps_per_epoch(&self) -> u64 {
         u64::from(self.train_samples.count).div_ceil(self.settings.batch_size as u64)
@@ -290,9 +319,23 @@ impl TrainingEngine for Trainer {
         self.step
     }
 
-    fn resume_at(&mut self, step: u64) {
+    fn resume_at(&mut self, step: u64, moments: &[Model]) -> Result<()> {
+        check_moments(&self.settings, moments)?;
+        if !moments.is_empty() {
+            self.gpu.write(&self.parameters, &with_moments(&self.model()?, moments))?;
+        }
         self.step = step;
         self.last_batch = None;
+        Ok(())
+    }
+
+    fn moments(&self) -> Result<Vec<Model>> {
+        let moments = self.settings.moments();
+        if moments == 0 {
+            return Ok(Vec::new());
+        }
+        let arena = self.read_parameters()?;
+        Ok((1..=moments).map(|copy| Model::from_arena(&self.spec, &self.copy_of(&arena, copy))).collect())
     }
 
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
@@ -348,8 +391,7 @@ impl TrainingEngine for Trainer {
     }
 
     fn model(&self) -> Result<Model> {
-        let arena = self.gpu.read::<f32>(&[(&self.parameters, self.arena_bytes())])?;
-        Ok(Model::from_arena(&self.spec, &arena[0]))
+        Ok(Model::from_arena(&self.spec, &self.copy_of(&self.read_parameters()?, 0)))
     }
 
     fn last_reduction(&self) -> Result<Option<(Model, AdaptiveBatchSizes)>> {

@@ -3,7 +3,7 @@
 
 use super::evaluate::evaluate_sample;
 use super::loss::loss;
-use super::update::update;
+use super::update::{Parameter, update};
 use crate::dataset::Samples;
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::ReplicaSettings;
@@ -16,6 +16,10 @@ pub struct Training {
     settings: ReplicaSettings,
     /// Each layer's rows of weights with the bias at their end.
     pub parameters: Vec<Vec<f64>>,
+    /// Of the rule, in the same order.
+    moments: Vec<Vec<[f64; 2]>>,
+    /// Steps done.
+    steps: u64,
     /// Adaptive batch sizes of the last step, in the same order.
     pub counts: Vec<Vec<u32>>,
     /// The smallest |z| of a hidden node so far: how near a kink the training came.
@@ -41,15 +45,20 @@ impl Training {
             })
             .collect();
         let counts = parameters.iter().map(|layer| vec![0; layer.len()]).collect();
-        Self { spec, settings, parameters, counts, smallest_z: f64::INFINITY, round }
+        let moments = parameters.iter().map(|layer| vec![[0.0; 2]; layer.len()]).collect();
+        Self { spec, settings, parameters, moments, steps: 0, counts, smallest_z: f64::INFINITY, round }
     }
 
     /// One step over the samples at `indices`.
     pub fn step(&mut self, samples: &Samples, indices: &[u32]) {
         let sums = self.reduce(samples, indices);
-        for ((parameters, sums), counts) in self.parameters.iter_mut().zip(&sums).zip(&self.counts) {
-            for ((theta, &sum), &count) in parameters.iter_mut().zip(sums).zip(counts) {
-                *theta = (self.round)(update(*theta, sum, count, indices.len(), &self.settings));
+        self.steps += 1;
+        for (layer, sums) in sums.iter().enumerate() {
+            let own = self.parameters[layer].iter_mut().zip(&mut self.moments[layer]);
+            for (((theta, moments), &sum), &count) in own.zip(sums).zip(&self.counts[layer]) {
+                let before = Parameter { theta: *theta, moments: *moments };
+                let after = update(before, sum, count, indices.len(), self.steps, &self.settings);
+                (*theta, *moments) = ((self.round)(after.theta), after.moments.map(self.round));
             }
         }
     }

@@ -1,16 +1,111 @@
-//! Twin of update.wgsl.
+//! Twin of update.wgsl and optimizer.wgsl.
 
-use crate::optimizer::{Gradient, Rule};
+use super::{Sum, gamma};
+use crate::optimizer::{Gradient, Optimizer, Rule};
 use crate::settings::ReplicaSettings;
 
-/// theta after a step with gradient sum `sum` and adaptive batch size `count`, for a batch of `samples`.
-pub fn update(theta: f64, sum: f64, count: u32, samples: usize, settings: &ReplicaSettings) -> f64 {
-    let gradient = match settings.optimizer.gradient {
-        Gradient::Mean => sum / samples as f64,
-        Gradient::Effective if count == 0 => return theta,
-        Gradient::Effective => sum / (f64::from(count) + f64::from(settings.epsilon)),
-    };
-    match settings.optimizer.rule {
-        Rule::Sgd => theta - f64::from(settings.learning_rate) * gradient,
+/// A parameter and its moments, of which a rule uses the first ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Parameter {
+    /// theta.
+    pub theta: f64,
+    /// In the order of the rule's formulas.
+    pub moments: [f64; 2],
+}
+
+impl Parameter {
+    /// Before the first step.
+    pub fn new(theta: f64) -> Self {
+        Self { theta, moments: [0.0; 2] }
     }
+}
+
+/// A parameter after step t, from 1, with gradient sum `sum` and adaptive batch size `count`, for a batch of `samples`.
+pub fn update(
+    parameter: Parameter,
+    sum: f64,
+    count: u32,
+    samples: usize,
+    t: u64,
+    settings: &ReplicaSettings,
+) -> Parameter {
+    let ReplicaSettings { optimizer: Optimizer { gradient, rule, weight_decay }, learning_rate, epsilon, .. } =
+        *settings;
+    let (lr, decay) = (f64::from(learning_rate), f64::from(weight_decay));
+    let gradient = match gradient {
+        Gradient::Mean => sum / samples as f64,
+        Gradient::Effective if count == 0 => return parameter,
+        Gradient::Effective => sum / (f64::from(count) + f64::from(epsilon)),
+    };
+    let Parameter { theta, moments: [first, second] } = parameter;
+    let g = gradient + decay * theta;
+    let moved = |step: f64, moments: [f64; 2]| Parameter { theta: theta - step, moments };
+    match rule {
+        Rule::Sgd => moved(lr * g, [0.0; 2]),
+        Rule::Momentum { momentum, nesterov } => {
+            let momentum = f64::from(momentum);
+            let v = momentum * first + g;
+            moved(lr * if nesterov { g + momentum * v } else { v }, [v, 0.0])
+        }
+        Rule::Adagrad { eps } => {
+            let s = first + g * g;
+            moved(lr * g / (s.sqrt() + f64::from(eps)), [s, 0.0])
+        }
+        Rule::Adadelta { rho, eps } => {
+            let (rho, eps) = (f64::from(rho), f64::from(eps));
+            let s = rho * first + (1.0 - rho) * g * g;
+            let d = (second + eps).sqrt() / (s + eps).sqrt() * g;
+            moved(lr * d, [s, rho * second + (1.0 - rho) * d * d])
+        }
+        Rule::RmsProp { alpha, eps } => {
+            let alpha = f64::from(alpha);
+            let s = alpha * first + (1.0 - alpha) * g * g;
+            moved(lr * g / (s.sqrt() + f64::from(eps)), [s, 0.0])
+        }
+        Rule::Adam { beta1, beta2, eps, decoupled } => {
+            let (beta1, beta2) = (f64::from(beta1), f64::from(beta2));
+            let g = if decoupled { gradient } else { g };
+            let m = beta1 * first + (1.0 - beta1) * g;
+            let v = beta2 * second + (1.0 - beta2) * g * g;
+            let of_weights = if decoupled { lr * decay * theta } else { 0.0 };
+            let unbiased = |moment: f64, beta: f64| moment / (1.0 - beta.powf(t as f64));
+            let step = lr * unbiased(m, beta1) / (unbiased(v, beta2).sqrt() + f64::from(eps));
+            moved(of_weights + step, [m, v])
+        }
+    }
+}
+
+/// An updated parameter, theta and then its moments, with bounds for one rounding: how far f32 can carry it where S is off by
+/// `sum_roundings` roundings of its terms and everything else, inputs and results of operations, by `roundings`.
+///
+/// No rule subtracts but in g = S / m + decay theta and in sums of an old moment and g: what is off there is told by how the results
+/// move with S, theta and the moments. The other operations hand relative errors on.
+pub fn bounded(
+    before: Parameter,
+    sum: Sum,
+    sum_roundings: usize,
+    roundings: usize,
+    (count, samples, t): (u32, usize, u64),
+    settings: &ReplicaSettings,
+) -> [Sum; 3] {
+    let numbers = |parameter: Parameter| [parameter.theta, parameter.moments[0], parameter.moments[1]];
+    let of = |parameter: Parameter, sum: f64| numbers(update(parameter, sum, count, samples, t, settings));
+    let (u, exact) = (gamma(roundings), of(before, sum.value));
+    let Parameter { theta, moments: [first, second] } = before;
+    let of_sum = gamma(sum_roundings) * sum.magnitude + u * sum.value.abs();
+    let variations = [
+        of(before, sum.value + of_sum),
+        of(before, sum.value - of_sum),
+        of(Parameter { theta: theta * (1.0 + u), ..before }, sum.value),
+        of(Parameter { moments: [first * (1.0 + u), second], ..before }, sum.value),
+        of(Parameter { moments: [first, second * (1.0 + u)], ..before }, sum.value),
+    ];
+    std::array::from_fn(|index| {
+        let moved: f64 = variations.iter().map(|varied| (varied[index] - exact[index]).abs()).sum();
+        // theta, and the step that is subtracted from it.
+        let of_step = if index == 0 { u * (theta - exact[0]).abs() + gamma(2) * theta.abs() } else { 0.0 };
+        let error =
+            moved + of_step + u * if index == 0 { 0.0 } else { exact[index].abs() } + gamma(1) * exact[index].abs();
+        Sum { value: exact[index], magnitude: error / gamma(1) }
+    })
 }

@@ -46,8 +46,13 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new(case: &Case) -> Result<Self> {
+        Self::with_moments(case, 0)
+    }
+
+    /// With room for so many moments of each parameter.
+    pub fn with_moments(case: &Case, moments: usize) -> Result<Self> {
         let spec = NetworkSpec::new(&case.widths)?;
-        let network = Network::new(&spec, case.replicas);
+        let network = Network::new(&spec, case.replicas).with_moments(moments);
         let mut random = Random::new(case.widths.iter().sum::<usize>() as u64, 0);
         let mut model = Model::zeros(&spec, case.replicas);
         for replica in 0..case.replicas {
@@ -116,6 +121,7 @@ impl Fixture {
             sample_count: 1000,
             shuffled: 0,
             layer: layer as u32,
+            t: 1,
         }
     }
 

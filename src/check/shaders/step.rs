@@ -5,7 +5,7 @@ use super::case::Case;
 use super::fixture::Fixture;
 use super::kernels::{InputFormat, Kernels, ReplicaColumns, Shader, is_small};
 use super::propagate::{check_propagated, poisoned_state, values};
-use super::update::{check_updated, settings};
+use super::update::{arena, check_updated, moments, settings};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 
@@ -22,7 +22,7 @@ pub fn extremes() -> Vec<Case> {
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
-    let mut fixture = Fixture::new(case)?;
+    let mut fixture = Fixture::with_moments(case, 2)?;
     let batch = fixture.batch(0);
     if !is_small(&fixture.network, &batch) {
         return Ok(());
@@ -30,7 +30,7 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
     let state = poisoned_state(&fixture);
     let settings = settings(case, 0);
     let columns: Vec<ReplicaColumns> = settings.iter().map(ReplicaColumns::from).collect();
-    let (parameters, inputs) = (fixture.packed_parameters(), fixture.packed_inputs());
+    let (parameters, inputs) = (arena(&fixture, &moments(&fixture, &settings)), fixture.packed_inputs());
     let (labels, input_masks) = (fixture.packed_labels(), fixture.packed_input_masks());
     let [activations, masks, deltas] = &state;
     let columns = bytemuck::cast_slice(&columns);
@@ -43,6 +43,6 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
             fixture.deltas[replica][layer] = values(&fixture, &buffers[4], replica, layer);
         }
     }
-    check_updated(&fixture, &settings, &buffers[0], comparison);
+    check_updated(&fixture, &settings, &parameters, &buffers[0], comparison);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! update.wgsl: reduce.wgsl, where it updates the parameters in place; replicas of both optimizers side by side. c = 0 leaves a
-//! parameter untouched, bit for bit, for every epsilon.
+//! update.wgsl: reduce.wgsl, where it updates the parameters and their moments in place; replicas of all rules and both gradients
+//! side by side. With the effective gradient, c = 0 leaves a parameter and its moments untouched, bit for bit, for every epsilon.
 
 use super::case::Case;
 use super::fixture::Fixture;
@@ -7,69 +7,105 @@ use super::kernels::{Kernels, ReplicaColumns, Shader};
 use super::reduce::{expected, of_parameter, reduced_buffers, roundings};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
-use crate::optimizer::Optimizer;
-use crate::reference::update::update;
-use crate::reference::{Sum, gamma};
+use crate::optimizer::{Gradient, Optimizer, Rule};
+use crate::random::Random;
+use crate::reference::update::{self as reference, bounded};
 use crate::settings::ReplicaSettings;
-
-/// theta after the step, with the error of S (`roundings` of its terms), of lr S, of c + epsilon, of the division
-/// (2.5 ULP in WGSL) and of the subtraction; for one rounding.
-fn bounded_update(
-    theta: f64,
-    (sum, count): (Sum, u32),
-    roundings: usize,
-    samples: usize,
-    settings: &ReplicaSettings,
-) -> Sum {
-    let value = update(theta, sum.value, count, samples, settings);
-    // The step is proportional to S.
-    let per_unit = update(0.0, 1.0, count, samples, settings).abs();
-    let error = per_unit * (gamma(roundings) * sum.magnitude + gamma(8) * sum.value.abs())
-        + gamma(1) * (theta.abs() + value.abs());
-    Sum { value, magnitude: error / gamma(1) }
-}
 
 /// Settings that differ from replica to replica and from round to round.
 pub fn settings(case: &Case, round: usize) -> Vec<ReplicaSettings> {
+    let optimizers: Vec<Optimizer> = Optimizer::all().collect();
     let of_replica = |replica: usize| ReplicaSettings {
         seed: 0,
-        optimizer: if (replica + round).is_multiple_of(2) { Optimizer::ASGD } else { Optimizer::SGD },
+        optimizer: Optimizer {
+            weight_decay: [0.0, 0.02][(replica + round) / 3 % 2],
+            ..optimizers[(replica + round * 5) % optimizers.len()]
+        },
         learning_rate: [0.1, 0.5, 1.0][(replica + round) % 3],
         epsilon: [0.0, 1e-8, 1.0][(replica / 2 + round) % 3],
     };
     (0..case.replicas).map(of_replica).collect()
 }
 
-/// Holds updated parameters against what S and c of the fixture's activations and deltas make of those before.
-pub fn check_updated(fixture: &Fixture, settings: &[ReplicaSettings], updated: &[u32], comparison: &mut Comparison) {
-    let (case, expected, before) = (&fixture.case, expected(fixture), fixture.packed_parameters());
+/// Moments as of some training, each (R, P): the first may be negative where it is no sum of squares.
+pub fn moments(fixture: &Fixture, settings: &[ReplicaSettings]) -> [Vec<f32>; 2] {
+    let mut random = Random::new(7, 0);
+    let mut of = |may_be_negative: &dyn Fn(&ReplicaSettings) -> bool| -> Vec<f32> {
+        let numbers = fixture.parameters().into_iter().map(|parameter| {
+            let number = 0.1 * random.normal() as f32;
+            let number = if may_be_negative(&settings[parameter.replica]) { number } else { number.abs() };
+            if parameter.is_padding { 0.0 } else { number }
+        });
+        numbers.collect()
+    };
+    let is_signed = |settings: &ReplicaSettings| {
+        matches!(settings.optimizer.rule, Rule::Sgd | Rule::Momentum { .. } | Rule::Adam { .. })
+    };
+    [of(&is_signed), of(&|_| false)]
+}
+
+/// (R, 3, P): parameters and both moments, as the GPU keeps them.
+pub fn arena(fixture: &Fixture, moments: &[Vec<f32>; 2]) -> Vec<u32> {
+    let parameters = fixture.packed_parameters();
+    let stride = parameters.len() / fixture.case.replicas;
+    let mut arena = Vec::new();
+    for replica in 0..fixture.case.replicas {
+        let own = replica * stride..(replica + 1) * stride;
+        arena.extend_from_slice(&parameters[own.clone()]);
+        moments.iter().for_each(|moment| arena.extend(moment[own.clone()].iter().map(|value| value.to_bits())));
+    }
+    arena
+}
+
+/// Roundings of a rule's operations: some are no more exact on a GPU than 3 ULP.
+const ROUNDINGS: usize = 32;
+
+/// Holds updated parameters and moments, (R, 3, P), against what S and c of the fixture's activations and deltas make of those
+/// before.
+pub fn check_updated(
+    fixture: &Fixture,
+    settings: &[ReplicaSettings],
+    before: &[u32],
+    updated: &[u32],
+    comparison: &mut Comparison,
+) {
+    let (case, expected) = (&fixture.case, expected(fixture));
+    let stride = before.len() / case.replicas / 3;
     for (index, parameter) in fixture.parameters().into_iter().enumerate() {
         let (sum, count) = of_parameter(&expected, parameter);
         let settings = &settings[parameter.replica];
-        let place = || format!("{case}; {parameter:?} with {settings:?}");
-        let theta = f64::from(f32::from_bits(before[index]));
-        let bounded = bounded_update(theta, (sum, count), roundings(case), case.size, settings);
-        comparison.close(place, index, f32::from_bits(updated[index]), bounded, 1);
-        if count == 0 {
-            let place = || format!("{}; bits, where c = 0", place());
-            comparison.equal(place, index, updated[index], before[index]);
+        let at = |part: usize| parameter.replica * 3 * stride + part * stride + index % stride;
+        let number = |part: usize| f64::from(f32::from_bits(before[at(part)]));
+        let own = reference::Parameter { theta: number(0), moments: [number(1), number(2)] };
+        let state = (count, case.size, u64::from(fixture.batch(0).t));
+        let all = bounded(own, sum, roundings(case), ROUNDINGS, state, settings);
+        let is_still = count == 0 && settings.optimizer.gradient == Gradient::Effective;
+        for (part, bounded) in all.into_iter().enumerate() {
+            let place = || format!("{case}; {parameter:?}, number {part} of it, with {settings:?}");
+            if is_still || part > settings.optimizer.rule.moments() {
+                let place = || format!("{}; bits, which stay", place());
+                comparison.equal(place, at(part), updated[at(part)], before[at(part)]);
+            } else {
+                comparison.close(place, at(part), f32::from_bits(updated[at(part)]), bounded, 1);
+            }
         }
     }
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
-    let fixture = Fixture::new(case)?;
-    let (parameters, buffers) = (fixture.packed_parameters(), reduced_buffers(&fixture));
+    let fixture = Fixture::with_moments(case, 2)?;
+    let buffers = reduced_buffers(&fixture);
     // So many replicas have all settings among them.
-    let rounds = if case.replicas > 1000 { 1 } else { 4 };
+    let rounds = if case.replicas > 1000 { 1 } else { 8 };
     for round in 0..rounds {
         let settings = settings(case, round);
+        let before = arena(&fixture, &moments(&fixture, &settings));
         let columns: Vec<ReplicaColumns> = settings.iter().map(ReplicaColumns::from).collect();
-        let mut storage = vec![&parameters[..]];
+        let mut storage = vec![&before[..]];
         storage.extend(buffers.iter().map(Vec::as_slice));
         storage.push(bytemuck::cast_slice(&columns));
         let results = fixture.run(kernels, Shader::Update, fixture.batch(0), &storage)?;
-        check_updated(&fixture, &settings, &results[0], comparison);
+        check_updated(&fixture, &settings, &before, &results[0], comparison);
     }
     Ok(())
 }

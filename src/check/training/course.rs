@@ -35,7 +35,11 @@ impl Course {
     ) -> Result<Self> {
         let spec = NetworkSpec::new(&[&[dataset.features()], hidden, &[dataset.output_units()]].concat())?;
         let replica = |(seed, &optimizer): (u64, &Optimizer)| {
-            let learning_rate = if optimizer == Optimizer::ASGD { 0.02 } else { 0.2 };
+            let learning_rate = match optimizer {
+                Optimizer::ASGD => 0.02,
+                Optimizer::SGD => 0.2,
+                _ => optimizer.default_learning_rate(),
+            };
             ReplicaSettings { seed, optimizer, learning_rate, ..Default::default() }
         };
         let replicas: Vec<ReplicaSettings> = (seed..).zip(optimizers).map(replica).collect();

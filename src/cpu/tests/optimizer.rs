@@ -1,38 +1,55 @@
-use super::fixture::{assert_close, numbers, on_every_machine, within};
-use crate::cpu::optimizer::{Effective, Mean, Update};
-use crate::cpu::simd::{Kernel, Lanes, floats, floats_mut};
+use super::fixture::{assert_close, bits, numbers, on_every_machine};
+use crate::cpu::optimizer::{Effective, Mean, Ruled, Update};
+use crate::cpu::simd::{Kernel, Lanes, floats};
 use crate::random::Random;
-use crate::reference::update::update;
-use crate::reference::{Sum, gamma};
+use crate::reference::Sum;
+use crate::reference::update::{Parameter, bounded};
 use crate::{Optimizer, ReplicaSettings};
 
 const SAMPLES: usize = 300;
 
-struct Apply<'a, U>(U, &'a [[Lanes; 3]]);
+/// theta, both moments, S, c: of eight parameters.
+type State = [Lanes; 5];
 
-impl<U: Update> Kernel for Apply<'_, U> {
-    type Output = Vec<Lanes>;
+struct Apply<'a, U, const M: usize>(U, &'a [State]);
+
+impl<U: Update<M>, const M: usize> Kernel for Apply<'_, U, M> {
+    type Output = Vec<[Lanes; 3]>;
 
     #[inline(always)]
-    fn run(self) -> Vec<Lanes> {
+    fn run(self) -> Vec<[Lanes; 3]> {
         let Self(rule, parameters) = self;
-        parameters.iter().map(|&[theta, sum, count]| rule.apply(theta, sum, count)).collect()
+        let moved = parameters.iter().map(|&[theta, first, second, sum, count]| {
+            let mut own: [Lanes; M] = std::array::from_fn(|moment| [first, second][moment]);
+            let theta = rule.apply(theta, &mut own, sum, count);
+            let [first, second] = [0, 1].map(|moment| own.get(moment).copied().unwrap_or(Lanes::ZERO));
+            [theta, first, second]
+        });
+        moved.collect()
     }
 }
 
-fn apply(settings: &ReplicaSettings, parameters: &[[Lanes; 3]]) -> Vec<u32> {
+/// Bits of theta and of both moments after step t.
+fn apply(settings: &ReplicaSettings, t: u64, parameters: &[State]) -> [Vec<u32>; 3] {
     let ReplicaSettings { optimizer, learning_rate, epsilon, .. } = *settings;
-    on_every_machine(|simd| {
-        let moved = if optimizer == Optimizer::ASGD {
-            simd.run(Apply(Effective { learning_rate, epsilon }, parameters))
-        } else {
-            simd.run(Apply(Mean { learning_rate, samples: SAMPLES as f32 }, parameters))
+    let all = on_every_machine(|simd| {
+        let moved = match optimizer {
+            Optimizer::SGD => simd.run(Apply::<_, 0>(Mean { learning_rate, samples: SAMPLES as f32 }, parameters)),
+            Optimizer::ASGD => simd.run(Apply::<_, 0>(Effective { learning_rate, epsilon }, parameters)),
+            _ => match optimizer.rule.moments() {
+                0 => simd.run(Apply(Ruled::<0>::at(t, settings, SAMPLES), parameters)),
+                1 => simd.run(Apply(Ruled::<1>::at(t, settings, SAMPLES), parameters)),
+                _ => simd.run(Apply(Ruled::<2>::at(t, settings, SAMPLES), parameters)),
+            },
         };
-        super::fixture::bits(floats(&moved))
-    })
+        let numbers: Vec<Lanes> = (0..3).flat_map(|number| moved.iter().map(move |state| state[number])).collect();
+        bits(floats(&numbers))
+    });
+    let mut parts = all.chunks(parameters.len() * 8).map(<[u32]>::to_vec);
+    std::array::from_fn(|_| parts.next().unwrap())
 }
 
-/// theta after the step, with the errors of c + epsilon, of the division and of the fused multiply-add.
+/// theta after the step of plain SGD or aSGD, with the errors of c + epsilon, of the division and of the fused multiply-add.
 pub fn bounded_update(
     theta: f32,
     sum: Sum,
@@ -41,29 +58,31 @@ pub fn bounded_update(
     samples: usize,
     settings: &ReplicaSettings,
 ) -> Sum {
-    let theta = f64::from(theta);
-    let value = update(theta, sum.value, count, samples, settings);
-    let per_unit = update(0.0, 1.0, count, samples, settings).abs();
-    let error_of_sum = gamma(roundings) * sum.magnitude;
-    let error = per_unit * (error_of_sum + gamma(2) * (sum.value.abs() + error_of_sum));
-    within(value, error + gamma(1) * (value.abs() + error))
+    let [theta, ..] = bounded(Parameter::new(theta.into()), sum, roundings, 2, (count, samples, 1), settings);
+    theta
+}
+
+/// 808 parameters on their way: counts from 0 on, sums that belong to them, and the moments of some training.
+fn states(random: &mut Random) -> (Vec<State>, Vec<u32>) {
+    let thetas = numbers(random, 808, 1);
+    let counts: Vec<u32> = (0..808).map(|index| index * 7 % (SAMPLES as u32 + 1)).collect();
+    let sum = |random: &mut Random, count: u32| if count == 0 { 0.0 } else { random.normal() as f32 * count as f32 };
+    let mut states = vec![[Lanes::ZERO; 5]; 101];
+    for (index, &count) in counts.iter().enumerate() {
+        let moments = [random.normal() as f32, (random.normal() as f32).powi(2)];
+        // A moment that is a sum of squares is never negative; the first may be one, too.
+        let numbers = [thetas[index], moments[0], moments[1], sum(random, count), count as f32];
+        for (lanes, number) in states[index / 8].iter_mut().zip(numbers) {
+            lanes.0[index % 8] = number;
+        }
+    }
+    (states, counts)
 }
 
 #[test]
 fn equals_its_twin() {
-    let mut random = Random::new(3, 0);
-    let thetas = numbers(&mut random, 808, 1);
-    let counts: Vec<u32> = (0..808).map(|index| index * 7 % (SAMPLES as u32 + 1)).collect();
-    let sums: Vec<f32> =
-        counts.iter().map(|&count| if count == 0 { 0.0 } else { random.normal() as f32 * count as f32 }).collect();
-    let mut parameters = vec![[Lanes::ZERO; 3]; 101];
-    for (index, parameter) in parameters.iter_mut().enumerate() {
-        let range = index * 8..index * 8 + 8;
-        floats_mut(&mut parameter[..1]).copy_from_slice(&thetas[range.clone()]);
-        floats_mut(&mut parameter[1..2]).copy_from_slice(&sums[range.clone()]);
-        parameter[2] = Lanes(std::array::from_fn(|lane| counts[range.start + lane] as f32));
-    }
-    let rules = [
+    let (states, counts) = states(&mut Random::new(3, 0));
+    let plain = [
         (Optimizer::ASGD, 0.01, 1e-8),
         (Optimizer::ASGD, 0.5, 0.0),
         (Optimizer::ASGD, 1.0, 1.0),
@@ -72,27 +91,52 @@ fn equals_its_twin() {
         (Optimizer::SGD, 0.1, 1e-8),
         (Optimizer::SGD, 0.0, 0.0),
     ];
-    for (optimizer, learning_rate, epsilon) in rules {
+    let decayed = |weight_decay: f32| Optimizer::all().map(move |optimizer| Optimizer { weight_decay, ..optimizer });
+    let ruled = decayed(0.0).chain(decayed(0.03)).map(|optimizer| (optimizer, 0.02, 1e-3));
+    for (optimizer, learning_rate, epsilon) in plain.into_iter().chain(ruled) {
         let settings = ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon };
-        let actual = apply(&settings, &parameters);
-        let exact = |sum: f32| Sum { value: f64::from(sum), magnitude: 0.0 };
-        let bounded =
-            |index: usize| bounded_update(thetas[index], exact(sums[index]), 0, counts[index], SAMPLES, &settings);
-        assert_close(&settings, &actual, &(0..808).map(bounded).collect::<Vec<_>>(), 1);
-        let moved = (0..808).filter(|&index| actual[index] != thetas[index].to_bits());
-        let may_move = |&index: &usize| counts[index] > 0 && learning_rate > 0.0;
-        let wrong: Vec<usize> = moved.filter(|index| !may_move(index)).collect();
-        assert!(wrong.is_empty(), "{settings:?}: c = 0, or lr = 0, leaves theta bit for bit: {wrong:?}");
+        // First moments of these are sums of squares.
+        let is_square = matches!(
+            optimizer.rule,
+            crate::Rule::Adagrad { .. } | crate::Rule::Adadelta { .. } | crate::Rule::RmsProp { .. }
+        );
+        let mut states = states.clone();
+        if is_square {
+            states.iter_mut().for_each(|state| state[1] = state[1].map(f32::abs));
+        }
+        for t in [1, 2, 1000] {
+            let actual = apply(&settings, t, &states);
+            let number = |number: usize, index: usize| states[index / 8][number].0[index % 8];
+            let all: Vec<[Sum; 3]> = (0..808)
+                .map(|index| {
+                    let [theta, first, second] = [0, 1, 2].map(|part| f64::from(number(part, index)));
+                    let sum = Sum { value: number(3, index).into(), magnitude: 0.0 };
+                    let before = Parameter { theta, moments: [first, second] };
+                    bounded(before, sum, 0, 8, (counts[index], SAMPLES, t), &settings)
+                })
+                .collect();
+            for part in 0..=optimizer.rule.moments() {
+                let expected: Vec<Sum> = all.iter().map(|sums| sums[part]).collect();
+                assert_close(&(settings, t, part), &actual[part], &expected, 1);
+                let is_same = |&index: &usize| actual[part][index] == number(part, index).to_bits();
+                let is_effective = optimizer.gradient == crate::Gradient::Effective;
+                let is_still = |&index: &usize| is_effective && counts[index] == 0 || part == 0 && learning_rate == 0.0;
+                let wrong: Vec<usize> = (0..808).filter(is_still).filter(|index| !is_same(index)).collect();
+                assert!(wrong.is_empty(), "{settings:?}: c = 0, or lr = 0, leaves it bit for bit: {wrong:?}");
+            }
+        }
     }
 }
 
-/// c = 0 leaves every theta, whatever bits it has.
+/// c = 0 leaves every theta, whatever bits it has, under every rule.
 #[test]
 fn nothing_moves_without_a_gradient() {
     let theta = Lanes([0.0, -0.0, 1.0, f32::MIN_POSITIVE / 2.0, f32::MAX, f32::INFINITY, -3.5, 1e-30]);
-    for epsilon in [0.0, 1e-8, 1.0] {
-        let settings = ReplicaSettings { learning_rate: 0.5, epsilon, ..Default::default() };
-        let actual = apply(&settings, &[[theta, Lanes::ZERO, Lanes::ZERO]]);
-        assert_eq!(actual, super::fixture::bits(&theta.0), "{epsilon}");
+    for optimizer in Optimizer::all().filter(|optimizer| optimizer.gradient == crate::Gradient::Effective) {
+        for epsilon in [0.0, 1e-8, 1.0] {
+            let settings = ReplicaSettings { optimizer, learning_rate: 0.5, epsilon, ..Default::default() };
+            let [actual, ..] = apply(&settings, 3, &[[theta, theta, theta, Lanes::ZERO, Lanes::ZERO]]);
+            assert_eq!(actual, bits(&theta.0), "{optimizer} {epsilon}");
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Batch {
     }
 
     /// The parameters that `update` makes of `before`, by so many members.
-    fn reduced<U: Update>(&self, simd: InstructionSet, before: &Model, members: usize, update: U) -> Model {
+    fn reduced<U: Update<0>>(&self, simd: InstructionSet, before: &Model, members: usize, update: U) -> Model {
         let parameters = shared(before, members, self.is_listed);
         for member in 0..members {
             self.reduce_share(simd, &mut parameters.write(member), update);
@@ -59,9 +59,9 @@ impl Batch {
         after
     }
 
-    fn reduce_share<U: Update>(&self, simd: InstructionSet, share: &mut Share, update: U) {
+    fn reduce_share<U: Update<0>>(&self, simd: InstructionSet, share: &mut Share, update: U) {
         let blocks: Vec<&Block> = self.blocks.iter().collect();
-        if U::MOVES_INACTIVE {
+        if update.moves_inactive() {
             poison(share);
         }
         for layer in 0..share.values.weights.len() {
@@ -71,7 +71,7 @@ impl Batch {
                 simd.run(ReducePanels { layer, blocks: &blocks, share, update });
             }
             if share.split.has_biases {
-                simd.run(ReduceBiases { layer, blocks: &blocks, biases: &mut share.values.biases[layer], update });
+                simd.run(ReduceBiases { layer, blocks: &blocks, share, update });
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::cpu::team::{Step, Team, Worker};
 const BATCH_SIZE: usize = 64;
 
 /// The model after one step a batch, the last batch shorter than the others, by `crew` threads.
-fn trained<U: Update + Send + Sync>(
+fn trained<U: Update<0> + Send + Sync>(
     simd: InstructionSet,
     initial: &Model,
     samples: &StoredSamples,
@@ -19,7 +19,7 @@ fn trained<U: Update + Send + Sync>(
     update: U,
 ) -> Model {
     let entries: Vec<f64> = samples.entries_per_feature().into_iter().map(|count| count as f64 / 10.0).collect();
-    let parameters = Parameters::new(initial, 0, &split(initial.spec(), members, BATCH_SIZE, &entries));
+    let parameters = Parameters::new(initial, &[], 0, &split(initial.spec(), members, BATCH_SIZE, &entries));
     let team = Team::new(initial.spec(), samples, members, BATCH_SIZE);
     assert_eq!(team.members(), members);
     let order: Vec<u32> = (0..samples.len() as u32).map(|position| position * 7 % samples.len() as u32).collect();

@@ -16,6 +16,8 @@ use crate::console::Reporter;
 pub struct State {
     pub step: u64,
     pub model: Model,
+    /// Of the rules, see [`asgd::Trainer::moments`].
+    pub moments: Vec<Model>,
     /// Of the last step, once it is done.
     pub counts: Option<AdaptiveBatchSizes>,
     pub trajectories: Trajectories,
@@ -37,8 +39,8 @@ impl State {
 
     /// One file, so that parameters and evaluations belong together: `step` (1); `steps` (E); `metrics` (E, R, 5 or 7);
     /// `nodes` (E, R, hidden nodes; 0 never, 1 sometimes, 2 always active on the training set);
-    /// `mean_adaptive_batch_sizes` (E, R, layers; NaN before the first step); `model` and, at the end, `counts`: the
-    /// bytes of such files. The file before is kept as .previous.
+    /// `mean_adaptive_batch_sizes` (E, R, layers; NaN before the first step); `model`, `moment0` and so on, and, at the end,
+    /// `counts`: the bytes of such files. The file before is kept as .previous.
     pub fn save(&self, path: &Path) -> Result<()> {
         let evaluations = self.trajectories[0].len();
         let replicas = self.trajectories.len();
@@ -59,6 +61,8 @@ impl State {
         let steps: Vec<u64> = self.trajectories[0].iter().map(|point| point.step).collect();
         let model = self.model.to_bytes();
         let counts = self.counts.as_ref().map(PerParameter::to_bytes);
+        let moments: Vec<(String, Vec<u8>)> =
+            self.moments.iter().enumerate().map(|(index, moment)| (moment_name(index), moment.to_bytes())).collect();
         let of_each = |length: usize| vec![evaluations, replicas, length];
         let view = TensorView::new;
         let mut tensors = BTreeMap::from([
@@ -69,6 +73,9 @@ impl State {
             ("mean_adaptive_batch_sizes", view(Dtype::F64, of_each(layers), bytemuck::cast_slice(&means))?),
             ("model", view(Dtype::U8, vec![model.len()], &model)?),
         ]);
+        for (name, moment) in &moments {
+            tensors.insert(name, view(Dtype::U8, vec![moment.len()], moment)?);
+        }
         if let Some(counts) = &counts {
             tensors.insert("counts", view(Dtype::U8, vec![counts.len()], counts)?);
         }
@@ -122,10 +129,16 @@ impl State {
         if metrics.len() != expected * width || nodes.len() != expected * hidden || means.len() != expected * layers {
             bail!("it holds other replicas");
         }
-        let model = Model::from_bytes(&data("model")?, path)?;
-        if model.spec() != initial.spec() || model.replicas() != replicas {
-            bail!("it holds other networks");
-        }
+        let of_these_networks = |name: &str| -> Result<Model> {
+            let model = Model::from_bytes(&data(name)?, path)?;
+            if model.spec() != initial.spec() || model.replicas() != replicas {
+                bail!("it holds other networks");
+            }
+            Ok(model)
+        };
+        let model = of_these_networks("model")?;
+        let moments = (0..).map(moment_name).take_while(|name| file.tensor(name).is_ok());
+        let moments = moments.map(|name| of_these_networks(&name)).collect::<Result<_>>()?;
         let counts = file.tensor("counts").ok();
         let counts = counts.map(|counts| AdaptiveBatchSizes::from_bytes(counts.data(), path)).transpose()?;
         let step = *bytemuck::pod_collect_to_vec::<u8, u64>(&data("step")?).first().context("no step")?;
@@ -157,13 +170,18 @@ impl State {
                 mean_adaptive_batch_sizes: if means.iter().all(|mean| mean.is_nan()) { Vec::new() } else { means },
             });
         }
-        Ok(Self { step, model, counts, trajectories })
+        Ok(Self { step, model, moments, counts, trajectories })
     }
 }
 
 fn hidden_nodes(model: &Model) -> usize {
     let widths = model.spec().widths();
     widths[1..widths.len() - 1].iter().sum()
+}
+
+/// The tensor of a moment.
+fn moment_name(index: usize) -> String {
+    format!("moment{index}")
 }
 
 /// Where the checkpoint before is.

@@ -96,7 +96,7 @@ impl Training<'_> {
         observer: &mut impl Observer,
     ) -> Result<Trained> {
         let replicas = self.settings.replicas.len();
-        let fitting = device.max_replicas(self.dataset, self.initial.spec(), self.settings.batch_size);
+        let fitting = device.max_replicas(self.dataset, self.initial.spec(), &self.settings);
         // What was begun is finished in the same chunks, though this machine may hold more or fewer replicas.
         let chunk_size = folder.begun_chunk(&self.name).unwrap_or(fitting).clamp(1, replicas);
         if chunk_size < replicas {
@@ -116,6 +116,7 @@ impl Training<'_> {
             let mut state = saved.unwrap_or_else(|| State {
                 step: 0,
                 model: initial,
+                moments: self.no_moments(range.len()),
                 counts: None,
                 trajectories: vec![Vec::new(); range.len()],
             });
@@ -128,7 +129,7 @@ impl Training<'_> {
                 let settings =
                     TrainSettings { replicas: self.settings.replicas[range.clone()].to_vec(), ..self.settings.clone() };
                 let mut trainer = Trainer::new(device, self.dataset, &state.model, settings)?;
-                trainer.resume_at(state.step);
+                trainer.resume_at(state.step, &state.moments)?;
                 let mut chunk = Chunk {
                     trainer,
                     state: &mut state,
@@ -149,6 +150,11 @@ impl Training<'_> {
         model.class_names = self.initial.class_names.clone();
         model.data = self.initial.data.clone();
         Ok(Trained { trajectories, model, counts, pace })
+    }
+
+    /// Those of the rules before the first step.
+    fn no_moments(&self, replicas: usize) -> Vec<Model> {
+        vec![Model::zeros(self.initial.spec(), replicas); self.settings.moments()]
     }
 
     /// Trains a chunk to its end, and keeps it on disk.
@@ -223,7 +229,7 @@ impl Training<'_> {
             return Ok(seconds);
         }
         let spec = self.initial.spec();
-        let fitting = device.max_replicas(self.dataset, spec, self.settings.batch_size);
+        let fitting = device.max_replicas(self.dataset, spec, &self.settings);
         let replicas =
             if device.runs_on_cpu() { self.settings.replicas.len() } else { replicas }.clamp(1, fitting.max(1));
         let settings = self.settings.replicas.iter().cycle().take(replicas).copied().collect();
@@ -293,6 +299,7 @@ impl Chunk<'_> {
 
     fn save(&mut self, is_end: bool) -> Result<()> {
         self.state.model = self.trainer.model()?;
+        self.state.moments = self.trainer.moments()?;
         if is_end {
             let (_, counts) = self.trainer.last_reduction()?.context("a training has at least one step")?;
             self.state.counts = Some(counts);
