@@ -198,7 +198,10 @@ impl FromStr for Optimizer {
         let named = |name: &str| RULES.iter().find(|(rule, _)| *rule == name).map(|&(_, rule)| rule);
         let effective = || text.strip_prefix('a').and_then(named).map(|rule| Self::new(Gradient::Effective, rule));
         let found = named(text).map(|rule| Self::new(Gradient::Mean, rule)).or_else(effective);
-        found.ok_or_else(|| expected(text, &["asgd", "sgd"]))
+        found.ok_or_else(|| {
+            let names: Vec<String> = Self::all().map(|optimizer| optimizer.to_string()).collect();
+            expected(text, &names.iter().map(String::as_str).collect::<Vec<_>>())
+        })
     }
 }
 

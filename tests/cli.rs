@@ -257,7 +257,7 @@ fn wrong_settings() {
     refuses(folder, &["train", "--hidden", "30,,20"], 2, &["--hidden", "30,20"]);
     refuses(folder, &["train", "--hidden", "2000000"], 2, &["--hidden"]);
     refuses(folder, &["train", "--replicas", "0"], 2, &["--replicas"]);
-    refuses(folder, &["train", "--optimizer", "adam"], 2, &["--optimizer", "asgd or sgd"]);
+    refuses(folder, &["train", "--optimizer", "adma"], 2, &["--optimizer", "asgd", "did you mean 'adam'"]);
     refuses(folder, &["train", "--init", "zeros"], 2, &["--init", "kaiming"]);
     refuses(folder, &["train", "--init", "normal:x"], 2, &["standard deviation"]);
     refuses(folder, &["train", "--epochs", "3", "--steps", "3"], 2, &["--epochs", "--steps"]);

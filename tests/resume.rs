@@ -35,12 +35,18 @@ fn same_results(a: &Path, b: &Path) {
 #[test]
 fn twenty_kills_change_no_bit() {
     // Some seconds of work for either device.
-    for (device, epochs, evaluate, save) in [("cpu", 60_000, 1000, 20), (&adapter(), 400, 3, 1)] {
+    let adapter = adapter();
+    // Rules with and without moments.
+    for (device, optimizer, epochs, evaluate, save) in [
+        ("cpu", "asgd", 60_000, 1000, 20),
+        ("cpu", "aadam", 20_000, 1000, 20),
+        (&adapter, "anesterov", 400, 3, 1),
+    ] {
         let folder = TempDir::new().unwrap();
         let path = folder.path();
         let long = format!(
             "train --hidden 7,5 --replicas 3 --seed 4 --epochs {epochs} --eval-every {evaluate} --checkpoint-every {save} \
-             --quiet --device {device}"
+             --quiet --device {device} --optimizer {optimizer}"
         );
         run(path, &format!("{long} --out long"));
         let mut child = asgd(path, &format!("{long} --out killed")).spawn().unwrap();

@@ -86,13 +86,19 @@ impl Cell {
 
     /// Its settings, as run.json keeps them.
     pub fn json(&self) -> Value {
-        json!({
+        let mut settings = json!({
             "widths": self.spec.widths(),
             "optimizer": self.optimizer.to_string(),
             "learning_rate": self.learning_rate,
             "epsilon": self.epsilon,
             "batch_size": self.batch_size,
-        })
+        });
+        let numbers = self.optimizer.rule.hyperparameters();
+        if !numbers.is_empty() {
+            settings["hyperparameters"] = numbers.into_iter().map(|(name, value)| (name, json!(value))).collect();
+            settings["weight_decay"] = json!(self.optimizer.weight_decay);
+        }
+        settings
     }
 
     /// Those of its settings in which cells differ, as people say them.

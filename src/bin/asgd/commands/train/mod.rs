@@ -50,10 +50,11 @@ pub struct TrainArgs {
     /// [default: those of the --init file, else 30,20 for images and 10,10 for points]
     #[arg(long, value_name = "WIDTHS", value_parser = hidden)]
     pub hidden: Vec<Hidden>,
-    /// asgd or sgd, or both for a sweep.
+    /// sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam or adamw, with the numbers of torch.optim; with an `a` before it
+    /// (asgd, aadam) the rule gets the effective gradient, S / (c + epsilon). Several for a sweep.
     #[arg(long, default_value = "asgd", value_delimiter = ',')]
     pub optimizer: Vec<Optimizer>,
-    /// Learning rate; several, separated by commas, for a sweep. [default: 0.01 for asgd, 0.1 for sgd]
+    /// Learning rate; several, separated by commas, for a sweep. [default: 0.01 for asgd, 0.1 for sgd, torch.optim's for most others]
     #[arg(long, value_name = "RATE", value_delimiter = ',', value_parser = positive)]
     pub lr: Vec<f32>,
     /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading. Several for a sweep.

@@ -1,0 +1,74 @@
+"""Makes rules.json: 50 steps of every rule of torch.optim, in float64, on one small network and one batch.
+
+Run: python3 tests/golden/make_rules.py > tests/golden/rules.json   (PyTorch 2, any recent version)
+
+Numbers that an engine gets are exact in float32: parameters, inputs, learning rates and the rules' own.
+"""
+
+import json
+
+import numpy
+import torch
+
+torch.manual_seed(863)
+torch.set_default_dtype(torch.float64)
+WIDTHS, SAMPLES, STOPS = [4, 5, 3], 8, [1, 50]
+exact = lambda number: float(numpy.float32(number))
+DECAY = exact(0.05)
+
+
+def rules():
+    """(name, learning rate, weight decay, the optimizer of some parameters)."""
+    optim = torch.optim
+    adam = {"betas": (exact(0.9), exact(0.999)), "eps": exact(1e-8)}
+    for decay in (0.0, DECAY):
+        for name, rate, make, numbers in [
+            ("sgd", 0.1, optim.SGD, {}),
+            ("momentum", 0.01, optim.SGD, {"momentum": exact(0.9)}),
+            ("nesterov", 0.01, optim.SGD, {"momentum": exact(0.9), "nesterov": True}),
+            ("adagrad", 0.01, optim.Adagrad, {"eps": exact(1e-10)}),
+            ("adadelta", 1.0, optim.Adadelta, {"rho": exact(0.9), "eps": exact(1e-6)}),
+            ("rmsprop", 0.01, optim.RMSprop, {"alpha": exact(0.99), "eps": exact(1e-8)}),
+            ("adam", 0.001, optim.Adam, adam),
+            ("adamw", 0.001, optim.AdamW, adam),
+        ]:
+            rate = exact(rate)
+            yield name, rate, decay, lambda p: make(p, lr=rate, weight_decay=decay, **numbers)
+
+
+def numbers(tensors):
+    """Nine digits are enough for a float32."""
+    return [float(f"{number:.9g}") for tensor in tensors for number in tensor.detach().flatten().tolist()]
+
+
+initial = []
+for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
+    initial.append((torch.randn(outputs, inputs) * (2 / inputs) ** 0.5).float().double())
+    initial.append((0.1 * torch.randn(outputs)).float().double())
+x = torch.randn(SAMPLES, WIDTHS[0]).float().double()
+x[torch.rand_like(x) < 0.3] = 0.0
+x[:, 1] = 0.0  # an input that is inactive in the whole batch
+y = torch.randint(0, WIDTHS[-1], (SAMPLES,))
+
+trajectories = []
+for name, rate, decay, make in rules():
+    parameters = [p.clone().requires_grad_() for p in initial]
+    optimizer = make(parameters)
+    stops = []
+    for step in range(1, STOPS[-1] + 1):
+        w1, b1, w2, b2 = parameters
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(torch.relu(x @ w1.T + b1) @ w2.T + b2, y).backward()
+        optimizer.step()
+        if step in STOPS:
+            stops.append(numbers(parameters))
+    trajectories.append({"rule": name, "learning_rate": rate, "weight_decay": decay, "parameters": stops})
+document = {
+    "widths": WIDTHS,
+    "inputs": numbers([x]),
+    "labels": y.tolist(),
+    "initial": numbers(initial),
+    "steps": STOPS,
+    "trajectories": trajectories,
+}
+print(json.dumps(document, separators=(",", ":")))
