@@ -37,11 +37,9 @@ fn twenty_kills_change_no_bit() {
     // Some seconds of work for either device.
     let adapter = adapter();
     // Rules with and without moments.
-    for (device, optimizer, epochs, evaluate, save) in [
-        ("cpu", "asgd", 60_000, 1000, 20),
-        ("cpu", "aadam", 20_000, 1000, 20),
-        (&adapter, "anesterov", 400, 3, 1),
-    ] {
+    for (device, optimizer, epochs, evaluate, save) in
+        [("cpu", "asgd", 60_000, 1000, 20), ("cpu", "aadam", 20_000, 1000, 20), (&adapter, "anesterov", 400, 3, 1)]
+    {
         let folder = TempDir::new().unwrap();
         let path = folder.path();
         let long = format!(

@@ -202,7 +202,8 @@ impl From<&ReplicaSettings> for ReplicaColumns {
             Rule::RmsProp { alpha, eps } => (5, alpha, 0.0, eps),
             Rule::Adam { beta1, beta2, eps, decoupled } => (6 + u32::from(decoupled), beta1, beta2, eps),
         };
-        let log = |beta: f32| libm::log(f64::from(beta)) as f32;
+        // Finite for beta = 0 as well, whose powers are 0.
+        let log = |beta: f32| libm::log(f64::from(beta)).max(-1000.0) as f32;
         Self {
             seed_low: seed as u32,
             seed_high: (seed >> 32) as u32,

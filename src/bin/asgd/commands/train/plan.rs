@@ -64,8 +64,9 @@ fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
 /// Refuses more replicas than memory can hold, before anything is allocated for them.
 pub fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule]) -> Result<()> {
     let bytes = |(cell, schedule): (&Cell, &Schedule)| {
-        // Five values for each parameter: the initial twice, those in training, the final, the counts.
-        let parameters = 5 * 4 * cell.spec.arena_stride() as u128;
+        // Five values for each parameter: the initial twice, those in training, the final, the counts; each moment twice.
+        let values = 5 + 2 * cell.optimizer.rule.moments() as u128;
+        let parameters = values * 4 * cell.spec.arena_stride() as u128;
         let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
         let of_evaluation =
             size_of::<Point>() + cell.spec.hidden().iter().sum::<usize>() + 8 * cell.spec.layers().len();
