@@ -228,7 +228,7 @@ fn mistakes_get_one_clear_line() {
         ("train --lr -0.1,0.2", &["'-0.1' for '--lr", "must be"]),
         ("train --optimizer sgd --epsilon 1e-8,1", &["--epsilon", "none of the optimizers"]),
         ("train --hidden 5 --hidden 5", &["twice"]),
-        ("train --optimizer asgd,adam", &["--optimizer", "adam"]),
+        ("train --optimizer asgd,adma", &["--optimizer", "adma"]),
         ("train --batch-size 10,4000", &["--batch-size", "4000 samples", "has 630"]),
         ("train --lr 0.1,0.2 --validation 1", &["--validation", "between 0 and 1"]),
         ("train --lr 0.1,0.2 --validation 0.0001", &["--validation", "none for one of the two sets"]),
