@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::TrainSettings;
+use crate::spec::NetworkSpec;
 
 /// R replicas in training. Errors are what the driver or the system reported.
 pub trait TrainingEngine: Send {
@@ -112,10 +113,11 @@ impl KernelTime {
 ///
 /// # Errors
 /// [`Error::Setting`].
-pub(crate) fn check_moments(settings: &TrainSettings, moments: &[Model]) -> Result<()> {
-    let fit = moments.iter().all(|moment| moment.replicas() == settings.replicas.len());
-    if moments.len() != settings.moments() || !fit {
-        let problem = format!("{} moments, where the optimizers keep {}", moments.len(), settings.moments());
+pub(crate) fn check_moments(spec: &NetworkSpec, settings: &TrainSettings, moments: &[Model]) -> Result<()> {
+    let fits = |moment: &Model| moment.spec() == spec && moment.replicas() == settings.replicas.len();
+    if moments.len() != settings.moments() || !moments.iter().all(fits) {
+        let (given, kept) = (moments.len(), settings.moments());
+        let problem = format!("{given} given, but the optimizers keep {kept}, of every parameter of these networks");
         return Err(Error::setting("moments", problem));
     }
     Ok(())

@@ -230,12 +230,16 @@ impl TrainingEngine for Trainer {
     }
 
     fn resume_at(&mut self, step: u64, moments: &[Model]) -> Result<()> {
-        check_moments(&self.settings, moments)?;
-        let model = self.model()?;
+        check_moments(&self.spec, &self.settings, moments)?;
+        if !moments.is_empty() {
+            let model = self.model()?;
+            for (index, replica) in self.replicas.iter_mut().enumerate() {
+                replica.parameters = Parameters::new(&model, moments, index, &self.splits);
+            }
+        }
         self.step = step;
         self.has_stepped = false;
-        for (index, replica) in self.replicas.iter_mut().enumerate() {
-            replica.parameters = Parameters::new(&model, moments, index, &self.splits);
+        for replica in &mut self.replicas {
             *replica.step.get_mut().unwrap_or_else(PoisonError::into_inner) = step;
         }
         Ok(())

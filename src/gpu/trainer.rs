@@ -268,7 +268,7 @@ impl Trainer {
     fn copy_of(&self, arena: &[f32], copy: usize) -> Vec<f32> {
         let stride = self.network.parameter_stride();
         let replicas = arena.chunks_exact(self.network.replica_vec4s as usize * 4);
-        replicas.flat_map(|replica| &replica[copy * stride..][..stride]).copied().collect()
+        replicas.map(|replica| &replica[copy * stride..][..stride]).collect::<Vec<_>>().concat()
     }
 
     /// Bytes of S, or of c.
@@ -306,8 +306,8 @@ fn no_moments(initial: &Model, settings: &TrainSettings) -> Vec<Model> {
 fn with_moments(model: &Model, moments: &[Model]) -> Vec<f32> {
     let stride = model.spec().arena_stride();
     let copies: Vec<Vec<f32>> = [model].into_iter().chain(moments).map(Model::to_arena).collect();
-    let of_replica = |replica: usize| copies.iter().flat_map(move |copy| &copy[replica * stride..][..stride]);
-    (0..model.replicas()).flat_map(of_replica).copied().collect()
+    let of_replica = |replica: usize| copies.iter().map(move |copy| &copy[replica * stride..][..stride]);
+    (0..model.replicas()).flat_map(of_replica).collect::<Vec<_>>().concat()
 }
 
 impl TrainingEngine for Trainer {
@@ -320,7 +320,7 @@ impl TrainingEngine for Trainer {
     }
 
     fn resume_at(&mut self, step: u64, moments: &[Model]) -> Result<()> {
-        check_moments(&self.settings, moments)?;
+        check_moments(&self.spec, &self.settings, moments)?;
         if !moments.is_empty() {
             self.gpu.write(&self.parameters, &with_moments(&self.model()?, moments))?;
         }
