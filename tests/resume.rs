@@ -196,3 +196,22 @@ fn two_runs_do_not_share_a_folder() {
     first.wait().unwrap();
     run(path, &format!("{RUN} --out run"));
 }
+
+/// What one rule keeps is nothing to another: such a checkpoint is as good as damaged, in both directions.
+#[test]
+fn a_checkpoint_of_another_rule_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for (optimizer, other, words) in [("adam", "asgd", "moment0"), ("asgd", "adam", "more moments")] {
+        for (name, optimizer) in [("own", optimizer), ("other", other)] {
+            run(path, &format!("{RUN} --optimizer {optimizer} --lr 0.01 --out {name}"));
+        }
+        for entry in fs::read_dir(path.join("own/checkpoints")).unwrap() {
+            fs::copy(path.join("other").join(CHECKPOINT), entry.unwrap().path()).unwrap();
+        }
+        let output = asgd(path, "train --resume own --quiet").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("no checkpoint is whole") && stderr.contains(words), "{stderr}");
+    }
+}

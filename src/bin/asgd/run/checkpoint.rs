@@ -87,13 +87,13 @@ impl State {
         Ok(write_atomically(path, &bytes)?)
     }
 
-    /// The last state that is whole, or `None` before the first.
-    pub fn load_latest(path: &Path, initial: &Model, report: &Reporter) -> Result<Option<Self>> {
-        match Self::load(path, initial) {
+    /// The last state that is whole, or `None` before the first. `moments` is how many the rules keep.
+    pub fn load_latest(path: &Path, initial: &Model, moments: usize, report: &Reporter) -> Result<Option<Self>> {
+        match Self::load(path, initial, moments) {
             Ok(Some(state)) => Ok(Some(state)),
             // Killed between moving the old one away and moving the new one in.
-            Ok(None) => Self::load(&previous(path), initial),
-            Err(error) => match Self::load(&previous(path), initial) {
+            Ok(None) => Self::load(&previous(path), initial, moments),
+            Err(error) => match Self::load(&previous(path), initial, moments) {
                 Ok(Some(state)) => {
                     report.line(&format!("{error:#}; resuming from the one before, step {}", state.step));
                     // Else the next save would put it in the place of the one that is whole.
@@ -107,17 +107,17 @@ impl State {
         }
     }
 
-    fn load(path: &Path, initial: &Model) -> Result<Option<Self>> {
+    fn load(path: &Path, initial: &Model, moments: usize) -> Result<Option<Self>> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("{}: cannot be read", path.display())),
         };
-        let state = Self::parse(&bytes, path, initial);
+        let state = Self::parse(&bytes, path, initial, moments);
         state.map(Some).with_context(|| format!("{}: the checkpoint is damaged", path.display()))
     }
 
-    fn parse(bytes: &[u8], path: &Path, initial: &Model) -> Result<Self> {
+    fn parse(bytes: &[u8], path: &Path, initial: &Model, moments: usize) -> Result<Self> {
         let file = SafeTensors::deserialize(bytes)?;
         let data = |name: &str| -> Result<Vec<u8>> { Ok(file.tensor(name)?.data().to_vec()) };
         let numbers = |name: &str| -> Result<Vec<f64>> { Ok(bytemuck::pod_collect_to_vec(&data(name)?)) };
@@ -137,8 +137,10 @@ impl State {
             Ok(model)
         };
         let model = of_these_networks("model")?;
-        let moments = (0..).map(moment_name).take_while(|name| file.tensor(name).is_ok());
-        let moments = moments.map(|name| of_these_networks(&name)).collect::<Result<_>>()?;
+        if file.tensor(&moment_name(moments)).is_ok() {
+            bail!("it holds more moments than the optimizers keep");
+        }
+        let moments = (0..moments).map(|index| of_these_networks(&moment_name(index))).collect::<Result<_>>()?;
         let counts = file.tensor("counts").ok();
         let counts = counts.map(|counts| AdaptiveBatchSizes::from_bytes(counts.data(), path)).transpose()?;
         let step = *bytemuck::pod_collect_to_vec::<u8, u64>(&data("step")?).first().context("no step")?;

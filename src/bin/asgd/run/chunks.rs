@@ -112,7 +112,7 @@ impl Training<'_> {
             let range = first..(first + chunk_size).min(replicas);
             let path = folder.checkpoint(&format!("{}-{}-{}", self.name, range.start, range.end));
             let initial = self.initial.slice(range.clone());
-            let saved = State::load_latest(&path, &initial, report)?;
+            let saved = State::load_latest(&path, &initial, self.settings.moments(), report)?;
             let mut state = saved.unwrap_or_else(|| State {
                 step: 0,
                 model: initial,
