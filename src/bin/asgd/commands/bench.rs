@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::bench::measurement::Measurement;
 use crate::bench::show::{self, Peaks};
 use crate::bench::workload::{STANDARD, Workload, circles, images};
-use crate::console::{Reporter, announce, print_line};
+use crate::console::{Reporter, print_line};
 use crate::data_source::folder_of;
 use crate::device_args::DeviceArgs;
 use crate::run::folder;
@@ -80,46 +80,51 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             let problem = format!("{} is a file; name a folder", out.display());
             return Err(Error::Setting { setting: "--out", problem }.into());
         }
-        std::fs::create_dir_all(out).with_context(|| format!("{}: cannot be made", out.display()))?;
-    }
-    let measured = measure(args);
-    if let (Err(_), Some(out)) = (&measured, &out) {
-        // Only if it is empty, as the one that was just made.
+        // A folder can be made there; it stays only with something in it.
+        make_folder(out)?;
         let _ = std::fs::remove_dir(out);
     }
-    let (device, measurements) = measured?;
+    let (device, measurements) = measure(args)?;
     let description = device.describe_hardware();
-    if args.json {
-        let document = json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "device": device.info(),
-            "description": description,
-            "rounds": args.rounds,
-            "seconds": args.seconds,
-            "peak_tflops": args.peak_tflops,
-            "peak_gbs": args.peak_gbs,
-            "workloads": measurements.iter().map(Measurement::json).collect::<Vec<_>>(),
-        });
-        print_line(&document.to_string())?;
-    }
     let peaks = Peaks { tflops: args.peak_tflops.map(f64::from), gigabytes_per_second: args.peak_gbs.map(f64::from) };
     let (version, rounds, seconds) = (env!("CARGO_PKG_VERSION"), args.rounds, args.seconds);
     let caption = format!("asgd {version} on {description}: medians of {rounds} rounds of {seconds} s.");
     let table = show::table(&caption, &measurements, peaks);
     let kernels = show::kernels(&measurements);
-    if !args.json {
-        for table in [Some(&table.without(&show::WIDE)), kernels.as_ref()].into_iter().flatten() {
-            print_line(&format!("\n{}", table.text()))?;
-        }
+    // Files first: nobody may be reading what is printed.
+    let written = match &out {
+        Some(out) => write(out, &table, kernels.as_ref(), show::figure(&description, &measurements)?)?,
+        None => String::new(),
+    };
+    if args.json {
+        let document = json!({
+            "version": version,
+            "device": device.info(),
+            "description": description,
+            "rounds": rounds,
+            "seconds": seconds,
+            "peak_tflops": args.peak_tflops,
+            "peak_gbs": args.peak_gbs,
+            "workloads": measurements.iter().map(Measurement::json).collect::<Vec<_>>(),
+        });
+        return print_line(&document.to_string());
     }
-    let Some(out) = out else { return Ok(()) };
-    let markdown: Vec<String> = [Some(&table), kernels.as_ref()].into_iter().flatten().map(Table::markdown).collect();
-    let mut files = vec![
-        ("bench.csv", table.csv()?),
-        ("bench.md", markdown.join("\n")),
-        ("bench.svg", show::figure(&description, &measurements)?),
-    ];
-    match &kernels {
+    for table in [Some(&table.without(&show::WIDE)), kernels.as_ref()].into_iter().flatten() {
+        print_line(&format!("\n{}", table.text()))?;
+    }
+    print_line(&format!("\n{written}"))
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).with_context(|| format!("{}: cannot be made", path.display()))
+}
+
+/// Writes all files, and says which.
+fn write(out: &Path, table: &Table, kernels: Option<&Table>, figure: String) -> Result<String> {
+    make_folder(out)?;
+    let markdown: Vec<String> = [Some(table), kernels].into_iter().flatten().map(Table::markdown).collect();
+    let mut files = vec![("bench.csv", table.csv()?), ("bench.md", markdown.join("\n")), ("bench.svg", figure)];
+    match kernels {
         Some(kernels) => files.push(("kernels.csv", kernels.csv()?)),
         // Of an earlier run on another device.
         None => remove_if_there(&out.join("kernels.csv"))?,
@@ -127,11 +132,8 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     for (name, text) in &files {
         write_atomically(&out.join(name), text.as_bytes())?;
     }
-    if !args.json {
-        let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-        announce(&format!("\n{}: {}", out.display(), names.join(", ")));
-    }
-    Ok(())
+    let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+    Ok(format!("{}: {}", out.display(), names.join(", ")))
 }
 
 fn remove_if_there(path: &Path) -> Result<()> {
