@@ -23,10 +23,25 @@ pub enum Engine {
 /// All that the same tests hold for.
 pub const ENGINES: [Engine; 3] = [Engine::Gpu, Engine::Cpu(1), Engine::Cpu(3)];
 
+/// Hidden layers for which a GPU takes other dispatches than for small networks: all layers forward and back in one, and a
+/// dispatch a layer.
+pub const FORMS: [(Engine, [usize; 2]); 2] = [(Engine::Gpu, [100, 6]), (Engine::Gpu, [129, 6])];
+
 /// The adapter of all tests. Without one the tests fail: they never pass by skipping.
 pub fn gpu() -> &'static Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
     GPU.get_or_init(|| Gpu::new(None).expect("the tests need an adapter"))
+}
+
+/// Ready to train in shuffled order.
+pub fn trainer(
+    dataset: &Dataset,
+    model: &Model,
+    batch_size: usize,
+    replicas: Vec<ReplicaSettings>,
+    engine: Engine,
+) -> Box<dyn TrainingEngine> {
+    engine.trainer(dataset, model, TrainSettings { batch_size, replicas, ..Default::default() }).unwrap()
 }
 
 impl Engine {
