@@ -2,15 +2,15 @@
 // block.wgsl: what forward.wgsl, loss.wgsl and delta.wgsl share: a block, 32 rows by 32 samples (a mask word) of a matrix product, by a
 // workgroup of 128. An invocation owns rows 2 (local / 8).. of sample4 local % 8.
 //
-// The kernel stages 16 terms of both factors at a time. Each sum is one chain of fused multiply-adds in the order of the terms,
+// The kernel stages 32 terms of both factors at a time. Each sum is one chain of fused multiply-adds in the order of the terms,
 // so terms of zeros change no bit, wherever they are: features left out, padded networks, nodes cut out.
 
 const BLOCK = 32u;
-const DEPTH = 16u;
+const DEPTH = 32u;
 
-// A column is what an invocation reads of a stage: of each term four samples, or two rows. A 17th against bank conflicts. 4.3 KiB.
-var<workgroup> staged_samples: array<array<vec4<f32>, 17>, 8>;  // (sample4s, DEPTH)
-var<workgroup> staged_rows: array<array<vec2<f32>, 17>, 16>;    // (pairs of rows, DEPTH)
+// A column is what an invocation reads of a stage: of each term four samples, or two rows. A 33rd against bank conflicts. 8.3 KiB.
+var<workgroup> staged_samples: array<array<vec4<f32>, 33>, 8>;  // (sample4s, DEPTH)
+var<workgroup> staged_rows: array<array<vec2<f32>, 33>, 16>;    // (pairs of rows, DEPTH)
 
 // Four bits each, where they are in a mask word: eight for a word.
 var<workgroup> nibbles: array<u32, 256>;
@@ -33,12 +33,18 @@ fn add_four_terms(sums: ptr<function, Pair>, sample4: u32, pair: u32, first: u32
     add_term(sums, staged_samples[sample4][first + 3u], staged_rows[pair][first + 3u]);
 }
 
-// The terms of a stage.
-fn add_stage(sums: ptr<function, Pair>, local: u32) {
+// The terms of a stage, of which so many are left.
+fn add_stage(sums: ptr<function, Pair>, local: u32, left: u32) {
     add_four_terms(sums, local % 8u, local / 8u, 0u);
     add_four_terms(sums, local % 8u, local / 8u, 4u);
     add_four_terms(sums, local % 8u, local / 8u, 8u);
     add_four_terms(sums, local % 8u, local / 8u, 12u);
+    if left > 16u {
+        add_four_terms(sums, local % 8u, local / 8u, 16u);
+        add_four_terms(sums, local % 8u, local / 8u, 20u);
+        add_four_terms(sums, local % 8u, local / 8u, 24u);
+        add_four_terms(sums, local % 8u, local / 8u, 28u);
+    }
 }
 
 // Leaves which of four samples are not zero for mask_word.

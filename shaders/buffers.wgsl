@@ -11,12 +11,26 @@
 @group(0) @binding(8) var<storage, read> labels: array<vec4<u32>>;              // (T, R, B)
 @group(0) @binding(9) var<storage, read> input_masks: array<u32>;               // (T, R, B / 32, K)
 
-// Four samples of a layer's input: a feature of the data, a neuron of the layer before, or the one that is always 1.
-fn load_input(replica: u32, layer: Layer, input: u32, sample4: u32) -> vec4<f32> {
+// Four samples of a layer's input as they are in memory: to be read before other work, and converted after it, for a conversion
+// waits for what it converts.
+struct Loaded {
+    of_data: Input4,
+    of_neurons: vec4<f32>,
+}
+
+// Of a feature of the data, a neuron of the layer before, or the one that is always 1.
+fn load_input(replica: u32, layer: Layer, input: u32, sample4: u32) -> Loaded {
+    var loaded: Loaded;
     if layer.reads_data == 1u {
-        return input_values(inputs[input_start(replica, input) + sample4]);
+        loaded.of_data = inputs[input_start(replica, input) + sample4];
+    } else {
+        loaded.of_neurons = activations[row_start(replica, layer.input_row + input) + sample4];
     }
-    return activations[row_start(replica, layer.input_row + input) + sample4];
+    return loaded;
+}
+
+fn loaded_values(layer: Layer, loaded: Loaded) -> vec4<f32> {
+    return select(loaded.of_neurons, input_values(loaded.of_data), layer.reads_data == 1u);
 }
 
 // What finished sums over a layer's inputs, or products with them, are multiplied by.

@@ -41,8 +41,8 @@ struct Batch {
     size: u32,          // samples really in this batch
     batch_size: u32,    // samples in a full batch
     sample4s: u32,      // B / 4
-    slot: u32,          // which of the T gathered batches
-    steps: u32,         // how many batches to gather
+    slot: u32,          // which of the T gathered batches; the first one, in kernels that take several
+    steps: u32,         // how many batches
     input_replicas: u32,// R, or 1 where all replicas read the same samples
     position: u32,      // of the first sample of the first batch, within the epoch
     epoch: u32,
@@ -74,9 +74,25 @@ fn mask_start(replica: u32, word: u32) -> u32 {
     return (replica * (batch.sample4s / 8u) + word) * 2u * network.row_count;
 }
 
-// The gathered batch that `replica` reads, of T R.
+// Of the gathered batch in a slot: its epoch, and where its samples begin in it.
+struct Place {
+    epoch: u32,
+    position: u32,
+}
+
+fn place_of(slot: u32) -> Place {
+    let steps_per_epoch = (batch.sample_count + batch.batch_size - 1u) / batch.batch_size;
+    let step = batch.position / batch.batch_size + slot;
+    return Place(batch.epoch + step / steps_per_epoch, step % steps_per_epoch * batch.batch_size);
+}
+
+// The gathered batch of a slot that `replica` reads, of T R.
+fn batch_at(slot: u32, replica: u32) -> u32 {
+    return slot * batch.input_replicas + min(replica, batch.input_replicas - 1u);
+}
+
 fn batch_of(replica: u32) -> u32 {
-    return batch.slot * batch.input_replicas + min(replica, batch.input_replicas - 1u);
+    return batch_at(batch.slot, replica);
 }
 
 // First sample4 of feature `feature` in (T, R, K, B).

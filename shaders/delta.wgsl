@@ -13,8 +13,8 @@ fn load_delta(replica: u32, layer: Layer, j: u32, sample4: u32) -> vec4<f32> {
 }
 
 // Weights of a neuron to outputs `j`.. of `layer`.
-fn load_weights(replica: u32, layer: Layer, neuron: u32, j: u32, is_wanted: bool) -> vec4<f32> {
-    if !is_wanted || neuron >= layer.inputs || j >= 4u * layer.weight_stride {
+fn load_weights(replica: u32, layer: Layer, neuron: u32, j: u32) -> vec4<f32> {
+    if neuron >= layer.inputs || j >= 4u * layer.weight_stride {
         return vec4<f32>();
     }
     return parameters[weight_start(replica, layer, neuron) + j / 4u];
@@ -34,35 +34,33 @@ fn mask_delta(replica: u32, layer: Layer, neuron: u32, sample4: u32, sum: vec4<f
 // `layer` is layer l + 1, whose weights carry the deltas back. Called by whole workgroups.
 fn delta_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) {
     let sample4 = 8u * word + local % 8u;
-    // What this invocation stages: term j of its samples and, in half of the workgroup, of two rows the weights to four terms.
+    // What this invocation stages: terms j and j + 16 of its samples, and of rows 2 j and 2 j + 1 the weights to four terms.
     let j = local / 8u;
-    let pair = local / 4u;
-    let neuron = BLOCK * block + pair * 2u;
-    let terms = local % 4u * 4u;
-    let has_weights = local < 64u;
+    let neuron = BLOCK * block + 2u * j;
+    let terms = local % 8u * 4u;
     var sums: Pair;
     var samples = load_delta(replica, layer, j, sample4);
-    var low = load_weights(replica, layer, neuron, terms, has_weights);
-    var high = load_weights(replica, layer, neuron + 1u, terms, has_weights);
+    var more = load_delta(replica, layer, j + 16u, sample4);
+    var low = load_weights(replica, layer, neuron, terms);
+    var high = load_weights(replica, layer, neuron + 1u, terms);
     for (var first = 0u; first < layer.outputs; first += DEPTH) {
         workgroupBarrier();
         staged_samples[local % 8u][j] = samples;
-        if has_weights {
-            staged_rows[pair][terms] = vec2(low.x, high.x);
-            staged_rows[pair][terms + 1u] = vec2(low.y, high.y);
-            staged_rows[pair][terms + 2u] = vec2(low.z, high.z);
-            staged_rows[pair][terms + 3u] = vec2(low.w, high.w);
-        }
+        staged_samples[local % 8u][j + 16u] = more;
+        staged_rows[j][terms] = vec2(low.x, high.x);
+        staged_rows[j][terms + 1u] = vec2(low.y, high.y);
+        staged_rows[j][terms + 2u] = vec2(low.z, high.z);
+        staged_rows[j][terms + 3u] = vec2(low.w, high.w);
         workgroupBarrier();
         // On their way while the arithmetic runs.
         samples = load_delta(replica, layer, first + DEPTH + j, sample4);
-        low = load_weights(replica, layer, neuron, first + DEPTH + terms, has_weights);
-        high = load_weights(replica, layer, neuron + 1u, first + DEPTH + terms, has_weights);
-        add_stage(&sums, local);
+        more = load_delta(replica, layer, first + DEPTH + j + 16u, sample4);
+        low = load_weights(replica, layer, neuron, first + DEPTH + terms);
+        high = load_weights(replica, layer, neuron + 1u, first + DEPTH + terms);
+        add_stage(&sums, local, layer.outputs - first);
     }
-    let own = BLOCK * block + local / 8u * 2u;
-    let a = mask_delta(replica, layer, own, sample4, sums.a);
-    let b = mask_delta(replica, layer, own + 1u, sample4, sums.b);
+    let a = mask_delta(replica, layer, neuron, sample4, sums.a);
+    let b = mask_delta(replica, layer, neuron + 1u, sample4, sums.b);
     store_masks(mask_start(replica, word) + network.row_count + layer.input_row + BLOCK * block, layer.inputs - BLOCK * block, a, b, local);
 }
 

@@ -7,23 +7,29 @@
 
 // Four samples of a term, and its weights to four neurons.
 struct Term {
-    samples: vec4<f32>,
+    samples: Loaded,
     weights: vec4<f32>,
 }
 
-fn load_term(replica: u32, word: u32, layer: Layer, block: u32, k: u32, terms: u32, local: u32) -> Term {
-    var term: Term;
-    if k < terms {
-        var input = k;
-        if layer.reads_data == 1u {
-            input = features[features_start(replica) + 4u + k];
-        }
-        term.samples = load_input(replica, layer, input, 8u * word + local % 8u);
-        if 8u * block + local % 8u < layer.weight_stride {
-            term.weights = parameters[weight_start(replica, layer, input) + 8u * block + local % 8u];
-        }
+// The input that is term `k` of `terms`; past the last one, that again.
+fn term_input(replica: u32, layer: Layer, k: u32, terms: u32) -> u32 {
+    if layer.reads_data == 1u {
+        return features[features_start(replica) + 4u + min(k, terms - 1u)];
     }
-    return term;
+    return min(k, terms - 1u);
+}
+
+fn load_term(replica: u32, word: u32, layer: Layer, block: u32, input: u32, local: u32) -> Term {
+    let column = min(8u * block + local % 8u, layer.weight_stride - 1u);
+    return Term(load_input(replica, layer, input, 8u * word + local % 8u), parameters[weight_start(replica, layer, input) + column]);
+}
+
+// As term `k` of a stage; as zeros, if it is none.
+fn stage_term(layer: Layer, term: Term, k: u32, is_term: bool, local: u32) {
+    let weights = select(vec4<f32>(), term.weights, is_term);
+    staged_samples[local % 8u][k] = loaded_values(layer, term.samples);
+    staged_rows[local % 8u * 2u][k] = vec2(weights.x, weights.y);
+    staged_rows[local % 8u * 2u + 1u][k] = vec2(weights.z, weights.w);
 }
 
 // The activations of one neuron from their finished sums.
@@ -43,16 +49,21 @@ fn forward_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) 
     let terms = select(layer.inputs + 1u, features[features_start(replica)], layer.reads_data == 1u);
     let k = local / 8u;
     var sums: Pair;
-    var term = load_term(replica, word, layer, block, k, terms, local);
+    var low = load_term(replica, word, layer, block, term_input(replica, layer, k, terms), local);
+    var high = load_term(replica, word, layer, block, term_input(replica, layer, k + 16u, terms), local);
+    var next_low = term_input(replica, layer, DEPTH + k, terms);
+    var next_high = term_input(replica, layer, DEPTH + k + 16u, terms);
     for (var first = 0u; first < terms; first += DEPTH) {
         workgroupBarrier();
-        staged_samples[local % 8u][k] = term.samples;
-        staged_rows[local % 8u * 2u][k] = vec2(term.weights.x, term.weights.y);
-        staged_rows[local % 8u * 2u + 1u][k] = vec2(term.weights.z, term.weights.w);
+        stage_term(layer, low, k, first + k < terms, local);
+        stage_term(layer, high, k + 16u, first + k + 16u < terms, local);
         workgroupBarrier();
-        // On its way while the arithmetic runs.
-        term = load_term(replica, word, layer, block, first + DEPTH + k, terms, local);
-        add_stage(&sums, local);
+        // On their way while the arithmetic runs: the next terms, and which inputs the terms after those are.
+        low = load_term(replica, word, layer, block, next_low, local);
+        high = load_term(replica, word, layer, block, next_high, local);
+        next_low = term_input(replica, layer, first + 2u * DEPTH + k, terms);
+        next_high = term_input(replica, layer, first + 2u * DEPTH + k + 16u, terms);
+        add_stage(&sums, local, terms - first);
     }
     let neuron = BLOCK * block + local / 8u * 2u;
     let a = activate(replica, layer, neuron, 8u * word + local % 8u, sums.a);

@@ -9,6 +9,11 @@ fn input_values(input4: Input4) -> vec4<f32> {
     return input4;
 }
 
+// One of them, without an index that would keep them all in memory.
+fn input_value(input4: Input4, i: u32) -> f32 {
+    return select(select(input4.x, input4.y, i == 1u), select(input4.z, input4.w, i == 3u), i > 1u);
+}
+
 fn pack_inputs(values: vec4<f32>) -> Input4 {
     return values;
 }

@@ -12,6 +12,11 @@ fn sigmoid(z: vec4<f32>) -> vec4<f32> {
     return select(vec4(1.0), e, z < vec4<f32>()) / (1.0 + e);
 }
 
+// Outputs less targets of softmax, from its logits.
+fn softmax_delta(logits: vec4<f32>, highest: vec4<f32>, sum: vec4<f32>, are_targets: vec4<bool>) -> vec4<f32> {
+    return exp(logits - highest) / sum - select(vec4<f32>(), vec4(1.0), are_targets);
+}
+
 // Of softmax: each sample's highest logit, and the sum of e to the distance from it.
 struct Total {
     highest: vec4<f32>,
@@ -37,7 +42,7 @@ fn unit_delta(replica: u32, layer: Layer, unit: u32, sample4: u32, total: Total)
     }
     let own = row_start(replica, layer.output_row + unit) + sample4;
     let label = labels[batch_of(replica) * batch.sample4s + sample4];
-    var delta = exp(activations[own] - total.highest) / total.sum - select(vec4<f32>(), vec4(1.0), label == vec4(unit));
+    var delta = softmax_delta(activations[own], total.highest, total.sum, label == vec4(unit));
     if layer.outputs == 1u {
         delta = sigmoid(activations[own]) - vec4<f32>(label);
     }

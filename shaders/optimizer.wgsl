@@ -30,6 +30,15 @@ const RULE_RMSPROP = 5u;
 const RULE_ADAM = 6u;
 const RULE_ADAMW = 7u;
 
+// Of the step in hand.
+struct Step {
+    size: u32,      // samples really in its batch
+    t: u32,         // its number, from 1
+}
+
+// Whether any replica has another rule than plain SGD, or weight decay. Without, a kernel has fewer registers.
+override HAS_RULES = true;
+
 struct Parameters {
     theta: vec4<f32>,
     first: vec4<f32>,       // the moments in the order of the rule's formulas; 0 before the first step
@@ -37,12 +46,12 @@ struct Parameters {
 }
 
 fn moments_of(rule: u32) -> u32 {
-    return select(select(1u, 2u, rule == RULE_ADADELTA || rule >= RULE_ADAM), 0u, rule == RULE_SGD);
+    return select(select(1u, 2u, rule == RULE_ADADELTA || rule >= RULE_ADAM), 0u, rule == RULE_SGD || !HAS_RULES);
 }
 
 // 1 - beta^t from ln beta, without the cancellation of its first steps.
-fn bias(log_beta: f32) -> f32 {
-    let x = -log_beta * f32(batch.t);
+fn bias(log_beta: f32, t: u32) -> f32 {
+    let x = -log_beta * f32(t);
     if x > 0.5 {
         return 1.0 - exp(-x);
     }
@@ -56,7 +65,7 @@ fn scaled(g: vec4<f32>, s: vec4<f32>, eps: f32) -> vec4<f32> {
 }
 
 // The step, to be multiplied by the learning rate and subtracted from theta, and the moments after it.
-fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica) -> Parameters {
+fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica, t: u32) -> Parameters {
     let beta = settings.first;
     switch settings.rule {
         case RULE_MOMENTUM, RULE_NESTEROV: {
@@ -79,7 +88,7 @@ fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica) -> Parameters 
         case RULE_ADAM, RULE_ADAMW: {
             let m = beta * before.first + (1.0 - beta) * g;
             let v = settings.second * before.second + (1.0 - settings.second) * g * g;
-            let step = scaled(m / bias(settings.log_first), v / bias(settings.log_second), settings.eps);
+            let step = scaled(m / bias(settings.log_first, t), v / bias(settings.log_second, t), settings.eps);
             return Parameters(step, m, v);
         }
         default: {
@@ -88,21 +97,21 @@ fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica) -> Parameters 
     }
 }
 
-fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, settings: Replica) -> Parameters {
+fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, settings: Replica, step: Step) -> Parameters {
     let is_effective = settings.is_effective == 1u;
-    let divisor = select(vec4(f32(batch.size)), vec4<f32>(counts) + settings.epsilon, is_effective);
+    let divisor = select(vec4(f32(step.size)), vec4<f32>(counts) + settings.epsilon, is_effective);
     let is_still = vec4(is_effective) & (counts == vec4<u32>());
-    if settings.rule == RULE_SGD && settings.weight_decay == 0.0 {
-        let step = select(settings.learning_rate * sums / divisor, vec4<f32>(), is_still);
-        return Parameters(before.theta - step, before.first, before.second);
+    if !HAS_RULES || (settings.rule == RULE_SGD && settings.weight_decay == 0.0) {
+        let change = select(settings.learning_rate * sums / divisor, vec4<f32>(), is_still);
+        return Parameters(before.theta - change, before.first, before.second);
     }
     // AdamW's weights decay by themselves, the other rules' in g.
     let decay = settings.weight_decay * before.theta;
     let is_decoupled = settings.rule == RULE_ADAMW;
-    let after = rule_step(sums / divisor + select(decay, vec4<f32>(), is_decoupled), before, settings);
-    let step = settings.learning_rate * (after.theta + select(vec4<f32>(), decay, is_decoupled));
+    let after = rule_step(sums / divisor + select(decay, vec4<f32>(), is_decoupled), before, settings, step.t);
+    let change = settings.learning_rate * (after.theta + select(vec4<f32>(), decay, is_decoupled));
     return Parameters(
-        select(before.theta - step, before.theta, is_still),
+        select(before.theta - change, before.theta, is_still),
         select(after.first, before.first, is_still),
         select(after.second, before.second, is_still),
     );

@@ -51,7 +51,8 @@ fn permute(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     if step >= batch.steps {
         return;
     }
-    let position = batch.position + step * batch.batch_size + sample;
+    let place = place_of(step);
+    let position = place.position + sample;
     if sample >= batch.batch_size || position >= batch.sample_count {
         sample_indices[index] = batch.sample_count;
         labels[index] = 0u;
@@ -60,7 +61,7 @@ fn permute(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     var source = position;
     if batch.shuffled != 0u {
         let settings = replicas[replica];
-        let key = mix(mix(mix(settings.seed_low) + settings.seed_high) + batch.epoch);
+        let key = mix(mix(mix(settings.seed_low) + settings.seed_high) + place.epoch);
         source = permuted(position, batch.sample_count, key);
     }
     sample_indices[index] = source;

@@ -6,16 +6,16 @@
 // The count is factored: a product is non-zero where both factors are, 32 samples a word. Biases belong to the input that is
 // always 1.
 //
-// A workgroup owns 128 inputs k by 32 neurons j of one layer of a replica, an invocation 4 by 4 of them, and walks over the batch, 16
+// A workgroup owns 64 inputs k by 32 neurons j of one layer of a replica, an invocation 4 by 4 of them, and walks over the batch, 16
 // samples a stage, in their order. In the first layer the inputs come in the order of select.wgsl's list. What becomes of S and
 // c is up to store.wgsl or update.wgsl: reduces_all, counts_wanted, finish.
 
-const TILE_INPUTS = 128u;
+const TILE_INPUTS = 64u;
 const TILE_NEURONS = 32u;
 
 // A column is what an invocation reads of a stage: of each sample4 its four inputs, or its four neurons. A 17th vec4 against bank
-// conflicts. 10.6 KiB.
-var<workgroup> staged_inputs: array<array<vec4<f32>, 17>, 32>;
+// conflicts. 6.4 KiB.
+var<workgroup> staged_inputs: array<array<vec4<f32>, 17>, 16>;
 var<workgroup> staged_deltas: array<array<vec4<f32>, 17>, 8>;
 
 // Four neurons of each of four inputs. Names instead of an array, and no loop around them: naga bounds every loop with a counter,
@@ -69,17 +69,17 @@ fn reduce_tile(replica: u32, layer: Layer, tile: u32, local: u32) {
     if first_input >= count {
         return;
     }
-    // What this invocation stages: sample4 local % 4 of two inputs and, in half of the workgroup, of a neuron. Past the last one it
-    // stages that again, and its sums are left out.
+    // What this invocation stages: sample4 local % 4 of two inputs and of a neuron. Past the last one it stages that again, and its
+    // sums are left out.
     let row = local / 4u;
     let low = input_of(replica, layer, min(first_input + row, count - 1u));
-    let high = input_of(replica, layer, min(first_input + 64u + row, count - 1u));
+    let high = input_of(replica, layer, min(first_input + 32u + row, count - 1u));
     let deltas_start = row_start(replica, layer.output_row + min(first_neuron + row, layer.outputs - 1u));
-    let place = 4u * (local % 4u) + row / 32u;
-    // What it owns: inputs input + 32 i, of which there may be only the first, and neurons 4 neuron4 + j.
+    let place = 4u * (local % 4u) + row / 16u;
+    // What it owns: inputs input + 16 i, of which there may be only the first, and neurons 4 neuron4 + j.
     let input = local / 8u;
     let neuron4 = local % 8u;
-    let has_all = first_input + 32u < count;
+    let has_all = first_input + 16u < count;
 
     var sums: Tile;
     var sample4 = local % 4u;
@@ -88,11 +88,9 @@ fn reduce_tile(replica: u32, layer: Layer, tile: u32, local: u32) {
     var next_delta = deltas[deltas_start + sample4];
     for (var first = 0u; first < batch.sample4s; first += 4u) {
         workgroupBarrier();
-        staged_inputs[row % 32u][place] = next_low;
-        staged_inputs[row % 32u][place + 2u] = next_high;
-        if row < TILE_NEURONS {
-            staged_deltas[row / 4u][4u * (local % 4u) + row % 4u] = next_delta;
-        }
+        staged_inputs[row % 16u][place] = loaded_values(layer, next_low);
+        staged_inputs[row % 16u][place + 2u] = loaded_values(layer, next_high);
+        staged_deltas[row / 4u][4u * (local % 4u) + row % 4u] = next_delta;
         workgroupBarrier();
         // On their way while the arithmetic runs; after the last stage, the last ones again.
         sample4 = min(sample4 + 4u, batch.sample4s - 1u);
@@ -104,7 +102,7 @@ fn reduce_tile(replica: u32, layer: Layer, tile: u32, local: u32) {
         add_sample4(&sums, input, neuron4, 8u, has_all);
         add_sample4(&sums, input, neuron4, 12u, has_all);
     }
-    let indices = vec4(first_input + input) + vec4(0u, 32u, 64u, 96u);
+    let indices = vec4(first_input + input) + vec4(0u, 16u, 32u, 48u);
     let last = vec4(count - 1u);
     let own = min(indices, last);
     let inputs = vec4(input_of(replica, layer, own.x), input_of(replica, layer, own.y), input_of(replica, layer, own.z), input_of(replica, layer, own.w));
@@ -151,7 +149,7 @@ fn input_mask(replica: u32, layer: Layer, input: u32, word: u32) -> u32 {
 }
 
 // x is the tile, all layers' in turn.
-@compute @workgroup_size(256)
+@compute @workgroup_size(128)
 fn reduce(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     var tile = id.x;
     var l = 0u;

@@ -1,164 +1,312 @@
-// Uses: forward, loss, delta, update
-// step.wgsl: a whole step of a small network in one dispatch, where a layer would not fill the blocks of propagate.wgsl and the tiles of
-// reduce.wgsl: the same sums in the same order, so the same bits.
+// Uses: loss, parameters
+// step.wgsl: whole steps of a small network, many a dispatch, where a layer would not fill the blocks of propagate.wgsl and the tiles of
+// reduce.wgsl: the same sums in the same order.
 //
-// A workgroup owns a replica. First an invocation takes four samples through the network and back, four neurons at a time; no
-// sample needs another one. Then it owns 4 inputs by 4 neurons, walks over the batch, 8 samples a stage, and updates them. What is
-// read again was written by the same workgroup.
+// A workgroup owns a replica. It keeps the parameters in workgroup memory through all steps, and of 32 samples at a time (a mask
+// word) the inputs, activations and deltas. Forward and back, an invocation takes four neurons of one sample; then it owns 4 inputs by
+// 4 neurons and adds the word to their S and c, in registers until the batch is through. What the last step leaves is written, for
+// those who ask about it: activations, deltas, masks.
 
-const INVOCATIONS = 64u;    // MAX_SMALL_SAMPLE4S of dispatch.rs: so many sample4s has a batch at most
-const STAGED_ROW4S = 36u;   // MAX_SMALL_ROWS / 4 of dispatch.rs
+const INVOCATIONS = 128u;
+const SAMPLES = 32u;
 
-// A column is two sample4s of each of four rows: inputs, activations, then deltas. A 9th vec4 against bank conflicts. 5.1 KiB.
-var<workgroup> staged: array<array<vec4<f32>, 9>, STAGED_ROW4S>;
+// vec4s of the parameters, then of the samples.
+override POOL = 1200u;
+var<workgroup> pool: array<vec4<f32>, POOL>;
 
-// Writes the mask words of four rows, `count` of which are such, from row `row` of the masks on.
-fn store_row_masks(replica: u32, row: u32, count: u32, tile: Tile, local: u32) {
-    stage_bits(local, tile.a, local);
-    stage_bits(local + INVOCATIONS, tile.b, local);
-    stage_bits(local + 2u * INVOCATIONS, tile.c, local);
-    stage_bits(local + 3u * INVOCATIONS, tile.d, local);
-    workgroupBarrier();
-    if local / 8u < min(count, 4u) && local % 8u < batch.sample4s / 8u {
-        masks[mask_start(replica, local % 8u) + row + local / 8u] = mask_word(8u * local);
+// Which samples of a word are not zero: (B / 32, K + 2 N).
+override MASKS = 500u;
+var<workgroup> row_masks: array<u32, MASKS>;
+
+// S of four neurons of each of four inputs. Names instead of an array: see Tile of reduce.wgsl.
+struct Sums {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
+}
+
+// Where a sample's vec4 `quad` is: four inputs, activations or deltas. An odd number of vec4s a sample, against bank conflicts.
+fn at(sample: u32, quad: u32) -> u32 {
+    return network.parameter_vec4s + sample * (((network.input_rows + 2u * network.row_count) / 4u) | 1u) + quad;
+}
+
+// First quad of a layer's inputs, among a sample's.
+fn input_quad(layer: Layer) -> u32 {
+    return select((network.input_rows + layer.input_row) / 4u, 0u, layer.reads_data == 1u);
+}
+
+fn output_quad(layer: Layer) -> u32 {
+    return (network.input_rows + layer.output_row) / 4u;
+}
+
+fn delta_quad(layer: Layer) -> u32 {
+    return (network.input_rows + network.row_count + layer.output_row) / 4u;
+}
+
+fn neurons_of(quad: u32) -> vec4<u32> {
+    return vec4(4u * quad) + vec4(0u, 1u, 2u, 3u);
+}
+
+// Rows of ones, and zeros after them, where no layer writes them.
+fn write_ones(sample: u32, local: u32) {
+    for (var l = local / SAMPLES; l < network.layer_count; l += INVOCATIONS / SAMPLES) {
+        let layer = network.layers[l];
+        let quad = layer.outputs / 4u;
+        pool[at(sample, output_quad(layer) + quad)] = select(vec4<f32>(), vec4(1.0), neurons_of(quad) == vec4(layer.outputs));
+        pool[at(sample, delta_quad(layer) + quad)] = vec4<f32>();
     }
-    workgroupBarrier();
 }
 
-// Four samples of four neurons.
-fn add_neurons(sums: ptr<function, Tile>, samples: vec4<f32>, weights: vec4<f32>) {
-    (*sums).a = fma(samples, vec4(weights.x), (*sums).a);
-    (*sums).b = fma(samples, vec4(weights.y), (*sums).b);
-    (*sums).c = fma(samples, vec4(weights.z), (*sums).c);
-    (*sums).d = fma(samples, vec4(weights.w), (*sums).d);
+// `gathered` is the batch, of T R.
+fn read_inputs(gathered: u32, word: u32, sample: u32, local: u32) {
+    let sample4 = 8u * word + sample / 4u;
+    for (var quad = local / SAMPLES; quad < network.input_rows / 4u; quad += INVOCATIONS / SAMPLES) {
+        let first = (gathered * network.input_rows + 4u * quad) * batch.sample4s + sample4;
+        let i = sample % 4u;
+        pool[at(sample, quad)] = vec4(
+            input_value(inputs[first], i),
+            input_value(inputs[first + batch.sample4s], i),
+            input_value(inputs[first + 2u * batch.sample4s], i),
+            input_value(inputs[first + 3u * batch.sample4s], i),
+        );
+    }
 }
 
-fn forward_samples(replica: u32, layer: Layer, local: u32) {
-    for (var first = 0u; first < layer.outputs; first += 4u) {
-        var tile: Tile;
-        if local < batch.sample4s {
-            for (var k = 0u; k <= layer.inputs; k++) {
-                let weights = parameters[weight_start(replica, layer, k) + first / 4u];
-                add_neurons(&tile, load_input(replica, layer, k, local), weights);
+fn forward_sample(layer: Layer, sample: u32, quad: u32) {
+    let stride = layer.weight_stride;
+    let samples = at(sample, input_quad(layer));
+    var weights = layer.weight_start + quad;
+    var z: vec4<f32>;
+    for (var k4 = 0u; k4 < layer.inputs / 4u; k4++) {
+        let a = pool[samples + k4];
+        z = fma(vec4(a.x), pool[weights], z);
+        z = fma(vec4(a.y), pool[weights + stride], z);
+        z = fma(vec4(a.z), pool[weights + 2u * stride], z);
+        z = fma(vec4(a.w), pool[weights + 3u * stride], z);
+        weights += 4u * stride;
+    }
+    // What is left of the inputs, and the one that is always 1.
+    let a = pool[samples + layer.inputs / 4u];
+    z = fma(vec4(a.x), pool[weights], z);
+    if layer.inputs % 4u > 0u {
+        z = fma(vec4(a.y), pool[weights + stride], z);
+    }
+    if layer.inputs % 4u > 1u {
+        z = fma(vec4(a.z), pool[weights + 2u * stride], z);
+    }
+    if layer.inputs % 4u > 2u {
+        z = fma(vec4(a.w), pool[weights + 3u * stride], z);
+    }
+    z *= input_scale(layer);
+    // NaN stays NaN, so that a diverged replica shows.
+    let activations = select(z, vec4<f32>(), (z <= vec4<f32>()) & vec4(layer.is_output == 0u));
+    let after = select(vec4<f32>(), vec4(1.0), neurons_of(quad) == vec4(layer.outputs));
+    pool[at(sample, output_quad(layer) + quad)] = select(activations, after, neurons_of(quad) >= vec4(layer.outputs));
+}
+
+fn loss_sample(layer: Layer, sample: u32, is_valid: bool, label: u32, local: u32) {
+    let logits = at(sample, output_quad(layer));
+    var highest = pool[logits].x;
+    for (var j = 1u; j < layer.outputs; j++) {
+        highest = max(highest, pool[logits + j / 4u][j % 4u]);
+    }
+    var sum = 0.0;
+    for (var j = 0u; j < layer.outputs; j++) {
+        sum += exp(pool[logits + j / 4u][j % 4u] - highest);
+    }
+    for (var quad = local / SAMPLES; 4u * quad < layer.outputs; quad += INVOCATIONS / SAMPLES) {
+        var delta = softmax_delta(pool[logits + quad], vec4(highest), vec4(sum), neurons_of(quad) == vec4(label));
+        if layer.outputs == 1u {
+            delta = sigmoid(pool[logits]) - f32(label);
+        }
+        let are_neurons = vec4(is_valid) & (neurons_of(quad) < vec4(layer.outputs));
+        pool[at(sample, delta_quad(layer) + quad)] = select(vec4<f32>(), delta, are_neurons);
+    }
+}
+
+// `below` is layer l, `layer` layer l + 1.
+fn delta_sample(below: Layer, layer: Layer, sample: u32, quad: u32) {
+    let stride = layer.weight_stride;
+    let deltas = at(sample, delta_quad(layer));
+    let weights = layer.weight_start + 4u * quad * stride;
+    var sums: vec4<f32>;
+    for (var j4 = 0u; 4u * j4 < layer.outputs; j4++) {
+        let delta = pool[deltas + j4];
+        let columns = transpose(mat4x4(pool[weights + j4], pool[weights + stride + j4], pool[weights + 2u * stride + j4], pool[weights + 3u * stride + j4]));
+        sums = fma(vec4(delta.x), columns[0], sums);
+        sums = fma(vec4(delta.y), columns[1], sums);
+        sums = fma(vec4(delta.z), columns[2], sums);
+        sums = fma(vec4(delta.w), columns[3], sums);
+    }
+    let are_active = (pool[at(sample, output_quad(below) + quad)] > vec4<f32>()) & (neurons_of(quad) < vec4(below.outputs));
+    pool[at(sample, delta_quad(below) + quad)] = select(vec4<f32>(), sums, are_active);
+}
+
+// Row `row` of the inputs, activations and deltas, of four samples.
+fn four_samples(row: u32, first: u32) -> vec4<f32> {
+    let i = row % 4u;
+    return vec4(pool[at(first, row / 4u)][i], pool[at(first + 1u, row / 4u)][i], pool[at(first + 2u, row / 4u)][i], pool[at(first + 3u, row / 4u)][i]);
+}
+
+// Rows of inputs, activations and deltas.
+fn all_rows() -> u32 {
+    return network.input_rows + 2u * network.row_count;
+}
+
+fn find_masks(word: u32, local: u32) {
+    for (var row = local; row < all_rows(); row += INVOCATIONS) {
+        var mask = 0u;
+        for (var sample = 0u; sample < SAMPLES; sample += 4u) {
+            mask |= sample4_bits(four_samples(row, sample) != vec4<f32>()) << sample;
+        }
+        row_masks[word * all_rows() + row] = mask;
+    }
+}
+
+fn add_sample(sums: ptr<function, Sums>, inputs: vec4<f32>, deltas: vec4<f32>) {
+    (*sums).a = fma(deltas, vec4(inputs.x), (*sums).a);
+    (*sums).b = fma(deltas, vec4(inputs.y), (*sums).b);
+    (*sums).c = fma(deltas, vec4(inputs.z), (*sums).c);
+    (*sums).d = fma(deltas, vec4(inputs.w), (*sums).d);
+}
+
+fn add_samples(sums: ptr<function, Sums>, inputs: u32, deltas: u32) {
+    let stride = at(1u, 0u) - at(0u, 0u);
+    for (var first = 0u; first < SAMPLES * stride; first += 4u * stride) {
+        let a = at(0u, inputs) + first;
+        let d = at(0u, deltas) + first;
+        add_sample(sums, pool[a], pool[d]);
+        add_sample(sums, pool[a + stride], pool[d + stride]);
+        add_sample(sums, pool[a + 2u * stride], pool[d + 2u * stride]);
+        add_sample(sums, pool[a + 3u * stride], pool[d + 3u * stride]);
+    }
+}
+
+// c of four neurons and one input, all of which are rows.
+fn counts_of(input: u32, delta_quad: u32) -> vec4<u32> {
+    var counts: vec4<u32>;
+    for (var word = 0u; word < batch.sample4s / 8u; word++) {
+        let first = word * all_rows() + 4u * delta_quad;
+        let counted = vec4(row_masks[first], row_masks[first + 1u], row_masks[first + 2u], row_masks[first + 3u]);
+        counts += countOneBits(vec4(row_masks[word * all_rows() + input]) & counted);
+    }
+    return counts;
+}
+
+// `input` of the layer, and its row.
+fn move_input(replica: u32, layer: Layer, input: u32, row: u32, neuron4: u32, sums: vec4<f32>, has_counts: bool, step: Step) {
+    if input <= layer.inputs {
+        var counts: vec4<u32>;
+        if has_counts {
+            counts = counts_of(row, delta_quad(layer) + neuron4);
+        }
+        let own = layer.weight_start + input * layer.weight_stride + neuron4;
+        pool[own] = moved(replica, replica * network.replica_vec4s + own, pool[own], sums * input_scale(layer), counts, step);
+    }
+}
+
+// Activations, deltas and masks of the word.
+fn write_word(replica: u32, word: u32, local: u32) {
+    let first = word * all_rows() + network.input_rows;
+    for (var l = 0u; l < network.layer_count; l++) {
+        let layer = network.layers[l];
+        for (var i = local; i < 8u * layer.outputs; i += INVOCATIONS) {
+            let row = layer.output_row + i / 8u;
+            let own = row_start(replica, row) + 8u * word + i % 8u;
+            activations[own] = four_samples(network.input_rows + row, i % 8u * 4u);
+            deltas[own] = four_samples(network.input_rows + network.row_count + row, i % 8u * 4u);
+            if i % 8u == 0u {
+                masks[mask_start(replica, word) + row] = row_masks[first + row];
+                masks[mask_start(replica, word) + network.row_count + row] = row_masks[first + network.row_count + row];
             }
-            tile.a = activate(replica, layer, first, local, tile.a);
-            tile.b = activate(replica, layer, first + 1u, local, tile.b);
-            tile.c = activate(replica, layer, first + 2u, local, tile.c);
-            tile.d = activate(replica, layer, first + 3u, local, tile.d);
         }
-        store_row_masks(replica, layer.output_row + first, layer.outputs - first, tile, local);
     }
 }
 
-fn loss_samples(replica: u32, layer: Layer, local: u32) {
-    let total = total_of(replica, layer, min(local, batch.sample4s - 1u));
-    for (var first = 0u; first < layer.outputs; first += 4u) {
-        var tile: Tile;
-        if local < batch.sample4s {
-            tile.a = unit_delta(replica, layer, first, local, total);
-            tile.b = unit_delta(replica, layer, first + 1u, local, total);
-            tile.c = unit_delta(replica, layer, first + 2u, local, total);
-            tile.d = unit_delta(replica, layer, first + 3u, local, total);
-        }
-        store_row_masks(replica, network.row_count + layer.output_row + first, layer.outputs - first, tile, local);
-    }
-}
-
-// `layer` is layer l + 1.
-fn delta_samples(replica: u32, layer: Layer, local: u32) {
-    for (var first = 0u; first < layer.inputs; first += 4u) {
-        var tile: Tile;
-        if local < batch.sample4s {
-            for (var j = 0u; j < layer.outputs; j += 4u) {
-                let columns = transpose(mat4x4(
-                    load_weights(replica, layer, first, j, true), load_weights(replica, layer, first + 1u, j, true),
-                    load_weights(replica, layer, first + 2u, j, true), load_weights(replica, layer, first + 3u, j, true),
-                ));
-                add_neurons(&tile, load_delta(replica, layer, j, local), columns[0]);
-                add_neurons(&tile, load_delta(replica, layer, j + 1u, local), columns[1]);
-                add_neurons(&tile, load_delta(replica, layer, j + 2u, local), columns[2]);
-                add_neurons(&tile, load_delta(replica, layer, j + 3u, local), columns[3]);
+// The batch in a slot, and the move that it makes. `l`, if there is such a layer, `input4` and `neuron4` are the tile of the invocation.
+fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, local: u32) {
+    let last = network.layer_count - 1u;
+    let sample = local % SAMPLES;
+    let own = network.layers[min(l, last)];
+    let gathered = batch_at(slot, replica);
+    let size = min(batch.batch_size, batch.sample_count - place_of(slot).position);
+    let is_last = slot + 1u == batch.slot + batch.steps;
+    let has_counts = counts_wanted(replica);
+    var sums: Sums;
+    for (var word = 0u; word < batch.sample4s / 8u; word++) {
+        read_inputs(gathered, word, sample, local);
+        let label = labels[gathered * batch.sample4s + 8u * word + sample / 4u][sample % 4u];
+        workgroupBarrier();
+        for (var i = 0u; i <= last; i++) {
+            let layer = network.layers[i];
+            for (var quad = local / SAMPLES; 4u * quad < layer.outputs; quad += INVOCATIONS / SAMPLES) {
+                forward_sample(layer, sample, quad);
             }
-            tile.a = mask_delta(replica, layer, first, local, tile.a);
-            tile.b = mask_delta(replica, layer, first + 1u, local, tile.b);
-            tile.c = mask_delta(replica, layer, first + 2u, local, tile.c);
-            tile.d = mask_delta(replica, layer, first + 3u, local, tile.d);
+            workgroupBarrier();
         }
-        store_row_masks(replica, network.row_count + layer.input_row + first, layer.inputs - first, tile, local);
+        loss_sample(network.layers[last], sample, SAMPLES * word + sample < size, label, local);
+        workgroupBarrier();
+        for (var i = last; i > 0u; i--) {
+            let below = network.layers[i - 1u];
+            let layer = network.layers[i];
+            for (var quad = local / SAMPLES; 4u * quad < below.outputs; quad += INVOCATIONS / SAMPLES) {
+                delta_sample(below, layer, sample, quad);
+            }
+            workgroupBarrier();
+        }
+        if has_counts || is_last {
+            find_masks(word, local);
+        }
+        workgroupBarrier();
+        if l <= last {
+            add_samples(&sums, input_quad(own) + input4, delta_quad(own) + neuron4);
+        }
+        if is_last {
+            write_word(replica, word, local);
+        }
+        workgroupBarrier();
+    }
+    if l <= last {
+        let step = Step(size, batch.t + slot - batch.slot);
+        let input = 4u * input4;
+        let row = 4u * (input_quad(own) + input4);
+        move_input(replica, own, input, row, neuron4, sums.a, has_counts, step);
+        move_input(replica, own, input + 1u, row + 1u, neuron4, sums.b, has_counts, step);
+        move_input(replica, own, input + 2u, row + 2u, neuron4, sums.c, has_counts, step);
+        move_input(replica, own, input + 3u, row + 3u, neuron4, sums.d, has_counts, step);
     }
 }
 
-// Two sample4s of every row of the inputs, the activations and the deltas.
-fn stage_rows(replica: u32, sample4: u32, local: u32) {
-    for (var i = local; i < 2u * network.input_rows; i += INVOCATIONS) {
-        staged[i / 8u][i % 8u] = input_values(inputs[input_start(replica, i / 2u) + sample4 + i % 2u]);
-    }
-    for (var i = local; i < 2u * network.row_count; i += INVOCATIONS) {
-        let row = row_start(replica, i / 2u) + sample4 + i % 2u;
-        staged[network.input_rows / 4u + i / 8u][i % 8u] = activations[row];
-        staged[(network.input_rows + network.row_count) / 4u + i / 8u][i % 8u] = deltas[row];
-    }
-}
-
-// Sample4 `first` of a stage.
-fn add_staged(sums: ptr<function, Tile>, input4: u32, neuron4: u32, first: u32) {
-    let columns = transpose(mat4x4(staged[neuron4][first], staged[neuron4][first + 2u], staged[neuron4][first + 4u], staged[neuron4][first + 6u]));
-    (*sums).a = add_product((*sums).a, columns, staged[input4][first]);
-    (*sums).b = add_product((*sums).b, columns, staged[input4][first + 2u]);
-    (*sums).c = add_product((*sums).c, columns, staged[input4][first + 4u]);
-    (*sums).d = add_product((*sums).d, columns, staged[input4][first + 6u]);
-}
-
+// 4 inputs, the row of ones among them, by 4 neurons.
 fn tiles_of(layer: Layer) -> u32 {
     return (layer.inputs / 4u + 1u) * ((layer.outputs + 3u) / 4u);
-}
-
-// S, c and update of tile `index`, all layers' in turn, if there is such a one.
-fn reduce_samples(replica: u32, index: u32, local: u32) {
-    var tile = index;
-    var l = 0u;
-    while l < network.layer_count && tile >= tiles_of(network.layers[l]) {
-        tile -= tiles_of(network.layers[l]);
-        l++;
-    }
-    let layer = network.layers[min(l, network.layer_count - 1u)];
-    let input4 = tile % (layer.inputs / 4u + 1u);
-    let neuron4 = tile / (layer.inputs / 4u + 1u);
-    let input_column = select((network.input_rows + layer.input_row) / 4u, 0u, layer.reads_data == 1u) + input4;
-    let neuron_column = (network.input_rows + network.row_count + layer.output_row) / 4u + neuron4;
-    var sums: Tile;
-    for (var sample4 = 0u; sample4 < batch.sample4s; sample4 += 2u) {
-        workgroupBarrier();
-        stage_rows(replica, sample4, local);
-        workgroupBarrier();
-        if l < network.layer_count {
-            add_staged(&sums, input_column, neuron_column, 0u);
-            add_staged(&sums, input_column, neuron_column, 1u);
-        }
-    }
-    if l < network.layer_count {
-        let inputs = vec4(4u * input4) + vec4(0u, 1u, 2u, 3u);
-        finish_tile(replica, layer, inputs, inputs <= vec4(layer.inputs), neuron4, sums);
-    }
 }
 
 // z is the replica.
 @compute @workgroup_size(INVOCATIONS)
 fn step_samples(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let last = network.layer_count - 1u;
+    // All layers' tiles in turn.
+    var tile = local;
+    var l = 0u;
+    while l < network.layer_count && tile >= tiles_of(network.layers[l]) {
+        tile -= tiles_of(network.layers[l]);
+        l++;
+    }
+    let input4s = network.layers[min(l, network.layer_count - 1u)].inputs / 4u + 1u;
     for (var replica = id.z; replica < network.replica_count; replica += groups.z) {
-        var tiles = 0u;
-        for (var l = 0u; l <= last; l++) {
-            forward_samples(replica, network.layers[l], local);
-            tiles += tiles_of(network.layers[l]);
+        let arena = replica * network.replica_vec4s;
+        for (var i = local; i < network.parameter_vec4s; i += INVOCATIONS) {
+            pool[i] = parameters[arena + i];
         }
-        loss_samples(replica, network.layers[last], local);
-        for (var l = last; l > 0u; l--) {
-            delta_samples(replica, network.layers[l], local);
+        write_ones(local % SAMPLES, local);
+        for (var slot = batch.slot; slot < batch.slot + batch.steps; slot++) {
+            step_replica(replica, slot, l, tile % input4s, tile / input4s, local);
         }
-        storageBarrier();
-        for (var first = 0u; first < tiles; first += INVOCATIONS) {
-            reduce_samples(replica, first + local, local);
+        workgroupBarrier();
+        for (var i = local; i < network.parameter_vec4s; i += INVOCATIONS) {
+            parameters[arena + i] = pool[i];
         }
+        workgroupBarrier();
     }
 }

@@ -1,37 +1,11 @@
-// Uses: reduce, optimizer
-// update.wgsl: theta and its moments from S and c (algorithm 2, last line), at the end of reduce.wgsl, by the invocation that summed
-// them. Replicas with the mean gradient need no counts and skip them; parameters of inactive features move only where the rule
-// moves them without a gradient.
-
-@group(0) @binding(10) var<storage, read> replicas: array<Replica>;                     // (R)
+// Uses: reduce, parameters
+// update.wgsl: parameters from S and c at the end of reduce.wgsl, by the invocation that summed them. Those of inactive features move
+// only where the rule moves them without a gradient.
 
 fn reduces_all(replica: u32) -> bool {
     return replicas[replica].moves_inactive == 1u;
 }
 
-fn counts_wanted(replica: u32) -> bool {
-    return replicas[replica].is_effective == 1u;
-}
-
 fn finish(replica: u32, parameter: u32, sums: vec4<f32>, counts: vec4<u32>) {
-    let settings = replicas[replica];
-    let moments = moments_of(settings.rule);
-    let first = parameter + network.parameter_vec4s;
-    let second = first + network.parameter_vec4s;
-    var own: Parameters;
-    own.theta = parameters[parameter];
-    if moments > 0u {
-        own.first = parameters[first];
-    }
-    if moments > 1u {
-        own.second = parameters[second];
-    }
-    own = updated(own, sums, counts, settings);
-    parameters[parameter] = own.theta;
-    if moments > 0u {
-        parameters[first] = own.first;
-    }
-    if moments > 1u {
-        parameters[second] = own.second;
-    }
+    parameters[parameter] = moved(replica, parameter, parameters[parameter], sums, counts, Step(batch.size, batch.t));
 }

@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::names::expected;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Rule};
 
 /// The order in which an epoch takes the samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -83,6 +83,12 @@ impl TrainSettings {
     /// Numbers that the rules keep for each parameter, at most.
     pub fn moments(&self) -> usize {
         self.replicas.iter().map(|replica| replica.optimizer.rule.moments()).max().unwrap_or(0)
+    }
+
+    /// Whether all replicas move by plain SGD or aSGD, without weight decay.
+    pub fn is_plain(&self) -> bool {
+        let mut optimizers = self.replicas.iter().map(|replica| &replica.optimizer);
+        optimizers.all(|optimizer| optimizer.rule == Rule::Sgd && optimizer.weight_decay == 0.0)
     }
 
     /// Refuses settings that make no sense for this data set and these networks. Every engine asks before it begins.

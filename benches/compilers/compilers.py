@@ -27,8 +27,9 @@ from downloads import Missing
 
 HERE = pathlib.Path(__file__).resolve().parent
 INPUTS = {"8-bit": [], "f32": ["--f32"]}
-# Fewer waves of 64 do not hide the loads of the kernels of blocks.
-MIN_WAVES = 5
+# Fewer waves of 64 do not hide the loads of the kernels of blocks; step has all that it works on in workgroup memory.
+MIN_WAVES = {"step": 4}
+MIN_WAVES_ELSEWHERE = 5
 # Warps, workgroups and bytes of shared memory of a multiprocessor.
 SM_86 = (48, 16, 100 << 10)
 SM_90 = (64, 32, 228 << 10)
@@ -222,8 +223,9 @@ def faults(rows):
             yield f"{name} spills {row['spilled']} registers"
         if row["scratch"]:
             yield f"{name} uses {row['scratch']} bytes of scratch memory"
-        if row["occupancy"] < MIN_WAVES:
-            yield f"{name}: {row['occupancy']} waves of 64 a SIMD, fewer than {MIN_WAVES}"
+        least = MIN_WAVES.get(row["shader"], MIN_WAVES_ELSEWHERE)
+        if row["occupancy"] < least:
+            yield f"{name}: {row['occupancy']} waves of 64 a SIMD, fewer than {least}"
 
 
 def bound(program, files):

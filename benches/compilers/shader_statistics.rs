@@ -69,10 +69,12 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// Names, entry points (of a file, its first) and texts. Kernels go by their files, since two share the name of their entry.
+/// Names, entry points (of a file, its first) and texts. Kernels go by their files, since two share the name of their entry; what
+/// a pipeline may override is constant, as it is by default.
 fn sources(files: &[String], inputs: InputFormat) -> Result<Vec<(String, Option<&'static str>, String)>> {
     if files.is_empty() {
-        let kernel = |kernel: &kernels::Kernel| (kernel.file.to_owned(), Some(kernel.entry), kernel.source(inputs));
+        let text = |kernel: &kernels::Kernel| kernel.source(inputs).replace("\noverride ", "\nconst ");
+        let kernel = |kernel: &kernels::Kernel| (kernel.file.to_owned(), Some(kernel.entry), text(kernel));
         return Ok(kernels::ALL.map(kernel).to_vec());
     }
     files.iter().map(|file| Ok((file.clone(), None, std::fs::read_to_string(file).context(file.clone())?))).collect()

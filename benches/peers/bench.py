@@ -2,8 +2,9 @@
 
 Run: make bench-peers [ROUNDS=5] [WORKLOADS="mnist-R1 ..."] [DEVICE=NAME] [SECONDS_EACH=1]   (ASGD_DATA_DIR has mnist/)
 
-The peers are installed under target/peers: a virtual environment and a cargo project outside the workspace. Each is held
-against float64 first (check.py); one that cannot be installed or run, or computes something else, is named as missing.
+The peers are installed under target/peers: a virtual environment and a cargo project outside the workspace. Where nothing can be
+installed, PYTHON=PATH names a Python that has JAX and PyTorch, and ASGD=PATH an asgd that is built. Each peer is held against
+float64 first (check.py); one that cannot be installed or run, or computes something else, is named as missing.
 peers.md and peers.json go to benches/runs/<date>-<device>/.
 """
 
@@ -26,7 +27,7 @@ HOPELESS = 1.5
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PEERS = ROOT / "target" / "peers"
-PYTHON = PEERS / "venv" / "bin" / "python"
+PYTHON = pathlib.Path(os.environ.get("PYTHON") or PEERS / "venv" / "bin" / "python")
 BURN = PEERS / "burn" / "release" / "burn-peer"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 missing = {}
@@ -54,6 +55,8 @@ def attempt(name, action):
 
 def set_up(on_gpu):
     PEERS.mkdir(parents=True, exist_ok=True)
+    if "PYTHON" in os.environ:
+        return
     if not PYTHON.exists():
         call([sys.executable, "-m", "venv", PEERS / "venv"])
     for package in (HERE / "requirements.txt").read_text().split():
@@ -66,6 +69,8 @@ def set_up(on_gpu):
 
 
 def build_ours():
+    if "ASGD" in os.environ:
+        return pathlib.Path(os.environ["ASGD"]).resolve()
     call(["cargo", "build", "--release", "--locked"])
     return ROOT / "target" / "release" / "asgd"
 
@@ -191,7 +196,7 @@ def main():
     if "ASGD_DATA_DIR" not in os.environ:
         sys.exit("ASGD_DATA_DIR must name the folder that holds mnist/")
     # As it is built, not as it is when all is measured.
-    commit = call(["git", "describe", "--always", "--dirty"]).strip()
+    commit = os.environ.get("COMMIT") or call(["git", "describe", "--always", "--dirty"]).strip()
     executable = build_ours()
     device = ours(executable, "circles-R1")[1]
     on_gpu = device["device"]["name"] != "cpu"

@@ -13,16 +13,17 @@ pub const EVALUATE_LANES: u64 = 64;
 /// The widest layer of a network whose layers are all computed in one dispatch.
 pub const MAX_NARROW: u32 = 128;
 
-/// The most rows (inputs, activations and deltas) of a network that takes a step in one dispatch, four times STAGED_ROW4S of
-/// step.wgsl, and the most sample4s of its batches, INVOCATIONS there.
-const MAX_SMALL_ROWS: u32 = 144;
-const MAX_SMALL_SAMPLE4S: u32 = 64;
+/// The most tiles of a network that step.wgsl is for: INVOCATIONS there.
+const MAX_SMALL_TILES: u32 = 128;
+
+/// The most bytes of workgroup memory that step.wgsl takes, where the adapter allows them: what D3D12 and most Vulkan drivers have.
+const MAX_SMALL_BYTES: u32 = 32 << 10;
 
 /// Neurons, samples or features of a block: BLOCK of block.wgsl.
 const BLOCK: u32 = 32;
 
 /// Inputs by neurons of a tile: TILE_INPUTS and TILE_NEURONS of reduce.wgsl.
-const TILE: [u32; 2] = [128, 32];
+const TILE: [u32; 2] = [64, 32];
 
 /// Invocations of a workgroup of the kernels without blocks: WORKGROUP_SIZE of common.wgsl.
 const WORKGROUP_SIZE: u64 = 64;
@@ -137,10 +138,41 @@ impl Dispatch<'_> {
         [1, 1, z(self.replicas())]
     }
 
-    /// Whether a step is one dispatch. It depends on the network and the batch size alone.
-    pub fn is_small(&self) -> bool {
-        let Network { input_rows, row_count, .. } = self.network;
-        input_rows + 2 * row_count <= MAX_SMALL_ROWS && self.sample4s <= MAX_SMALL_SAMPLE4S
+    /// Rows of inputs, activations and deltas.
+    fn all_rows(&self) -> u32 {
+        self.network.input_rows + 2 * self.network.row_count
+    }
+
+    /// The constants of step.wgsl that say how much workgroup memory it takes: vec4s of parameters and samples, and mask words.
+    pub fn step_constants(&self) -> [(&'static str, u32); 2] {
+        let pool = self.network.parameter_vec4s + 32 * (self.all_rows() / 4 | 1);
+        [("POOL", pool), ("MASKS", self.all_rows() * self.words())]
+    }
+
+    /// Whether one dispatch does whole steps, where a workgroup may have so many bytes.
+    pub fn is_small(&self, workgroup_bytes: u32, is_software: bool) -> bool {
+        let tiles = |layer: &Layer| (layer.inputs / 4 + 1) * layer.outputs.div_ceil(4);
+        let [(_, pool), (_, masks)] = self.step_constants();
+        self.network.layers().iter().map(tiles).sum::<u32>() <= MAX_SMALL_TILES
+            && 16 * u64::from(pool) + 4 * u64::from(masks) <= u64::from(workgroup_bytes.min(MAX_SMALL_BYTES))
+            && !(is_software && self.step_iterations() > MAX_LOOP_ITERATIONS)
+    }
+
+    /// How many steps step.wgsl may do in a dispatch.
+    pub fn steps_at_once(&self, is_software: bool) -> u64 {
+        if is_software { MAX_LOOP_ITERATIONS / self.step_iterations() } else { u64::MAX }
+    }
+
+    /// No fewer iterations than the loops of an invocation of step.wgsl do in a step.
+    fn step_iterations(&self) -> u64 {
+        let of_layer = |layer: &Layer| {
+            let [inputs, outputs] = [layer.inputs, layer.outputs].map(u64::from);
+            (outputs / 16 + 2) * (inputs / 4 + 2) + (inputs / 16 + 2) * (outputs / 4 + 2)
+        };
+        let outputs = self.network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
+        let rows = u64::from(self.all_rows());
+        let of_word = self.network.layers().iter().map(of_layer).sum::<u64>() + 3 * outputs + rows / 4 + 64;
+        (1 + of_word * u64::from(self.words())) * self.replicas().div_ceil(MAX_WORKGROUPS)
     }
 
     /// Whether all layers forward and back are one dispatch. It depends on the network alone.
@@ -155,7 +187,7 @@ impl Dispatch<'_> {
         let widest = widths.map(u64::from).max().unwrap_or(0);
         let outputs = self.network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
         let words = u64::from(self.words());
-        // Of count.wgsl (and all that propagate.wgsl and step.wgsl do), loss.wgsl, reduce.wgsl, and select.wgsl.
+        // Of count.wgsl (and all that propagate.wgsl does), loss.wgsl, reduce.wgsl, and select.wgsl.
         let of_replica = (widest / 4 + 2048).max(3 * outputs).max(6 * words + 64);
         let of_batch = rows.div_ceil(256) * (words + 9);
         (of_replica * self.replicas().div_ceil(MAX_WORKGROUPS)).max(of_batch * batches.div_ceil(MAX_WORKGROUPS))
@@ -205,6 +237,28 @@ mod tests {
             assert!(u64::from(x) <= MAX_WORKGROUPS && u64::from(y) <= MAX_WORKGROUPS);
             assert!(u64::from(x) * u64::from(y) * WORKGROUP_SIZE >= invocations);
         }
+    }
+
+    #[test]
+    fn small_networks_take_whole_steps() {
+        let is_small = |widths: &[usize], batch_size: u32, bytes| {
+            let network = Network::new(&NetworkSpec::new(widths).unwrap(), 2);
+            Dispatch { network: &network, sample4s: batch_size / 4 }.is_small(bytes, true)
+        };
+        // The extremes of its check, and the circles of the benchmarks.
+        let cases: [(&[usize], u32); 5] = [
+            (&[6, 60, 1], 256),
+            (&[35, 40, 10, 3], 128),
+            (&[36, 20, 20, 2], 256),
+            (&[3, 30, 30, 1], 256),
+            (&[2, 10, 10, 10, 10, 10, 1], 128),
+        ];
+        for (widths, batch_size) in cases {
+            assert!(is_small(widths, batch_size, 32 << 10), "{widths:?}");
+            assert!(!is_small(widths, batch_size, 16 << 10), "{widths:?}");
+        }
+        assert!(!is_small(&[784, 30, 20, 10], 64, 1 << 20));
+        assert!(!is_small(&[2, 10, 1], 1 << 20, 1 << 20));
     }
 
     #[test]

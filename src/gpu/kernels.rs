@@ -40,7 +40,7 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 21] = files![
+pub const FILES: [(&str, &str); 22] = files![
     "activity",
     "block",
     "buffers",
@@ -55,6 +55,7 @@ pub const FILES: [(&str, &str); 21] = files![
     "inputs_u8",
     "loss",
     "optimizer",
+    "parameters",
     "permute",
     "propagate",
     "reduce",
@@ -112,11 +113,11 @@ pub const UPDATE: Kernel = Kernel {
     storage: &[(2, Write), (3, Read), (4, Keep), (5, Keep), (6, Keep), (7, Read), (9, Read), (10, Read)],
 };
 
-/// All of them, for small networks.
+/// Whole steps of small networks.
 pub const STEP: Kernel = Kernel {
     file: "step",
     entry: "step_samples",
-    storage: &[(2, Write), (3, Read), (4, Write), (5, Write), (6, Write), (8, Read), (9, Read), (10, Read)],
+    storage: &[(2, Write), (3, Read), (4, Write), (5, Write), (6, Write), (8, Read), (10, Read)],
 };
 
 /// Loss sums and hits.
@@ -200,9 +201,12 @@ pub struct Pipeline {
     kernel: &'static Kernel,
 }
 
-/// The kernels of a device, by their text: each is compiled once, when it is first asked for.
+/// Text and constants of a compiled kernel.
+type Key = (String, Vec<(&'static str, u32)>);
+
+/// The kernels of a device: each is compiled once, when it is first asked for.
 #[derive(Default)]
-pub(super) struct Pipelines(Mutex<HashMap<String, Pipeline>>);
+pub(super) struct Pipelines(Mutex<HashMap<Key, Pipeline>>);
 
 /// A kernel with its buffers, ready to be dispatched.
 pub struct Bound {
@@ -214,12 +218,24 @@ pub struct Bound {
 impl Pipeline {
     /// A kernel, compiled. What the driver has against it shows at the device's next call.
     pub fn new(gpu: &Gpu, kernel: &'static Kernel, inputs: InputFormat) -> Self {
-        let source = kernel.source(inputs);
-        let mut compiled = gpu.pipelines.0.lock().unwrap_or_else(PoisonError::into_inner);
-        compiled.entry(source).or_insert_with_key(|source| Self::compile(gpu, kernel, source)).clone()
+        Self::with_constants(gpu, kernel, inputs, &[])
     }
 
-    fn compile(gpu: &Gpu, kernel: &'static Kernel, source: &str) -> Self {
+    /// The same with values for constants that it declares as `override`.
+    pub fn with_constants(
+        gpu: &Gpu,
+        kernel: &'static Kernel,
+        inputs: InputFormat,
+        constants: &[(&'static str, u32)],
+    ) -> Self {
+        let key = (kernel.source(inputs), constants.to_vec());
+        let mut compiled = gpu.pipelines.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let compile = |(source, constants): &Key| Self::compile(gpu, kernel, source, constants);
+        compiled.entry(key).or_insert_with_key(compile).clone()
+    }
+
+    fn compile(gpu: &Gpu, kernel: &'static Kernel, source: &str, constants: &[(&'static str, u32)]) -> Self {
+        let constants: Vec<_> = constants.iter().map(|&(name, value)| (name, f64::from(value))).collect();
         let entries: Vec<_> = kernel
             .bindings()
             .map(|(binding, access)| {
@@ -251,6 +267,7 @@ impl Pipeline {
             module: &module,
             entry_point: Some(kernel.entry),
             compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
                 // Each kernel writes what it reads.
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()

@@ -50,8 +50,8 @@ pub struct Trainer {
 
 /// The dispatches of a step, after its batch has been gathered. The arithmetic is the same.
 enum Form {
-    /// One, for small networks.
-    Step { step: Bound },
+    /// One for many steps, for small networks.
+    Steps { steps: Bound },
     /// All layers forward and back, where they are narrow.
     Propagate { propagate: Bound, update: Bound },
     /// A dispatch a layer.
@@ -112,11 +112,18 @@ impl Trainer {
         };
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
-        let update =
-            || bind(&UPDATE, &[&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas]);
-        let form = if dispatch.is_small() {
-            let storage = [&parameters, inputs, activations, masks, deltas, labels, input_masks, &replicas];
-            Form::Step { step: bind(&STEP, &storage) }
+        let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
+        let update = || {
+            let storage = [&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas];
+            let update = Pipeline::with_constants(gpu, &UPDATE, format, &[has_rules]);
+            update.bind(gpu, &network_uniform, &batch_uniform, &storage)
+        };
+        let workgroup_bytes = gpu.limits().max_compute_workgroup_storage_size;
+        let form = if dispatch.is_small(workgroup_bytes, gpu.is_software()) {
+            let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
+            let [pool, masks] = dispatch.step_constants();
+            let step = Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules]);
+            Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
         } else if dispatch.is_narrow() {
             let storage = [&parameters, inputs, activations, masks, deltas, features, labels];
             Form::Propagate { propagate: bind(&PROPAGATE, &storage), update: update() }
@@ -183,35 +190,38 @@ impl Trainer {
     fn encode(&mut self, commands: &mut Commands, end: u64) -> Result<()> {
         let layers = self.network.layer_count;
         let batches_per_step = match self.form {
-            Form::Step { .. } | Form::Propagate { .. } => 1,
+            Form::Steps { .. } | Form::Propagate { .. } => 1,
             Form::Layers { .. } => u64::from(layers),
         };
         let mut uniform = Vec::new();
         let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s };
+        let at_once = match self.form {
+            Form::Steps { .. } => dispatch.steps_at_once(self.gpu.is_software()),
+            Form::Propagate { .. } | Form::Layers { .. } => u64::MAX,
+        };
+        let steps_per_epoch = self.steps_per_epoch();
         while self.step < end {
-            let steps_per_epoch = self.steps_per_epoch();
-            let (epoch, step_in_epoch) = (self.step / steps_per_epoch, self.step % steps_per_epoch);
             let room = MAX_BATCHES - uniform.len() as u64;
             let steps = (end - self.step)
-                .min(steps_per_epoch - step_in_epoch)
                 .min(u64::from(self.batches.slots))
+                .min(at_once)
                 .min(room.saturating_sub(1) / batches_per_step);
             if steps == 0 {
                 break;
             }
             let first = Batch {
-                size: 0,
+                size: self.batch_samples(self.step),
                 batch_size: self.settings.batch_size as u32,
                 sample4s: self.batches.sample4s,
                 slot: 0,
                 steps: steps as u32,
                 input_replicas: self.batches.input_replicas,
-                position: (step_in_epoch * self.settings.batch_size as u64) as u32,
-                epoch: epoch as u32,
+                position: (self.step % steps_per_epoch * self.settings.batch_size as u64) as u32,
+                epoch: (self.step / steps_per_epoch) as u32,
                 sample_count: self.train_samples.count,
                 shuffled: u32::from(self.settings.order == Order::Shuffled),
                 layer: 0,
-                t: 0,
+                t: (self.step + 1) as u32,
             };
             let mut offset = |batch: Batch| {
                 uniform.push(batch);
@@ -219,39 +229,48 @@ impl Trainer {
             };
             let gathered = offset(first);
             self.gatherer.encode(commands, gathered, dispatch, steps as u32, first.input_replicas);
-            if !matches!(self.form, Form::Step { .. }) {
+            if !matches!(self.form, Form::Steps { .. }) {
                 commands.dispatch(&self.select, gathered, dispatch.select(steps as u32, first.input_replicas));
             }
-            for slot in 0..steps as u32 {
-                let left = first.sample_count - first.position - slot * first.batch_size;
-                let t = (self.step + u64::from(slot) + 1) as u32;
-                let batch = Batch { size: left.min(first.batch_size), slot, t, ..first };
-                self.last_batch = Some(batch);
-                let own = offset(batch);
-                match &self.form {
-                    Form::Step { step } => commands.dispatch(step, own, dispatch.step()),
-                    Form::Propagate { propagate, update } => {
+            let batch_at = |slot: u64| {
+                let step = self.step + slot;
+                Batch { size: self.batch_samples(step), slot: slot as u32, t: (step + 1) as u32, ..first }
+            };
+            let batches: Vec<Batch> = (0..steps).map(batch_at).collect();
+            match &self.form {
+                Form::Steps { steps } => commands.dispatch(steps, gathered, dispatch.step()),
+                Form::Propagate { propagate, update } => {
+                    for &batch in &batches {
+                        let own = offset(batch);
                         commands.dispatch(propagate, own, dispatch.propagate());
                         commands.dispatch(update, own, dispatch.reduce());
                     }
-                    Form::Layers { forward, loss, delta, update } => {
-                        let mut offsets = vec![own];
-                        offsets.extend((1..layers).map(|layer| offset(Batch { layer, ..batch })));
-                        let shapes = self.network.layers().iter().zip(offsets);
+                }
+                Form::Layers { forward, loss, delta, update } => {
+                    for &batch in &batches {
+                        let offsets: Vec<u32> = (0..layers).map(|layer| offset(Batch { layer, ..batch })).collect();
+                        let shapes = self.network.layers().iter().zip(offsets.iter().copied());
                         for (shape, at) in shapes.clone() {
                             commands.dispatch(forward, at, dispatch.forward(shape));
                         }
-                        commands.dispatch(loss, own, dispatch.loss());
+                        commands.dispatch(loss, offsets[0], dispatch.loss());
                         for (shape, at) in shapes.skip(1).rev() {
                             commands.dispatch(delta, at, dispatch.delta(shape));
                         }
-                        commands.dispatch(update, own, dispatch.reduce());
+                        commands.dispatch(update, offsets[0], dispatch.reduce());
                     }
                 }
             }
+            self.last_batch = batches.last().copied();
             self.step += steps;
         }
         write_batches(&self.gpu, &self.batch_uniform, &uniform)
+    }
+
+    /// Samples of the batch of a step.
+    fn batch_samples(&self, step: u64) -> u32 {
+        let (count, batch_size) = (u64::from(self.train_samples.count), self.settings.batch_size as u64);
+        batch_size.min(count - step % self.steps_per_epoch() * batch_size) as u32
     }
 
     fn dispatch(&self) -> Dispatch<'_> {
@@ -359,7 +378,7 @@ impl TrainingEngine for Trainer {
         }
         // Of a step, with permute, gather and select, which there may be before each.
         let dispatches = match self.form {
-            Form::Step { .. } => 3,
+            Form::Steps { .. } => 3,
             Form::Propagate { .. } => 5,
             Form::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
         };

@@ -20,6 +20,10 @@ struct Planted<'a, K> {
 }
 
 impl<K: Kernels> Kernels for Planted<'_, K> {
+    fn workgroup_bytes(&self) -> u32 {
+        self.kernels.workgroup_bytes()
+    }
+
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
         let mut after = self.kernels.run(job)?;
         let before = job.storage[self.buffer];

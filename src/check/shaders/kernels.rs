@@ -92,9 +92,9 @@ impl Shader {
     }
 }
 
-/// Whether step.wgsl is for such networks and batches.
-pub fn is_small(network: &Network, batch: &Batch) -> bool {
-    Dispatch { network, sample4s: batch.sample4s }.is_small()
+/// Whether step.wgsl is for such networks.
+pub fn is_small(kernels: &dyn Kernels, network: &Network, batch: &Batch) -> bool {
+    Dispatch { network, sample4s: batch.sample4s }.is_small(kernels.workgroup_bytes(), false)
 }
 
 /// One run of a kernel.
@@ -119,9 +119,16 @@ pub trait Kernels {
     /// # Errors
     /// What the driver reported.
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>>;
+
+    /// Bytes of memory that a workgroup may have.
+    fn workgroup_bytes(&self) -> u32;
 }
 
 impl Kernels for Gpu {
+    fn workgroup_bytes(&self) -> u32 {
+        self.limits().max_compute_workgroup_storage_size
+    }
+
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
         let Job { shader, inputs, network, batch, storage } = *job;
         let gpu = self;
@@ -132,9 +139,12 @@ impl Kernels for Gpu {
         gpu.write(&batch_buffer, &[batch])?;
         let buffers =
             storage.iter().map(|words| gpu.storage_from("a check", words)).collect::<Result<Vec<wgpu::Buffer>>>()?;
-        let pipeline = Pipeline::new(gpu, shader.kernel(), inputs);
+        let dispatch = Dispatch { network, sample4s: batch.sample4s };
+        let constants = dispatch.step_constants();
+        let constants = if shader == Shader::Step { &constants[..] } else { &[] };
+        let pipeline = Pipeline::with_constants(gpu, shader.kernel(), inputs, constants);
         let bound = pipeline.bind(gpu, &network_buffer, &batch_buffer, &buffers.iter().collect::<Vec<_>>());
-        bound.run(gpu, shader.workgroups(Dispatch { network, sample4s: batch.sample4s }, &batch))?;
+        bound.run(gpu, shader.workgroups(dispatch, &batch))?;
         let sizes: Vec<_> =
             buffers.iter().zip(storage).map(|(buffer, words)| (buffer, size_of_val(*words) as u64)).collect();
         gpu.read(&sizes)

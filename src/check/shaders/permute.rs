@@ -1,4 +1,4 @@
-//! permute.wgsl: the same integers as the reference, for three seeds' epochs, the last batch short.
+//! permute.wgsl: the same integers as the reference, for three seeds' epochs, the last batch short, and into the next epoch.
 
 use super::case::Case;
 use super::fixture::{Fixture, POISON};
@@ -18,7 +18,7 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
     let count = batch_size * 3 - batch_size / 2;
     let labels: Vec<u32> = (0..count).map(|index| index * 7 % 10).collect();
     for (shuffled, epoch, first_step) in [(1, 0, 0), (1, 7, 1), (0, 3, 1)] {
-        let steps = 3 - first_step;
+        let steps = 5 - first_step;
         let position = first_step * batch_size;
         let batch = Batch { steps, position, epoch, sample_count: count, shuffled, ..fixture.batch(0) };
         let poison = vec![POISON; steps as usize * replicas * stride];
@@ -26,8 +26,8 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
         let buffers = fixture.run(kernels, Shader::Permute, batch, &storage)?;
         for (index, (&sample, &label)) in buffers[2].iter().zip(&buffers[3]).enumerate() {
             let (offset, replica) = (index % stride, index / stride % replicas);
-            let step = (index / stride / replicas) as u32;
-            let at = position + step * batch_size + offset as u32;
+            let step = first_step + (index / stride / replicas) as u32;
+            let (epoch, at) = (epoch + step / 3, step % 3 * batch_size + offset as u32);
             let expected = if offset >= case.batch_size || at >= count {
                 (count, 0)
             } else {
