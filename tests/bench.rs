@@ -30,7 +30,7 @@ fn figures_agree_with_the_times_that_they_are_from() {
     assert_eq!(workloads.len(), 2);
     for (replicas, measured) in [2.0, 3.0].into_iter().zip(workloads) {
         assert_eq!((measured["replicas"].as_f64(), &measured["kernels"]), (Some(replicas), &Value::Array(vec![])));
-        let us = median(&measured["asgd_us"]);
+        let us = median(&measured["us"]);
         assert!(us > 0.0 && median(&measured["sgd_us"]) > 0.0, "{measured}");
         // By hand: 2-10-10-10-10-10-1 has 30 + 4 x 110 + 11 parameters; the first layer has no deltas before it.
         let operations = (4 * 30 + 6 * (440 + 11)) as f64 * 128.0 * replicas;
@@ -85,6 +85,10 @@ fn a_table_and_a_figure_are_written() {
     assert!(read("bench.md").contains("| mnist-R1 |") && read("bench.svg").contains("circles-R2"));
     run(folder.path(), &format!("bench circles-R1 --device cpu {SHORT}"));
     assert!(folder.path().join("runs/bench-2/bench.csv").exists());
+    let adam = run(folder.path(), &format!("bench circles-R2 --optimizer adam --device cpu {SHORT} --json"));
+    assert_eq!(serde_json::from_slice::<Value>(&adam.stdout).unwrap()["optimizer"], "adam");
+    let adam = run(folder.path(), &format!("bench circles-R2 --optimizer adam --device cpu {SHORT}"));
+    assert!(String::from_utf8(adam.stdout).unwrap().contains("adam / SGD"));
     // What an earlier run on another device left does not stay.
     run(folder.path(), &format!("bench circles-R1 circles-R01 --device cpu {SHORT} --out runs/bench-1"));
     assert_eq!((rows("bench.csv").len(), out.join("kernels.csv").exists()), (1, false));

@@ -508,7 +508,10 @@ fn timed_steps_are_the_same_steps() {
                 _ => 1,
             };
             let takes_several = matches!(time.kernel, "permute" | "gather" | "select" | "step");
-            assert!(time.dispatches == 10 * per_step || takes_several && (1..=10).contains(&time.dispatches), "{time:?}");
+            assert!(
+                time.dispatches == 10 * per_step || takes_several && (1..=10).contains(&time.dispatches),
+                "{time:?}"
+            );
             assert!(time.seconds > 0.0 && time.seconds < 10.0, "{time:?}");
         }
     }

@@ -1,4 +1,4 @@
-"""asgd beside JAX, PyTorch and burn, in turn on the same machine: aSGD steps of several workloads.
+"""asgd beside JAX, PyTorch and burn, in turn on the same machine: steps of several workloads, of aSGD and of Adam (FAMILY-adam-RN).
 
 Run: make bench-peers [ROUNDS=5] [WORKLOADS="mnist-R1 ..."] [DEVICE=NAME] [SECONDS_EACH=1]   (ASGD_DATA_DIR has mnist/)
 
@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 ROUNDS = int(os.environ.get("ROUNDS") or 5)
-WORKLOADS = (os.environ.get("WORKLOADS") or "mnist-R1 mnist-R2 mnist-R16 wide-R1 circles-R100").split()
+WORKLOADS = (os.environ.get("WORKLOADS") or "mnist-R1 mnist-R2 mnist-R16 mnist-adam-R16 wide-R1 circles-R100").split()
 DEVICE = os.environ.get("DEVICE", "")
 SECONDS = os.environ.get("SECONDS_EACH") or "1"
 # A variant that takes this many times as long as its peer's best one in the first round is not run again.
@@ -76,10 +76,11 @@ def build_ours():
 
 
 def ours(executable, workload):
-    """One measurement: two half seconds of aSGD steps after a warm-up, the start of the process not counted; and all."""
-    command = [executable, "bench", workload, "--rounds", "2", "--json"] + (["--device", DEVICE] if DEVICE else [])
+    """One measurement: two half seconds of steps after a warm-up, the start of the process not counted; and all."""
+    optimizer = "adam" if "-adam-" in workload else "asgd"
+    command = [executable, "bench", workload.replace("-adam-", "-"), "--optimizer", optimizer, "--rounds", "2", "--json"] + (["--device", DEVICE] if DEVICE else [])
     measured = json.loads(call(command))
-    return statistics.mean(measured["workloads"][0]["asgd_us"]), measured
+    return statistics.mean(measured["workloads"][0]["us"]), measured
 
 
 def make(workload):
@@ -97,8 +98,12 @@ def variants(workload, on_gpu):
     torch = lambda form, threads: [PYTHON, HERE / "pytorch.py", form, threads, folder]
     burn = lambda backend, data: [BURN, backend, data]
     jax = [PYTHON, HERE / "jax_scan.py", folder]
+    # Adam's peer is optax; the others are written by hand for aSGD.
+    is_adam = "-adam-" in workload
     if on_gpu:
         yield "JAX", "scan, vmap", jax, {}, 1
+        if is_adam:
+            return
         yield "PyTorch", "CUDA graph", torch("eager", 1), {}, 1
         yield "PyTorch", "torch.compile", torch("compiled", 1), {}, 1
         yield "burn wgpu", "batched", burn("wgpu", folder), {}, 1
@@ -114,7 +119,7 @@ def variants(workload, on_gpu):
     if CORES > 1 and replicas % CORES == 0:
         flags = f"{one} --xla_force_host_platform_device_count={CORES}"
         yield "JAX", f"scan, vmap, {CORES} devices", jax, {**cpu, "XLA_FLAGS": flags}, 1
-    for threads in sorted({1, CORES}):
+    for threads in () if is_adam else sorted({1, CORES}):
         label = f"{threads} thread{'s' if threads > 1 else ''}"
         yield "PyTorch", f"eager, {label}", torch("eager", threads), cpu, 1
         yield "PyTorch", f"torch.compile, {label}", torch("compiled", threads), cpu, 1
@@ -206,10 +211,10 @@ def main():
     lines, raw = [], {}
     for workload in WORKLOADS:
         rows, raw[workload] = measure(executable, workload, on_gpu)
-        widths, batch = (make(workload) / "shape").read_text().splitlines()
+        widths, batch, optimizer = (make(workload) / "shape").read_text().splitlines()
         batch, replicas, _ = batch.split()
         lines += [
-            f"## {workload}: {widths.replace(' ', '-')}, batch {batch}, R = {replicas}",
+            f"## {workload}: {optimizer}, {widths.replace(' ', '-')}, batch {batch}, R = {replicas}",
             "",
             "| | variant | us a step, median | spread | peer / asgd | error of 3 steps |",
             "|---|---|---|---|---|---|",
@@ -222,7 +227,7 @@ def main():
     command = f'make bench-peers ROUNDS={ROUNDS} WORKLOADS="{" ".join(WORKLOADS)}"' 
     command += (DEVICE and f' DEVICE="{DEVICE}"') + (f" SECONDS_EACH={SECONDS}" if SECONDS != "1" else "")
     head = [
-        "# aSGD steps of asgd and of its peers",
+        "# Steps of asgd and of its peers",
         "",
         f"`{command}` on {datetime.date.today()}, asgd at {commit}.",
         "",

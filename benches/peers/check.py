@@ -7,15 +7,23 @@ import sys
 
 import numpy as np
 
-from workloads import CHECKED, EPSILON, LEARNING_RATE, load
+from workloads import ADAM, CHECKED, EPSILON, LEARNING_RATE, load
 
 # Of the way that a layer's parameters have gone, in the worst layer. float32 leaves 4e-4 at most (an activation may be on
 # the other side of 0); a wrong rule 0.4 or more: SGD's mean 0.9, counting inputs that are zero 0.5 to 0.8, biases by SGD 0.7.
 TOLERANCE = 1e-3
 
 
-def step(layers, inputs, targets):
-    """One aSGD step of one replica; per-sample gradients are counted one by one, nothing is assumed of them."""
+def adam(theta, g, moments, t):
+    m, v = moments
+    m += (1 - ADAM["b1"]) * (g - m)
+    v += (1 - ADAM["b2"]) * (g * g - v)
+    return theta - ADAM["learning_rate"] * m / (1 - ADAM["b1"] ** t) / (np.sqrt(v / (1 - ADAM["b2"] ** t)) + ADAM["eps"])
+
+
+def step(layers, inputs, targets, moments, t):
+    """One step of one replica: aSGD, whose per-sample gradients are counted one by one, nothing assumed of them, or Adam where
+    there are moments."""
     activations = [inputs]
     for index, (weight, bias) in enumerate(layers):
         z = activations[-1] @ weight.T + bias
@@ -35,10 +43,14 @@ def step(layers, inputs, targets):
             total += gradient
             count += gradient != 0
         bias_count = (delta != 0).sum(0)
-        moved.append((
-            weight - LEARNING_RATE * total / (count + EPSILON),
-            bias - LEARNING_RATE * delta.sum(0) / (bias_count + EPSILON),
-        ))
+        if moments:
+            means = (total / len(inputs), delta.mean(0))
+            moved.append(tuple(map(adam, (weight, bias), means, moments[index], (t, t))))
+        else:
+            moved.append((
+                weight - LEARNING_RATE * total / (count + EPSILON),
+                bias - LEARNING_RATE * delta.sum(0) / (bias_count + EPSILON),
+            ))
         delta = (delta @ weight) * (activations[index] > 0)
     return moved[::-1]
 
@@ -53,8 +65,10 @@ def main():
         initial = work.layers(work.initial[replica : replica + 1].astype(np.float64))
         initial = [(weight[0], bias[0]) for weight, bias in initial]
         layers = initial
-        for index in work.order[replica, :CHECKED]:
-            layers = step(layers, work.inputs[index].astype(np.float64), targets[index])
+        zeros = lambda layer: [(np.zeros_like(part), np.zeros_like(part)) for part in layer]
+        moments = [zeros(layer) for layer in initial] if work.optimizer == "adam" else None
+        for t, index in enumerate(work.order[replica, :CHECKED], 1):
+            layers = step(layers, work.inputs[index].astype(np.float64), targets[index], moments, t)
         peers = work.layers(result[replica : replica + 1])
         for before, after, peer in zip(initial, layers, peers):
             for a, b, c in zip(before, after, peer):

@@ -1,4 +1,4 @@
-"""aSGD steps in JAX: one jitted lax.scan over the steps, vmap over replicas, data on the device, batches gathered in the scan.
+"""aSGD steps in JAX, or Adam's of optax: one jitted lax.scan over the steps, vmap over replicas, data on the device, batches gathered in the scan.
 
 Run: python3 jax_scan.py FOLDER SECONDS|RESULT      (see workloads.py)
 
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workloads import CHECKED, EPSILON, LEARNING_RATE, load, microseconds
+from workloads import ADAM, CHECKED, EPSILON, LEARNING_RATE, load, microseconds
 
 work = load(sys.argv[1])
 
@@ -21,12 +21,17 @@ def move(theta, total, count):
     return theta - LEARNING_RATE * total / (count + EPSILON)
 
 
-def step(parameters, batch):
-    image, target = batch
+def forward(parameters, image):
     activations = [image]
     for layer, (weight, bias) in enumerate(parameters):
         z = activations[-1] @ weight.T + bias
         activations.append(jax.nn.relu(z) if layer + 1 < len(parameters) else z)
+    return activations
+
+
+def step(parameters, batch):
+    image, target = batch
+    activations = forward(parameters, image)
     logits = activations[-1]
     delta = (jax.nn.sigmoid(logits) if work.widths[-1] == 1 else jax.nn.softmax(logits)) - target
     moved = []
@@ -39,7 +44,29 @@ def step(parameters, batch):
     return moved[::-1]
 
 
+def train_by_adam(parameters, order, inputs, targets):
+    """Gradients by JAX's own differentiation, moves by optax."""
+    import optax
+
+    adam = optax.adam(**ADAM)
+
+    def loss(parameters, image, target):
+        logits = forward(parameters, image)[-1]
+        if work.widths[-1] == 1:
+            return optax.sigmoid_binary_cross_entropy(logits, target).mean()
+        return optax.softmax_cross_entropy(logits, target).mean()
+
+    def scanned(carried, index):
+        parameters, state = carried
+        changes, state = adam.update(jax.grad(loss)(parameters, inputs[index], targets[index]), state)
+        return (optax.apply_updates(parameters, changes), state), None
+
+    return jax.lax.scan(scanned, (parameters, adam.init(parameters)), order)[0][0]
+
+
 def train(parameters, order, inputs, targets):
+    if work.optimizer == "adam":
+        return train_by_adam(parameters, order, inputs, targets)
     scanned = lambda parameters, index: (step(parameters, (inputs[index], targets[index])), None)
     return jax.lax.scan(scanned, parameters, order)[0]
 

@@ -2,7 +2,7 @@
 
 Run: python3 workloads.py NAME FOLDER      writes the folder; NAME as `asgd bench` takes it (numpy; ASGD_DATA_DIR)
 
-shape         two lines of numbers: widths; batch size, replicas, steps
+shape         two lines of numbers: widths; batch size, replicas, steps; then the optimizer, asgd or adam
 inputs.f32    (samples, features), MNIST's pixels in [0, 1]
 labels.i32    (samples)
 order.i32     (replicas, steps, batch size): indices of samples, a new permutation for every epoch and replica
@@ -31,6 +31,8 @@ FAMILIES = {
     "wide": ([784, 512, 512, 10], 256, 60),
     "circles": ([2, 10, 10, 10, 10, 10, 1], 128, 210),
 }
+# FAMILY-adam-RN: the same by Adam, with its usual numbers, on the mean gradient.
+ADAM = {"learning_rate": 0.001, "b1": 0.9, "b2": 0.999, "eps": 1e-8}
 
 
 @dataclasses.dataclass
@@ -39,6 +41,7 @@ class Workload:
     batch_size: int
     replicas: int
     steps: int
+    optimizer: str
     inputs: np.ndarray
     labels: np.ndarray
     order: np.ndarray
@@ -88,6 +91,8 @@ def circles(rng, samples=1280):
 
 def make(name, folder):
     family, replicas = name.rsplit("-R", 1)
+    optimizer = "adam" if family.endswith("-adam") else "asgd"
+    family = family.removesuffix("-adam")
     (widths, batch_size, steps), replicas = FAMILIES[family], int(replicas)
     rng = np.random.default_rng(0)
     inputs, labels = circles(rng) if family == "circles" else mnist()
@@ -106,20 +111,20 @@ def make(name, folder):
     labels.tofile(folder / "labels.i32")
     np.stack(orders).astype(np.int32).tofile(folder / "order.i32")
     np.concatenate(layers, 1).astype(np.float32).tofile(folder / "initial.f32")
-    lines = [widths, [batch_size, replicas, steps]]
+    lines = [widths, [batch_size, replicas, steps], [optimizer]]
     (folder / "shape").write_text("".join(" ".join(map(str, line)) + "\n" for line in lines))
 
 
 def load(folder):
     folder = pathlib.Path(folder)
-    widths, (batch_size, replicas, steps) = [
-        [int(number) for number in line.split()] for line in (folder / "shape").read_text().splitlines()
-    ]
+    *numbers, optimizer = (folder / "shape").read_text().splitlines()
+    widths, (batch_size, replicas, steps) = [[int(number) for number in line.split()] for line in numbers]
     return Workload(
         widths,
         batch_size,
         replicas,
         steps,
+        optimizer,
         np.fromfile(folder / "inputs.f32", np.float32).reshape(-1, widths[0]),
         np.fromfile(folder / "labels.i32", np.int32),
         np.fromfile(folder / "order.i32", np.int32).reshape(replicas, steps, batch_size),

@@ -1,4 +1,4 @@
-//! Steps of aSGD and of SGD timed in turn: on a shared machine only neighbours in time can be compared.
+//! Steps of an optimizer and of SGD timed in turn: on a shared machine only neighbours in time can be compared.
 
 use asgd::{Dataset, Device, KernelTime, Optimizer, Split, Trainer};
 use serde_json::{Value, json};
@@ -10,43 +10,50 @@ pub struct Measurement {
     pub workload: Workload,
     /// What it trained on.
     pub data: String,
-    /// Microseconds of an aSGD step, a value a round.
-    pub asgd_us: Vec<f64>,
-    /// The same of SGD, each right after aSGD's.
+    /// Microseconds of a step, a value a round.
+    pub us: Vec<f64>,
+    /// The same of SGD, each right after the optimizer's.
     pub sgd_us: Vec<f64>,
-    /// Of the aSGD training, on the test set: mean over replicas. It shows that what was timed is a training.
+    /// Of the optimizer's training, on the test set: mean over replicas. It shows that what was timed is a training.
     pub accuracy: f64,
-    /// Seconds of each kernel in an aSGD step; empty where the device cannot tell.
+    /// Seconds of each kernel in a step; empty where the device cannot tell.
     pub kernels: Vec<KernelTime>,
 }
 
 impl Measurement {
     /// Times `rounds` pairs of `seconds` each.
-    pub fn of(workload: &Workload, device: &Device, data: &Dataset, rounds: usize, seconds: f64) -> asgd::Result<Self> {
-        let mut asgd = workload.trainer_on(device, Optimizer::ASGD, data)?;
+    pub fn of(
+        workload: &Workload,
+        optimizer: Optimizer,
+        device: &Device,
+        data: &Dataset,
+        rounds: usize,
+        seconds: f64,
+    ) -> asgd::Result<Self> {
+        let mut own = workload.trainer_on(device, optimizer, data)?;
         let mut sgd = workload.trainer_on(device, Optimizer::SGD, data)?;
-        let (asgd_steps, sgd_steps) = (steps_in(&mut asgd, seconds)?, steps_in(&mut sgd, seconds)?);
-        let (mut asgd_us, mut sgd_us) = (Vec::new(), Vec::new());
+        let (own_steps, sgd_steps) = (steps_in(&mut own, seconds)?, steps_in(&mut sgd, seconds)?);
+        let (mut us, mut sgd_us) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            asgd_us.push(microseconds(&mut asgd, asgd_steps)?);
+            us.push(microseconds(&mut own, own_steps)?);
             sgd_us.push(microseconds(&mut sgd, sgd_steps)?);
         }
-        let steps = asgd_steps.min(100);
-        let mut kernels = asgd.kernel_times(steps)?.unwrap_or_default();
+        let steps = own_steps.min(100);
+        let mut kernels = own.kernel_times(steps)?.unwrap_or_default();
         kernels.iter_mut().for_each(|time| time.seconds /= steps as f64);
-        let evaluations = asgd.evaluate(Split::Test)?;
+        let evaluations = own.evaluate(Split::Test)?;
         let accuracy = evaluations.iter().map(|replica| replica.accuracy).sum::<f64>() / evaluations.len() as f64;
-        Ok(Self { workload: workload.clone(), data: data.name.clone(), asgd_us, sgd_us, accuracy, kernels })
+        Ok(Self { workload: workload.clone(), data: data.name.clone(), us, sgd_us, accuracy, kernels })
     }
 
-    /// Median microseconds of an aSGD step.
+    /// Median microseconds of a step.
     pub fn microseconds(&self) -> f64 {
-        spread(self.asgd_us.clone())[1]
+        spread(self.us.clone())[1]
     }
 
-    /// aSGD's time over SGD's, pair by pair.
+    /// The optimizer's time over SGD's, pair by pair.
     pub fn ratios(&self) -> Vec<f64> {
-        self.asgd_us.iter().zip(&self.sgd_us).map(|(asgd, sgd)| asgd / sgd).collect()
+        self.us.iter().zip(&self.sgd_us).map(|(own, sgd)| own / sgd).collect()
     }
 
     pub fn samples_per_second(&self) -> f64 {
@@ -64,14 +71,14 @@ impl Measurement {
     }
 
     pub fn json(&self) -> Value {
-        let Self { workload, data, asgd_us, sgd_us, accuracy, kernels } = self;
+        let Self { workload, data, us, sgd_us, accuracy, kernels } = self;
         let kernel = |time: &KernelTime| json!({ "kernel": time.kernel, "us_per_step": time.seconds * 1e6 });
         json!({
             "workload": workload.name,
             "widths": workload.widths,
             "batch_size": workload.batch_size,
             "replicas": workload.replicas,
-            "asgd_us": asgd_us,
+            "us": us,
             "sgd_us": sgd_us,
             "data": data,
             "samples_per_second": self.samples_per_second(),

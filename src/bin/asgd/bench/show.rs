@@ -1,6 +1,7 @@
 //! Measurements as tables and as a figure.
 
 use anyhow::Result;
+use asgd::Optimizer;
 
 use super::measurement::Measurement;
 use super::workload::spread;
@@ -22,10 +23,17 @@ fn time(us: f64) -> Cell {
 /// Columns of the table that a terminal has no room for.
 pub const WIDE: [&str; 6] = ["widths", "batch", "data", "lowest", "highest", "accuracy"];
 
+/// What an optimizer is called in headings.
+pub fn heading(optimizer: Optimizer) -> String {
+    if optimizer == Optimizer::ASGD { "aSGD".into() } else { optimizer.to_string() }
+}
+
 /// A row a workload.
-pub fn table(caption: &str, measurements: &[Measurement], peaks: Peaks) -> Table {
-    let mut header = vec!["workload", "widths", "batch", "data", "aSGD us/step", "lowest", "highest", "SGD us/step"];
-    header.extend(["aSGD / SGD", "samples/s", "dense GFLOP/s"]);
+pub fn table(caption: &str, optimizer: Optimizer, measurements: &[Measurement], peaks: Peaks) -> Table {
+    let own = heading(optimizer);
+    let (us, ratio) = (format!("{own} us/step"), format!("{own} / SGD"));
+    let mut header = vec!["workload", "widths", "batch", "data", us.as_str(), "lowest", "highest", "SGD us/step"];
+    header.extend([ratio.as_str(), "samples/s", "dense GFLOP/s"]);
     header.extend(peaks.tflops.map(|_| "% of peak FLOP/s"));
     header.push("GB/s");
     header.extend(peaks.gigabytes_per_second.map(|_| "% of peak GB/s"));
@@ -33,7 +41,7 @@ pub fn table(caption: &str, measurements: &[Measurement], peaks: Peaks) -> Table
     let mut table = Table::new("bench", caption, &header);
     for measured in measurements {
         let workload = &measured.workload;
-        let [low, median, high] = spread(measured.asgd_us.clone());
+        let [low, median, high] = spread(measured.us.clone());
         let widths: Vec<String> = workload.widths.iter().map(usize::to_string).collect();
         let mut row = vec![
             Cell::from(workload.name.as_str()),
@@ -60,10 +68,11 @@ pub fn table(caption: &str, measurements: &[Measurement], peaks: Peaks) -> Table
 }
 
 /// A row a kernel of each workload; none where the device has no clock for them.
-pub fn kernels(measurements: &[Measurement]) -> Option<Table> {
-    let caption = "Kernels of an aSGD step, each dispatch timed alone by the device's clock.";
+pub fn kernels(optimizer: Optimizer, measurements: &[Measurement]) -> Option<Table> {
+    let own = heading(optimizer);
+    let caption = format!("Kernels of a step of {own}, each dispatch timed alone by the device's clock.");
     let header = ["workload", "kernel", "dispatches", "us/step", "% of all kernels"];
-    let mut table = Table::new("kernels", caption, &header);
+    let mut table = Table::new("kernels", &caption, &header);
     for measured in measurements {
         let all: f64 = measured.kernels.iter().map(|time| time.seconds).sum();
         for time in &measured.kernels {
@@ -79,16 +88,17 @@ pub fn kernels(measurements: &[Measurement]) -> Option<Table> {
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// Arithmetic a second and aSGD's cost; where the device tells, the shares of the kernels.
-pub fn figure(title: &str, measurements: &[Measurement]) -> Result<String> {
+/// Arithmetic a second and the optimizer's cost beside SGD; where the device tells, the shares of the kernels.
+pub fn figure(title: &str, optimizer: Optimizer, measurements: &[Measurement]) -> Result<String> {
+    let own = heading(optimizer);
     let places: Vec<String> = measurements.iter().map(|measured| measured.workload.name.clone()).collect();
     let panel =
         |title: &str, y, series| BarPanel { title: title.into(), x: "", y, places: places.clone(), series, group: 0 };
     let gflops = measurements.iter().map(Measurement::gflops).collect();
     let ratios = measurements.iter().map(|measured| spread(measured.ratios())[1]).collect();
     let mut panels = vec![
-        panel("Arithmetic of a step, zeros included", "GFLOP/s", vec![("aSGD".into(), BLUE, gflops)]),
-        panel("Time of an aSGD step over one of SGD", "ratio", vec![("aSGD / SGD".into(), VERMILION, ratios)]),
+        panel("Arithmetic of a step, zeros included", "GFLOP/s", vec![(own.clone(), BLUE, gflops)]),
+        panel("Time of a step over one of SGD", "ratio", vec![(format!("{own} / SGD"), VERMILION, ratios)]),
     ];
     let mut names: Vec<&'static str> = Vec::new();
     for time in measurements.iter().flat_map(|measured| &measured.kernels) {
@@ -106,7 +116,7 @@ pub fn figure(title: &str, measurements: &[Measurement]) -> Result<String> {
             let shares = measurements.iter().map(|measured| share(name, measured)).collect();
             (name.to_string(), PALETTE[index % PALETTE.len()], shares)
         });
-        panels.push(panel("Kernels of an aSGD step", "% of all kernels", series.collect()));
+        panels.push(panel(&format!("Kernels of a step of {own}"), "% of all kernels", series.collect()));
     }
     bars(title, &panels, 1, ((140 + 110 * places.len() as u32).max(820), 300))
 }

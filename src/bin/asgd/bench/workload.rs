@@ -128,7 +128,11 @@ impl Workload {
         // The initial parameters twice, and those in training of two trainers, one of each optimizer.
         let bytes = 4 * 4 * NetworkSpec::new(&self.widths)?.arena_stride() as u128 * self.replicas as u128;
         asgd::memory::require("this workload", bytes, "use fewer replicas")?;
-        let learning_rate = if optimizer == Optimizer::ASGD { 0.005 } else { 0.05 };
+        let learning_rate = match optimizer {
+            Optimizer::ASGD => 0.005,
+            Optimizer::SGD => 0.05,
+            _ => 0.001,
+        };
         let replicas: Vec<_> = (0..self.replicas as u64)
             .map(|seed| ReplicaSettings { seed, optimizer, learning_rate, ..Default::default() })
             .collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use asgd::files::write_atomically;
-use asgd::{Dataset, Device, Error};
+use asgd::{Dataset, Device, Error, Optimizer};
 use clap::Args;
 use serde_json::json;
 
@@ -21,7 +21,7 @@ use crate::values::{at_least_one, positive};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Steps of aSGD and of SGD are timed in turn; figures are medians of the rounds. GFLOP/s count zeros that are skipped as work done;
+Steps of aSGD (or another optimizer) and of SGD are timed in turn; figures are medians of the rounds. GFLOP/s count zeros that are skipped as work done;
 GB/s count what a step moves where nothing stays on the chip between kernels.
 
 Examples:
@@ -33,6 +33,9 @@ pub struct BenchArgs {
     /// (784-512-512-10, batch 256) or wide-4096 (784-4096-4096-10, batch 1024). [default: eight of them]
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<Workload>,
+    /// What is timed beside SGD; its learning rate is a usual one.
+    #[arg(long, value_name = "NAME", default_value = "asgd")]
+    pub optimizer: Optimizer,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Pairs of measurements of each workload.
@@ -89,11 +92,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let peaks = Peaks { tflops: args.peak_tflops.map(f64::from), gigabytes_per_second: args.peak_gbs.map(f64::from) };
     let (version, rounds, seconds) = (env!("CARGO_PKG_VERSION"), args.rounds, args.seconds);
     let caption = format!("asgd {version} on {description}: medians of {rounds} rounds of {seconds} s.");
-    let table = show::table(&caption, &measurements, peaks);
-    let kernels = show::kernels(&measurements);
+    let table = show::table(&caption, args.optimizer, &measurements, peaks);
+    let kernels = show::kernels(args.optimizer, &measurements);
     // Files first: nobody may be reading what is printed.
     let written = match &out {
-        Some(out) => write(out, &table, kernels.as_ref(), show::figure(&description, &measurements)?)?,
+        Some(out) => write(out, &table, kernels.as_ref(), show::figure(&description, args.optimizer, &measurements)?)?,
         None => String::new(),
     };
     if args.json {
@@ -101,6 +104,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             "version": version,
             "device": device.info(),
             "description": description,
+            "optimizer": args.optimizer.to_string(),
             "rounds": rounds,
             "seconds": seconds,
             "peak_tflops": args.peak_tflops,
@@ -175,7 +179,7 @@ fn measure(args: &BenchArgs) -> Result<(Device, Vec<Measurement>)> {
         }
         report.line(&format!("{} ({} of {})", workload.name, index + 1, workloads.len()));
         let data = images.as_ref().filter(|_| workload.is_of_images()).unwrap_or(&circles);
-        match Measurement::of(workload, &device, data, args.rounds, args.seconds) {
+        match Measurement::of(workload, args.optimizer, &device, data, args.rounds, args.seconds) {
             Ok(measured) => measurements.push(measured),
             Err(error @ (Error::Limit { .. } | Error::OutOfMemory(_) | Error::Memory { .. })) if !all_asked_for => {
                 report.line(&format!("{} is left out: {error}", workload.name));
