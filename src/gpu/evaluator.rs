@@ -136,6 +136,7 @@ impl Evaluator {
             shuffled: 0,
             layer: 0,
             t: 0,
+            rate_factor: 0.0,
         };
         let first = uniform.len() as u32 * BATCH_STRIDE as u32;
         gatherer.encode(commands, first, dispatch, 1, 1);

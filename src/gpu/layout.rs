@@ -156,6 +156,8 @@ pub struct Batch {
     pub layer: u32,
     /// The step's number, from 1.
     pub t: u32,
+    /// What the step multiplies learning rates by.
+    pub rate_factor: f32,
 }
 
 /// `Replica` of optimizer.wgsl: the settings that are columns of the replica axis.

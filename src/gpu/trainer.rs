@@ -15,7 +15,7 @@ use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, RE
 use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
-use crate::engine::{KernelTime, TrainingEngine, check_moments, no_validation_set};
+use crate::engine::{KernelTime, TrainingEngine, check_learning_rates, check_moments, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -32,6 +32,8 @@ pub struct Trainer {
     train_samples: DeviceSamples,
     batches: Batches,
     parameters: wgpu::Buffer,
+    /// The replicas' settings.
+    replicas: wgpu::Buffer,
     network_uniform: wgpu::Buffer,
     batch_uniform: wgpu::Buffer,
     state: State,
@@ -149,6 +151,7 @@ impl Trainer {
             train_samples,
             batches,
             parameters,
+            replicas,
             network_uniform,
             batch_uniform,
             state,
@@ -212,6 +215,7 @@ impl Trainer {
                 shuffled: u32::from(self.settings.order == Order::Shuffled),
                 layer: 0,
                 t: 0,
+                rate_factor: 0.0,
             };
             let mut offset = |batch: Batch| {
                 uniform.push(batch);
@@ -224,8 +228,14 @@ impl Trainer {
             }
             for slot in 0..steps as u32 {
                 let left = first.sample_count - first.position - slot * first.batch_size;
-                let t = (self.step + u64::from(slot) + 1) as u32;
-                let batch = Batch { size: left.min(first.batch_size), slot, t, ..first };
+                let step = self.step + u64::from(slot);
+                let batch = Batch {
+                    size: left.min(first.batch_size),
+                    slot,
+                    t: (step + 1) as u32,
+                    rate_factor: self.settings.schedule.factor(step, steps_per_epoch),
+                    ..first
+                };
                 self.last_batch = Some(batch);
                 let own = offset(batch);
                 match &self.form {
@@ -336,6 +346,15 @@ impl TrainingEngine for Trainer {
         }
         let arena = self.read_parameters()?;
         Ok((1..=moments).map(|copy| Model::from_arena(&self.spec, &self.copy_of(&arena, copy))).collect())
+    }
+
+    fn set_learning_rates(&mut self, rates: &[f32]) -> Result<()> {
+        check_learning_rates(self.settings.replicas.len(), rates)?;
+        for (replica, &rate) in self.settings.replicas.iter_mut().zip(rates) {
+            replica.learning_rate = rate;
+        }
+        let columns: Vec<_> = self.settings.replicas.iter().map(ReplicaColumns::from).collect();
+        self.gpu.write(&self.replicas, &columns)
     }
 
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {

@@ -122,6 +122,7 @@ impl Fixture {
             shuffled: 0,
             layer: layer as u32,
             t: 1,
+            rate_factor: 0.7,
         }
     }
 

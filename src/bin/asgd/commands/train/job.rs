@@ -54,6 +54,7 @@ impl Job<'_> {
                 settings: TrainSettings {
                     batch_size: group.batch_size,
                     order: args.order,
+                    schedule: asgd::Schedule::default(),
                     replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
                 },
                 steps: schedule.steps,
