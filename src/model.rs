@@ -110,6 +110,23 @@ impl<T: Pod> PerParameter<T> {
         }
     }
 
+    /// These replicas, in this order.
+    pub fn select(&self, replicas: &[usize]) -> Self {
+        let (class_names, data) = (self.class_names.clone(), self.data.clone());
+        let mut selected = Self { class_names, data, ..Self::zeros(&self.spec, 0) };
+        replicas.iter().for_each(|&replica| selected.append(&self.slice(replica..replica + 1)));
+        selected
+    }
+
+    /// Replica `replica` becomes replica `from` of `other`, a network of the same shape.
+    pub fn copy_replica(&mut self, replica: usize, other: &Self, from: usize) {
+        assert_eq!(self.spec, other.spec, "a model holds networks of one shape");
+        for layer in 0..self.layers.len() {
+            self.weight_mut(layer, replica).copy_from_slice(other.weight(layer, from));
+            self.bias_mut(layer, replica).copy_from_slice(other.bias(layer, from));
+        }
+    }
+
     /// Appends the replicas of `other`, a network of the same shape.
     pub fn append(&mut self, other: &Self) {
         assert_eq!(self.spec, other.spec, "a model holds networks of one shape");
@@ -249,5 +266,17 @@ mod tests {
         let mut joined = model.slice(0..2);
         joined.append(&model.slice(2..5));
         assert_eq!(joined, model);
+    }
+
+    #[test]
+    fn replicas_are_selected_and_copied_whole() {
+        let spec = NetworkSpec::new(&[3, 2, 1]).unwrap();
+        let model = counted(&spec, 5);
+        let selected = model.select(&[4, 1]);
+        assert_eq!((selected.slice(0..1), selected.slice(1..2)), (model.slice(4..5), model.slice(1..2)));
+        let mut copy = Model::zeros(&spec, 5);
+        copy.copy_replica(1, &selected, 1);
+        assert_eq!(copy.slice(1..2), model.slice(1..2));
+        assert_eq!(copy.select(&[0, 2, 3, 4]), Model::zeros(&spec, 4));
     }
 }

@@ -82,7 +82,7 @@ impl Schedule {
     ///
     /// # Errors
     /// [`Error::Setting`].
-    pub(crate) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         let Self { decay, warmup, steps } = *self;
         decay.check().map_err(|problem| Error::setting("--schedule", problem))?;
         if self.depends_on_the_end() && steps <= warmup {

@@ -196,6 +196,7 @@ fn training<'a>(
         settings,
         steps: args.epochs * every,
         evaluate_every: every,
+        rules: None,
         save: SaveEvery::Time(args.save_every),
     })
 }

@@ -49,8 +49,9 @@ impl Throttle {
 impl Observer for Watch<'_> {
     fn evaluated(&mut self, progress: &ProgressBar, chunk: &Trajectories) {
         let last: Vec<&Point> = chunk.iter().filter_map(|points| points.last()).collect();
-        let Some(first) = last.first() else { return };
-        let epoch = self.schedules[self.group.cells[0]].epoch(first.step);
+        // Replicas that have stopped have no newer one.
+        let Some(newest) = last.iter().max_by_key(|point| point.step) else { return };
+        let epoch = self.schedules[self.group.cells[0]].epoch(newest.step);
         let epoch = format!("epoch {:>5}", (epoch * 100.0).round() / 100.0);
         let line = if self.cells.len() == 1 {
             let mean =
@@ -65,7 +66,7 @@ impl Observer for Watch<'_> {
         } else {
             // A mean over cells would say nothing of any.
             let of = |point: &&Point| point.validation.as_ref().map_or(point.train.loss, |validation| validation.loss);
-            let name = if first.validation.is_some() { "validation" } else { "train" };
+            let name = if newest.validation.is_some() { "validation" } else { "train" };
             let losses: Vec<f64> = last.iter().map(of).filter(|loss| loss.is_finite()).collect();
             match losses.is_empty() {
                 true => format!("{epoch}  no {name} loss is a number"),

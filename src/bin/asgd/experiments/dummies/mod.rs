@@ -119,6 +119,7 @@ fn training<'a>(
         settings,
         steps: args.steps,
         evaluate_every: args.eval_every,
+        rules: None,
         save: SaveEvery::Time(args.save_every),
     })
 }
