@@ -112,10 +112,9 @@ impl<T: Pod> PerParameter<T> {
 
     /// These replicas, in this order.
     pub fn select(&self, replicas: &[usize]) -> Self {
-        let (class_names, data) = (self.class_names.clone(), self.data.clone());
-        let mut selected = Self { class_names, data, ..Self::zeros(&self.spec, 0) };
-        replicas.iter().for_each(|&replica| selected.append(&self.slice(replica..replica + 1)));
-        selected
+        let mut selected = Self::zeros(&self.spec, replicas.len());
+        replicas.iter().enumerate().for_each(|(index, &replica)| selected.copy_replica(index, self, replica));
+        Self { class_names: self.class_names.clone(), data: self.data.clone(), ..selected }
     }
 
     /// Replica `replica` becomes replica `from` of `other`, a network of the same shape.

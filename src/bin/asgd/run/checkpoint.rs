@@ -211,10 +211,14 @@ impl State {
             });
         }
         let kept = match file.tensor("kept_counts") {
-            Ok(counts) => Some(Kept {
-                model: of_these_networks("kept_model")?,
-                counts: AdaptiveBatchSizes::from_bytes(counts.data(), path)?,
-            }),
+            Ok(counts) => {
+                let (model, counts) =
+                    (of_these_networks("kept_model")?, AdaptiveBatchSizes::from_bytes(counts.data(), path)?);
+                if counts.spec() != model.spec() || counts.replicas() != replicas {
+                    bail!("it holds other networks");
+                }
+                Some(Kept { model, counts })
+            }
             Err(_) => None,
         };
         Ok(Self { step, model, moments, counts, kept, trajectories })
