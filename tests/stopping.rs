@@ -165,8 +165,8 @@ fn replicas_decide_as_they_would_alone() {
 fn kills_change_no_decision() {
     let adapter = adapter();
     for (device, rules, epochs) in [
-        ("cpu", "--patience 60 --schedule plateau:5:0.7 --optimizer aadam --lr 0.003 --eval-every 60", 20_000),
-        ("cpu", "--keep best --schedule cosine --warmup 0.3 --optimizer sgd --lr 0.1 --eval-every 60", 20_000),
+        ("cpu", "--patience 40 --schedule plateau:2:0.9 --optimizer aadam --lr 0.0005 --eval-every 20", 20_000),
+        ("cpu", "--keep best --schedule cosine --warmup 0.3 --optimizer sgd --lr 0.005 --eval-every 20", 1500),
         (&adapter, "--patience 20 --schedule exponential:0.99 --warmup 3 --optimizer sgd --lr 0.1 --eval-every 2", 300),
     ] {
         let folder = TempDir::new().unwrap();
