@@ -10,7 +10,7 @@ struct Replica {
     seed_high: u32,
     is_effective: u32,
     rule: u32,
-    learning_rate: f32,     // before the step's factor
+    learning_rate: f32,
     epsilon: f32,
     weight_decay: f32,
     first: f32,             // momentum, rho, alpha, beta1
@@ -89,19 +89,18 @@ fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica) -> Parameters 
 }
 
 fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, settings: Replica) -> Parameters {
-    let learning_rate = settings.learning_rate * batch.rate_factor;
     let is_effective = settings.is_effective == 1u;
     let divisor = select(vec4(f32(batch.size)), vec4<f32>(counts) + settings.epsilon, is_effective);
     let is_still = vec4(is_effective) & (counts == vec4<u32>());
     if settings.rule == RULE_SGD && settings.weight_decay == 0.0 {
-        let step = select(learning_rate * sums / divisor, vec4<f32>(), is_still);
+        let step = select(settings.learning_rate * sums / divisor, vec4<f32>(), is_still);
         return Parameters(before.theta - step, before.first, before.second);
     }
     // AdamW's weights decay by themselves, the other rules' in g.
     let decay = settings.weight_decay * before.theta;
     let is_decoupled = settings.rule == RULE_ADAMW;
     let after = rule_step(sums / divisor + select(decay, vec4<f32>(), is_decoupled), before, settings);
-    let step = learning_rate * (after.theta + select(vec4<f32>(), decay, is_decoupled));
+    let step = settings.learning_rate * (after.theta + select(vec4<f32>(), decay, is_decoupled));
     return Parameters(
         select(before.theta - step, before.theta, is_still),
         select(after.first, before.first, is_still),

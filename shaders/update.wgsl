@@ -14,7 +14,9 @@ fn counts_wanted(replica: u32) -> bool {
 }
 
 fn finish(replica: u32, parameter: u32, sums: vec4<f32>, counts: vec4<u32>) {
-    let settings = replicas[replica];
+    var settings = replicas[replica];
+    // The step's factor; nothing else reads the rate.
+    settings.learning_rate *= batch.rate_factor;
     let moments = moments_of(settings.rule);
     let first = parameter + network.parameter_vec4s;
     let second = first + network.parameter_vec4s;
