@@ -50,6 +50,7 @@ struct Batch {
     shuffled: u32,      // 0: the order of the data set
     layer: u32,         // for the kernels that do one layer a dispatch
     t: u32,             // the step's number, from 1
+    @align(16) rate_factors: array<vec4<f32>, 8>,   // what the step of each slot multiplies learning rates by
 }
 
 @group(0) @binding(0) var<uniform> network: Network;

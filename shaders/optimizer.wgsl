@@ -34,6 +34,12 @@ const RULE_ADAMW = 7u;
 struct Step {
     size: u32,      // samples really in its batch
     t: u32,         // its number, from 1
+    rate_factor: f32,
+}
+
+// What the step of a slot multiplies learning rates by.
+fn rate_factor(slot: u32) -> f32 {
+    return batch.rate_factors[slot / 4u][slot % 4u];
 }
 
 // Whether any replica has another rule than plain SGD, or weight decay. Without, a kernel has fewer registers.

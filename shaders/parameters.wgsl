@@ -10,7 +10,8 @@ fn counts_wanted(replica: u32) -> bool {
 
 // theta after the step. Its moments, `parameter` vec4s from the start of the arena, are read and written.
 fn moved(replica: u32, parameter: u32, theta: vec4<f32>, sums: vec4<f32>, counts: vec4<u32>, step: Step) -> vec4<f32> {
-    let settings = replicas[replica];
+    var settings = replicas[replica];
+    settings.learning_rate *= step.rate_factor;
     let moments = moments_of(settings.rule);
     let first = parameter + network.parameter_vec4s;
     let second = first + network.parameter_vec4s;

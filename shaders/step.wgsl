@@ -268,7 +268,7 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
         workgroupBarrier();
     }
     if l <= last {
-        let step = Step(size, batch.t + slot - batch.slot);
+        let step = Step(size, batch.t + slot - batch.slot, rate_factor(slot));
         let input = 4u * input4;
         let row = 4u * (input_quad(own) + input4);
         move_input(replica, own, input, row, neuron4, sums.a, has_counts, step);

@@ -7,5 +7,6 @@ fn reduces_all(replica: u32) -> bool {
 }
 
 fn finish(replica: u32, parameter: u32, sums: vec4<f32>, counts: vec4<u32>) {
-    parameters[parameter] = moved(replica, parameter, parameters[parameter], sums, counts, Step(batch.size, batch.t));
+    let step = Step(batch.size, batch.t, rate_factor(batch.slot));
+    parameters[parameter] = moved(replica, parameter, parameters[parameter], sums, counts, step);
 }

@@ -10,7 +10,7 @@ use crate::dataset::Samples;
 use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
-use crate::settings::TrainSettings;
+use crate::settings::{TrainSettings, check_learning_rate};
 use crate::spec::NetworkSpec;
 
 /// R replicas in training. Errors are what the driver or the system reported.
@@ -33,6 +33,12 @@ pub trait TrainingEngine: Send {
     /// # Errors
     /// What the driver reported.
     fn moments(&self) -> Result<Vec<Model>>;
+
+    /// Other learning rates from the next step on, one a replica; the schedule's factors are on them as before.
+    ///
+    /// # Errors
+    /// [`check_learning_rates`], or what the driver reported.
+    fn set_learning_rates(&mut self, rates: &[f32]) -> Result<()>;
 
     /// Does `steps` steps of every replica; `submitted` hears now and then how many steps more are done, and may end the
     /// training there.
@@ -121,6 +127,17 @@ pub(crate) fn check_moments(spec: &NetworkSpec, settings: &TrainSettings, moment
         return Err(Error::setting("moments", problem));
     }
     Ok(())
+}
+
+/// Refuses learning rates that are not those of such a training.
+///
+/// # Errors
+/// [`Error::Setting`].
+pub(crate) fn check_learning_rates(replicas: usize, rates: &[f32]) -> Result<()> {
+    if rates.len() != replicas {
+        return Err(Error::setting("learning rates", format!("{} given for {replicas} replicas", rates.len())));
+    }
+    rates.iter().try_for_each(|&rate| check_learning_rate(rate))
 }
 
 /// What an engine says where a data set has no validation set to evaluate.

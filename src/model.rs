@@ -110,6 +110,22 @@ impl<T: Pod> PerParameter<T> {
         }
     }
 
+    /// These replicas, in this order.
+    pub fn select(&self, replicas: &[usize]) -> Self {
+        let mut selected = Self::zeros(&self.spec, replicas.len());
+        replicas.iter().enumerate().for_each(|(index, &replica)| selected.copy_replica(index, self, replica));
+        Self { class_names: self.class_names.clone(), data: self.data.clone(), ..selected }
+    }
+
+    /// Replica `replica` becomes replica `from` of `other`, a network of the same shape.
+    pub fn copy_replica(&mut self, replica: usize, other: &Self, from: usize) {
+        assert_eq!(self.spec, other.spec, "a model holds networks of one shape");
+        for layer in 0..self.layers.len() {
+            self.weight_mut(layer, replica).copy_from_slice(other.weight(layer, from));
+            self.bias_mut(layer, replica).copy_from_slice(other.bias(layer, from));
+        }
+    }
+
     /// Appends the replicas of `other`, a network of the same shape.
     pub fn append(&mut self, other: &Self) {
         assert_eq!(self.spec, other.spec, "a model holds networks of one shape");
@@ -249,5 +265,17 @@ mod tests {
         let mut joined = model.slice(0..2);
         joined.append(&model.slice(2..5));
         assert_eq!(joined, model);
+    }
+
+    #[test]
+    fn replicas_are_selected_and_copied_whole() {
+        let spec = NetworkSpec::new(&[3, 2, 1]).unwrap();
+        let model = counted(&spec, 5);
+        let selected = model.select(&[4, 1]);
+        assert_eq!((selected.slice(0..1), selected.slice(1..2)), (model.slice(4..5), model.slice(1..2)));
+        let mut copy = Model::zeros(&spec, 5);
+        copy.copy_replica(1, &selected, 1);
+        assert_eq!(copy.slice(1..2), model.slice(1..2));
+        assert_eq!(copy.select(&[0, 2, 3, 4]), Model::zeros(&spec, 4));
     }
 }

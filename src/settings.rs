@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::names::expected;
 use crate::optimizer::{Optimizer, Rule};
+use crate::schedule::Schedule;
 
 /// The order in which an epoch takes the samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct TrainSettings {
     pub batch_size: usize,
     /// Order of the samples.
     pub order: Order,
+    /// A factor on every replica's learning rate, step by step.
+    pub schedule: Schedule,
     /// One entry a replica.
     pub replicas: Vec<ReplicaSettings>,
 }
@@ -73,9 +76,21 @@ impl Default for ReplicaSettings {
 }
 
 impl Default for TrainSettings {
-    /// One replica, batches of 64.
+    /// One replica, batches of 64, a constant rate.
     fn default() -> Self {
-        Self { batch_size: 64, order: Order::default(), replicas: vec![ReplicaSettings::default()] }
+        Self {
+            batch_size: 64,
+            order: Order::default(),
+            schedule: Schedule::default(),
+            replicas: vec![ReplicaSettings::default()],
+        }
+    }
+}
+
+impl ReplicaSettings {
+    /// The same with the rate of a step that has this factor: the product, rounded to f32.
+    pub fn scaled(self, rate_factor: f32) -> Self {
+        Self { learning_rate: self.learning_rate * rate_factor, ..self }
     }
 }
 
@@ -96,8 +111,9 @@ impl TrainSettings {
     /// # Errors
     /// [`Error::Setting`].
     pub(crate) fn check(&self, dataset: &Dataset, initial: &Model) -> Result<()> {
-        let Self { batch_size, replicas, .. } = self;
+        let Self { batch_size, schedule, replicas, .. } = self;
         dataset.check_fits(initial.spec())?;
+        schedule.check()?;
         if *batch_size == 0 || *batch_size > dataset.train.len() {
             let problem = format!(
                 "{batch_size} samples; the training set of {} allows 1 to {}",
@@ -112,13 +128,22 @@ impl TrainSettings {
         }
         for ReplicaSettings { optimizer, learning_rate, epsilon, .. } in replicas {
             optimizer.check()?;
-            if !learning_rate.is_finite() || *learning_rate < 0.0 {
-                return Err(Error::setting("--lr", format!("{learning_rate} is not a finite number of at least 0")));
-            }
+            check_learning_rate(*learning_rate)?;
             if !epsilon.is_finite() || *epsilon < 0.0 {
                 return Err(Error::setting("--epsilon", format!("{epsilon} is not a finite number of at least 0")));
             }
         }
         Ok(())
     }
+}
+
+/// Refuses a rate that makes no sense.
+///
+/// # Errors
+/// [`Error::Setting`].
+pub(crate) fn check_learning_rate(rate: f32) -> Result<()> {
+    if !rate.is_finite() || rate < 0.0 {
+        return Err(Error::setting("--lr", format!("{rate} is not a finite number of at least 0")));
+    }
+    Ok(())
 }

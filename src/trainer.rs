@@ -53,6 +53,15 @@ impl Trainer {
         self.engine.moments()
     }
 
+    /// Other learning rates from the next step on, one a replica; the schedule's factors are on them as before. Whoever
+    /// resumes the training gives them again, as those of its settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`](crate::Error::Setting) for rates that make no sense, or what the driver reported.
+    pub fn set_learning_rates(&mut self, rates: &[f32]) -> Result<()> {
+        self.engine.set_learning_rates(rates)
+    }
+
     /// Does `steps` steps of every replica.
     ///
     /// # Errors

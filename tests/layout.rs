@@ -157,7 +157,8 @@ fn structs_are_laid_out_alike() {
                 sample_count,
                 shuffled,
                 layer,
-                t
+                t,
+                rate_factors
             ),
         ),
         (

@@ -151,7 +151,12 @@ fn rules_equal_pytorch() {
         validation: None,
     };
     for engine in ENGINES {
-        let settings = TrainSettings { batch_size: all.len(), order: Order::Sequential, replicas: replicas.clone() };
+        let settings = TrainSettings {
+            batch_size: all.len(),
+            order: Order::Sequential,
+            replicas: replicas.clone(),
+            ..Default::default()
+        };
         let mut trainer = engine.trainer(&dataset, &initial.repeat(replicas.len()), settings).unwrap();
         for (index, &stop) in rules.steps.iter().enumerate() {
             trainer.train(stop - trainer.step()).unwrap();

@@ -39,6 +39,10 @@ wait $pid && { echo "an interrupted run must not succeed"; exit 1; }
 grep -q "asgd train --resume long" long.log || { cat long.log; exit 1; }
 expect "resume" asgd train --help
 
+# Rates that fall, and replicas that stop by themselves.
+expect "test accuracy" asgd train flowers.csv --schedule cosine:0.01 --warmup 5 --epochs 300 --out cosine
+expect "at the best validation loss" asgd train flowers.csv --validation 0.2 --patience 10 --epochs 1000 --replicas 8 --out stopped
+
 # 3. Beside another run; looking inside.
 asgd train flowers.csv --batch-size 16 --hidden 30,20 --optimizer sgd --lr 0.05 --epochs 300 --seed 3 --quiet --out flowers-sgd
 expect "compare.svg" asgd compare flowers flowers-sgd

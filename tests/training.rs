@@ -167,7 +167,12 @@ fn the_engines_equal_pytorch() {
                     learning_rate: golden.learning_rate,
                     epsilon: golden.epsilon,
                 }];
-                let settings = TrainSettings { batch_size: case.labels.len(), order: Order::Sequential, replicas };
+                let settings = TrainSettings {
+                    batch_size: case.labels.len(),
+                    order: Order::Sequential,
+                    replicas,
+                    ..Default::default()
+                };
                 let mut trainer = engine.trainer(&dataset, &case.model(), settings).unwrap();
                 let loss = trainer.evaluate(Split::Train).unwrap()[0].loss * case.labels.len() as f64;
                 assert!((loss - case.loss_sum).abs() < 1e-5 * case.loss_sum, "{loss} {}", case.loss_sum);

@@ -172,6 +172,10 @@ mod tests {
             self.0.moments()
         }
 
+        fn set_learning_rates(&mut self, rates: &[f32]) -> Result<()> {
+            self.0.set_learning_rates(rates)
+        }
+
         fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
             self.0.train_while(steps, submitted)
         }

@@ -17,7 +17,7 @@ use super::permute::Permutation;
 use super::samples::StoredSamples;
 use super::team::{Step, Team, Worker};
 use crate::dataset::Dataset;
-use crate::engine::{TrainingEngine, check_moments, no_validation_set};
+use crate::engine::{TrainingEngine, check_learning_rates, check_moments, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split as DataSplit};
 use crate::memory;
@@ -170,7 +170,8 @@ impl Trainer {
             }
             let parameters = &replica.parameters;
             let task = Step { simd: self.cpu.simd, samples: &self.train, parameters, is_kept: step + 1 == end };
-            take_step(worker, task, &replica.settings, self.batch(step).size, step + 1);
+            let rate_factor = self.settings.schedule.factor(step, self.steps_per_epoch());
+            take_step(worker, task, &replica.settings.scaled(rate_factor), self.batch(step).size, step + 1);
         }
         worker.wait();
         if let Some(mut step) = held {
@@ -253,6 +254,14 @@ impl TrainingEngine for Trainer {
             }
         }
         Ok(moments)
+    }
+
+    fn set_learning_rates(&mut self, rates: &[f32]) -> Result<()> {
+        check_learning_rates(self.replicas.len(), rates)?;
+        for (replica, &rate) in self.replicas.iter_mut().zip(rates) {
+            replica.settings.learning_rate = rate;
+        }
+        Ok(())
     }
 
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {

@@ -145,7 +145,7 @@ impl Dispatch<'_> {
 
     /// The constants of step.wgsl that say how much workgroup memory it takes: vec4s of parameters and samples, and mask words.
     pub fn step_constants(&self) -> [(&'static str, u32); 2] {
-        let pool = self.network.parameter_vec4s + 32 * (self.all_rows() / 4 | 1);
+        let pool = self.network.parameter_vec4s + 32 * ((self.all_rows() / 4) | 1);
         [("POOL", pool), ("MASKS", self.all_rows() * self.words())]
     }
 

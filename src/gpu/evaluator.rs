@@ -7,7 +7,7 @@ use super::buffers::{BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, acti
 use super::commands::Commands;
 use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_ITERATIONS};
 use super::kernels::{ACTIVITY, Bound, DIVERGENCE, EVALUATE, FORWARD, Pipeline};
-use super::layout::{Batch, InputFormat, Layer, Network};
+use super::layout::{Batch, InputFormat, Layer, MAX_SLOTS, Network};
 use super::pacing::Pacer;
 use crate::error::Result;
 use crate::evaluation::{Activity, Evaluation};
@@ -136,6 +136,7 @@ impl Evaluator {
             shuffled: 0,
             layer: 0,
             t: 0,
+            rate_factors: [0.0; MAX_SLOTS],
         };
         let first = uniform.len() as u32 * BATCH_STRIDE as u32;
         gatherer.encode(commands, first, dispatch, 1, 1);

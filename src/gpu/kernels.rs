@@ -270,7 +270,6 @@ impl Pipeline {
                 constants: &constants,
                 // Each kernel writes what it reads.
                 zero_initialize_workgroup_memory: false,
-                ..Default::default()
             },
             cache: None,
         });

@@ -128,6 +128,11 @@ pub fn padded_rows(width: usize) -> u32 {
     (width as u32 + 1).next_multiple_of(4)
 }
 
+/// Batches that are gathered at once, at most: [`Batch`] has a rate factor for each.
+pub const MAX_SLOTS: usize = 32;
+// Not the length of its array: rustc 1.95 fails on that (broken MIR).
+const _: () = assert!(size_of::<Batch>() == 4 * (12 + MAX_SLOTS));
+
 /// `Batch` of common.wgsl: what differs from dispatch to dispatch.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
@@ -156,6 +161,8 @@ pub struct Batch {
     pub layer: u32,
     /// The step's number, from 1.
     pub t: u32,
+    /// What the step of each slot multiplies learning rates by.
+    pub rate_factors: [f32; 32],
 }
 
 /// `Replica` of optimizer.wgsl: the settings that are columns of the replica axis.

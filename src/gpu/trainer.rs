@@ -12,10 +12,10 @@ use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
 use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
-use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
+use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
-use crate::engine::{KernelTime, TrainingEngine, check_moments, no_validation_set};
+use crate::engine::{KernelTime, TrainingEngine, check_learning_rates, check_moments, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -32,6 +32,8 @@ pub struct Trainer {
     train_samples: DeviceSamples,
     batches: Batches,
     parameters: wgpu::Buffer,
+    /// The replicas' settings.
+    replicas: wgpu::Buffer,
     network_uniform: wgpu::Buffer,
     batch_uniform: wgpu::Buffer,
     state: State,
@@ -64,8 +66,6 @@ const MAX_BATCHES: u64 = 4096;
 /// Gathered batches may take this many bytes, or a quarter of the adapter's largest binding.
 const GATHER_BYTES: u64 = 256 << 20;
 
-const MAX_SLOTS: u64 = 32;
-
 fn sample4s(batch_size: usize) -> u32 {
     (batch_size as u32).next_multiple_of(32) / 4
 }
@@ -86,7 +86,8 @@ impl Trainer {
         let replica_count = network.replica_count;
 
         let gather_bytes = GATHER_BYTES.min(gpu.limits().max_storage_buffer_binding_size / 4);
-        let slots = (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS) as u32;
+        let slots =
+            (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS as u64) as u32;
         let dispatch = Dispatch { network: &network, sample4s };
         dispatch.check(slots, replica_count, gpu.is_software())?;
         let parameters = gpu.storage_from("the parameters", &with_moments(initial, &no_moments(initial, &settings)))?;
@@ -156,6 +157,7 @@ impl Trainer {
             train_samples,
             batches,
             parameters,
+            replicas,
             network_uniform,
             batch_uniform,
             state,
@@ -199,7 +201,7 @@ impl Trainer {
             Form::Steps { .. } => dispatch.steps_at_once(self.gpu.is_software()),
             Form::Propagate { .. } | Form::Layers { .. } => u64::MAX,
         };
-        let steps_per_epoch = self.steps_per_epoch();
+        let (steps_per_epoch, schedule) = (self.steps_per_epoch(), self.settings.schedule);
         while self.step < end {
             let room = MAX_BATCHES - uniform.len() as u64;
             let steps = (end - self.step)
@@ -222,6 +224,7 @@ impl Trainer {
                 shuffled: u32::from(self.settings.order == Order::Shuffled),
                 layer: 0,
                 t: (self.step + 1) as u32,
+                rate_factors: std::array::from_fn(|slot| schedule.factor(self.step + slot as u64, steps_per_epoch)),
             };
             let mut offset = |batch: Batch| {
                 uniform.push(batch);
@@ -355,6 +358,15 @@ impl TrainingEngine for Trainer {
         }
         let arena = self.read_parameters()?;
         Ok((1..=moments).map(|copy| Model::from_arena(&self.spec, &self.copy_of(&arena, copy))).collect())
+    }
+
+    fn set_learning_rates(&mut self, rates: &[f32]) -> Result<()> {
+        check_learning_rates(self.settings.replicas.len(), rates)?;
+        for (replica, &rate) in self.settings.replicas.iter_mut().zip(rates) {
+            replica.learning_rate = rate;
+        }
+        let columns: Vec<_> = self.settings.replicas.iter().map(ReplicaColumns::from).collect();
+        self.gpu.write(&self.replicas, &columns)
     }
 
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {

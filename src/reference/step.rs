@@ -51,13 +51,19 @@ impl Training {
 
     /// One step over the samples at `indices`.
     pub fn step(&mut self, samples: &Samples, indices: &[u32]) {
+        self.scaled_step(samples, indices, 1.0);
+    }
+
+    /// One step with so many times the learning rate.
+    pub fn scaled_step(&mut self, samples: &Samples, indices: &[u32], rate_factor: f32) {
+        let settings = self.settings.scaled(rate_factor);
         let sums = self.reduce(samples, indices);
         self.steps += 1;
         for (layer, sums) in sums.iter().enumerate() {
             let own = self.parameters[layer].iter_mut().zip(&mut self.moments[layer]);
             for (((theta, moments), &sum), &count) in own.zip(sums).zip(&self.counts[layer]) {
                 let before = Parameter { theta: *theta, moments: *moments };
-                let after = update(before, sum, count, indices.len(), self.steps, &self.settings);
+                let after = update(before, sum, count, indices.len(), self.steps, &settings);
                 (*theta, *moments) = ((self.round)(after.theta), after.moments.map(self.round));
             }
         }

@@ -8,7 +8,7 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Options by the names that other programs give them.
-const OPTIONS: [(&str, &[&str]); 18] = [
+const OPTIONS: [(&str, &[&str]); 22] = [
     ("--lr", &["learning-rate", "learning-rate-init", "lrate", "eta", "step-size"]),
     ("--epsilon", &["eps"]),
     ("--batch-size", &["batch", "bs", "mini-batch", "minibatch", "b"]),
@@ -24,6 +24,10 @@ const OPTIONS: [(&str, &[&str]); 18] = [
     ("--label", &["target", "class-column", "label-column", "y"]),
     ("--delimiter", &["separator", "sep"]),
     ("--test-fraction", &["test-size", "test-split"]),
+    ("--schedule", &["lr-schedule", "lr-scheduler", "scheduler", "decay", "lr-decay"]),
+    ("--warmup", &["warm-up", "warmup-steps", "warmup-epochs"]),
+    ("--patience", &["early-stopping", "early-stop", "n-iter-no-change"]),
+    ("--keep", &["restore-best", "restore-best-weights", "save-best", "save-best-only"]),
     ("--validation", &["validation-split", "validation-fraction", "val-split", "val-fraction", "val-size"]),
     ("--scale", &["scaler", "scaling", "normalize", "normalise", "standardize", "standardise", "preprocess"]),
     ("--init", &["weights", "initializer", "initialization", "pretrained", "checkpoint"]),

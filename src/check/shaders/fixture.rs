@@ -122,7 +122,14 @@ impl Fixture {
             shuffled: 0,
             layer: layer as u32,
             t: 1,
+            rate_factors: std::array::from_fn(|slot| 0.7 + slot as f32 / 64.0),
         }
+    }
+
+    /// Of the batch's step.
+    pub fn rate_factor(&self) -> f32 {
+        let batch = self.batch(0);
+        batch.rate_factors[batch.slot as usize]
     }
 
     /// Samples of a row, padding included.

@@ -73,7 +73,7 @@ pub fn check_updated(
     let stride = before.len() / case.replicas / 3;
     for (index, parameter) in fixture.parameters().into_iter().enumerate() {
         let (sum, count) = of_parameter(&expected, parameter);
-        let settings = &settings[parameter.replica];
+        let settings = &settings[parameter.replica].scaled(fixture.rate_factor());
         let at = |part: usize| parameter.replica * 3 * stride + part * stride + index % stride;
         let number = |part: usize| f64::from(f32::from_bits(before[at(part)]));
         let own = reference::Parameter { theta: number(0), moments: [number(1), number(2)] };

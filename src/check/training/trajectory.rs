@@ -129,7 +129,8 @@ fn train(course: &Course, replica: usize, round: fn(f64) -> f64, stops: &[u64]) 
             let mut before = training.clone();
             (before.reduce(samples, &batch).concat(), exp_error(&before, course, &batch))
         });
-        training.step(samples, &batch);
+        let steps_per_epoch = samples.len().div_ceil(course.settings.batch_size) as u64;
+        training.scaled_step(samples, &batch, course.settings.schedule.factor(step, steps_per_epoch));
         if let Some((sums, exp_error)) = reduced {
             let (parameters, counts) = (training.parameters.concat(), training.counts.concat());
             steps.push(Step { parameters, sums, counts, exp_error, smallest_z: training.smallest_z });

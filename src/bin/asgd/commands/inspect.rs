@@ -51,7 +51,8 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     // Steps that move nothing, for their counts.
     let batch_size = args.batch_size.min(dataset.train.len());
     let replica = ReplicaSettings { learning_rate: 0.0, ..Default::default() };
-    let settings = TrainSettings { batch_size, order: Order::Sequential, replicas: vec![replica; model.replicas()] };
+    let replicas = vec![replica; model.replicas()];
+    let settings = TrainSettings { batch_size, order: Order::Sequential, replicas, ..Default::default() };
     let mut trainer = Trainer::new(&device, &dataset, &model, settings)?;
     let batches = args.batches.min((dataset.train.len() / batch_size) as u64);
     let mut counts: Vec<Vec<f64>> = vec![Vec::new(); spec.layers().len()];

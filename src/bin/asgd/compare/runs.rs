@@ -23,6 +23,8 @@ pub struct PastRun {
     pub is_finished: bool,
     /// Of the whole folder.
     pub seconds: Option<f64>,
+    /// Of each replica, the step of the network that the run left, where that need not be its last.
+    kept: Option<Vec<u64>>,
     history: History,
 }
 
@@ -60,9 +62,19 @@ pub fn read(folder: &Path) -> Result<Vec<PastRun>> {
         data: document["dataset"].clone(),
         is_finished: result.is_object(),
         seconds: result["seconds"].as_f64(),
+        kept: kept(result, history.cell.as_deref()),
         history,
     };
     Ok(history::read(&metrics)?.into_iter().map(run_of).collect())
+}
+
+/// The steps of the networks of a run, or of a cell of it.
+fn kept(result: &Value, cell: Option<&str>) -> Option<Vec<u64>> {
+    let of_cell = match cell {
+        Some(cell) => result["cells"].as_array()?.get(cell.parse::<usize>().ok()?.checked_sub(1)?)?,
+        None => result,
+    };
+    of_cell["kept_steps"].as_array()?.iter().map(Value::as_u64).collect()
 }
 
 /// run.json; of a run that is not finished, settings.json.
@@ -119,20 +131,28 @@ fn settings(document: &Value, cell: Option<&str>) -> Vec<(String, String)> {
 }
 
 impl PastRun {
-    /// Evaluations that all replicas have: of an interrupted run, some may be further than others.
+    /// Evaluations that are compared: those that all replicas have, because of an interrupted run some may be further than others;
+    /// of a finished run all, because those that have fewer stopped there.
     fn evaluations(&self) -> usize {
-        self.history.replicas.iter().map(Vec::len).min().unwrap_or(0)
+        let lengths = self.history.replicas.iter().map(Vec::len);
+        if self.is_finished { lengths.max() } else { lengths.min() }.unwrap_or(0)
+    }
+
+    /// The row that tells how good the network of a replica is.
+    fn end_of(&self, replica: usize) -> Row {
+        let rows = &self.history.replicas[replica];
+        let kept = self.kept.as_ref().and_then(|kept| kept.get(replica));
+        let kept = kept.and_then(|step| rows.iter().find(|row| row.step == *step));
+        *kept.unwrap_or_else(|| at(rows, self.evaluations() - 1))
     }
 
     pub fn replicas(&self) -> usize {
         self.history.replicas.len()
     }
 
-    /// Replicas that have diverged by the last of these evaluations, in their order.
+    /// Replicas whose networks have diverged, in their order.
     pub fn diverged(&self) -> Vec<usize> {
-        let end = self.evaluations();
-        let last = self.history.replicas.iter().map(|rows| rows[end - 1]);
-        last.enumerate().filter(|(_, row)| row.has_diverged).map(|(replica, _)| replica).collect()
+        (0..self.replicas()).filter(|&replica| self.end_of(replica).has_diverged).collect()
     }
 
     /// Evaluation after evaluation, what those replicas came to that do not diverge: (a row of them, a value of each).
@@ -142,20 +162,23 @@ impl PastRun {
             let replicas = self.history.replicas.iter().enumerate();
             replicas.filter(|(replica, _)| !diverged.contains(replica)).map(|(_, rows)| rows)
         };
-        let first = |index: usize| sound().next().map(|rows| rows[index]);
+        let longest = sound().max_by_key(|rows| rows.len());
+        let row = |index: usize| longest.map(|rows| *at(rows, index));
         (0..self.evaluations())
-            .filter_map(|index| Some((first(index)?, sound().map(|rows| value(&rows[index])).collect())))
+            .filter_map(|index| Some((row(index)?, sound().map(|rows| value(at(rows, index))).collect())))
             .collect()
     }
 
-    /// Over the replicas that do not diverge, at the last evaluation.
+    /// Over the networks that have not diverged.
     pub fn end(&self, value: fn(&Row) -> f64) -> Summary {
-        Summary::of(self.over_time(value).pop().map_or_else(Vec::new, |(_, values)| values))
+        let ends = (0..self.replicas()).map(|replica| self.end_of(replica)).filter(|row| !row.has_diverged);
+        Summary::of(ends.map(|row| value(&row)))
     }
 
     /// How far it is.
     pub fn epoch(&self) -> f64 {
-        self.history.replicas.first().map_or(0.0, |rows| rows[self.evaluations() - 1].epoch)
+        let rows = self.history.replicas.iter().map(|rows| at(rows, self.evaluations() - 1).epoch);
+        rows.fold(0.0, f64::max)
     }
 
     /// Where the mean test loss was lowest; a choice by the test set, so its loss is lower than that of new samples.
@@ -175,4 +198,9 @@ impl PastRun {
         let source = |data: &Value| [data["source_sha256"].clone(), data["split"].clone()];
         own["sha256"] == others["sha256"] || own["source_sha256"].is_string() && source(own) == source(others)
     }
+}
+
+/// A row of a replica; the last one after it has stopped.
+fn at(rows: &[Row], index: usize) -> &Row {
+    &rows[index.min(rows.len() - 1)]
 }

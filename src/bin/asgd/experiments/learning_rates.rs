@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
+use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, ReplicaSettings, TrainSettings};
 use clap::Args;
 use maud::html;
 use serde_json::json;
@@ -187,7 +187,7 @@ fn training<'a>(
         initial.append(&start);
         replicas.extend(seeds.iter().map(|&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon }));
     }
-    let settings = TrainSettings { batch_size: BATCH_SIZE, order: Order::Shuffled, replicas };
+    let settings = TrainSettings { batch_size: BATCH_SIZE, replicas, ..Default::default() };
     let every = steps_per_epoch(data);
     Ok(Training {
         name: "mnist".into(),
@@ -196,6 +196,7 @@ fn training<'a>(
         settings,
         steps: args.epochs * every,
         evaluate_every: every,
+        rules: None,
         save: SaveEvery::Time(args.save_every),
     })
 }

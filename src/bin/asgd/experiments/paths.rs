@@ -5,8 +5,7 @@ use anyhow::{Result, bail};
 use asgd::dataset::Circles;
 use asgd::reference::step::{Training, to_f32};
 use asgd::{
-    Activity, Dataset, Error, Evaluation, Init, Model, NetworkSpec, Order, ReplicaSettings, Split, TrainSettings,
-    Trainer,
+    Activity, Dataset, Error, Evaluation, Init, Model, NetworkSpec, ReplicaSettings, Split, TrainSettings, Trainer,
 };
 use clap::Args;
 use maud::html;
@@ -83,7 +82,7 @@ pub fn run(args: &PathsArgs) -> Result<()> {
         epsilon: args.epsilon,
     };
     let settings =
-        TrainSettings { batch_size: args.batch_size, order: Order::Shuffled, replicas: OPTIMIZERS.map(replica).into() };
+        TrainSettings { batch_size: args.batch_size, replicas: OPTIMIZERS.map(replica).into(), ..Default::default() };
     let own = json!({
         "seed": args.common.seed, "steps": args.steps, "learning_rate": args.lr, "epsilon": args.epsilon,
         "batch_size": args.batch_size, "init": args.init.to_string(),

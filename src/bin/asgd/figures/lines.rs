@@ -18,6 +18,8 @@ pub enum Legend {
     Inside(SeriesLabelPosition),
     /// Right of the panel, where no curve can hide behind it.
     Beside,
+    /// Of a panel whose axis names its only curve.
+    Hidden,
 }
 
 /// Curves that share axes.
@@ -39,6 +41,7 @@ pub fn lines(title: &str, panels: &[LinePanel], columns: usize, size: (u32, u32)
 fn draw(area: &Area<'_>, panel: &LinePanel) -> Result<()> {
     match &panel.legend {
         Legend::Inside(position) => draw_curves(area, panel, Some(position.clone())),
+        Legend::Hidden => draw_curves(area, panel, None),
         Legend::Beside => {
             let (left, right) = split_legend(area, panel.curves.iter().map(|curve| curve.name.as_str()));
             draw_curves(&left, panel, None)?;

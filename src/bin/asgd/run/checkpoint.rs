@@ -20,7 +20,16 @@ pub struct State {
     pub moments: Vec<Model>,
     /// Of the last step, once it is done.
     pub counts: Option<AdaptiveBatchSizes>,
+    /// What is the result of each replica, as far as that is known; until it is done, and only where evaluations decide it.
+    pub kept: Option<Kept>,
+    /// A replica that has stopped has fewer points.
     pub trajectories: Trajectories,
+}
+
+/// Networks, each with the adaptive batch sizes of its last step.
+pub struct Kept {
+    pub model: Model,
+    pub counts: AdaptiveBatchSizes,
 }
 
 /// Numbers of an evaluation: loss and accuracy of training and test set, and 1 if it has diverged. Loss and accuracy of
@@ -39,17 +48,29 @@ impl State {
 
     /// One file, so that parameters and evaluations belong together: `step` (1); `steps` (E); `metrics` (E, R, 5 or 7);
     /// `nodes` (E, R, hidden nodes; 0 never, 1 sometimes, 2 always active on the training set);
-    /// `mean_adaptive_batch_sizes` (E, R, layers; NaN before the first step); `model`, `moment0` and so on, and, at the end,
-    /// `counts`: the bytes of such files. The file before is kept as .previous.
+    /// `mean_adaptive_batch_sizes` (E, R, layers; NaN before the first step); `model`, `moment0` and so on, `kept_model` and
+    /// `kept_counts`, and, at the end, `counts`: the bytes of such files; `evaluations` (R), where some replicas have fewer than
+    /// others, whose rows are NaN from there on. The file before is kept as .previous.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let evaluations = self.trajectories[0].len();
+        let lengths: Vec<u64> = self.trajectories.iter().map(|points| points.len() as u64).collect();
+        let longest = self.trajectories.iter().max_by_key(|points| points.len()).context("no replica")?;
+        let evaluations = longest.len();
         let replicas = self.trajectories.len();
+        let hidden = hidden_nodes(&self.model);
+        let has_validation = longest.iter().any(|point| point.validation.is_some());
+        let width = if has_validation { METRICS_WITH_VALIDATION } else { METRICS };
         let layers = self.model.spec().layers().len();
         let (mut metrics, mut nodes, mut means) = (Vec::new(), Vec::new(), Vec::new());
         for evaluation in 0..evaluations {
             for points in &self.trajectories {
-                let Point { train, test, validation, mean_adaptive_batch_sizes, .. } = &points[evaluation];
-                let has_diverged = f64::from(u8::from(has_diverged(&points[evaluation])));
+                let Some(point) = points.get(evaluation) else {
+                    metrics.extend(std::iter::repeat_n(f64::NAN, width));
+                    nodes.extend(std::iter::repeat_n(0, hidden));
+                    means.extend(std::iter::repeat_n(f64::NAN, layers));
+                    continue;
+                };
+                let Point { train, test, validation, mean_adaptive_batch_sizes, .. } = point;
+                let has_diverged = f64::from(u8::from(has_diverged(point)));
                 metrics.extend([train.loss, train.accuracy, test.loss, test.accuracy, has_diverged]);
                 metrics.extend(validation.iter().flat_map(|validation| [validation.loss, validation.accuracy]));
                 nodes.extend(train.nodes.iter().map(|&node| node as u8));
@@ -57,19 +78,19 @@ impl State {
                     .extend((0..layers).map(|layer| mean_adaptive_batch_sizes.get(layer).copied().unwrap_or(f64::NAN)));
             }
         }
-        let width = metrics.len() / (evaluations * replicas).max(1);
-        let steps: Vec<u64> = self.trajectories[0].iter().map(|point| point.step).collect();
+        let steps: Vec<u64> = longest.iter().map(|point| point.step).collect();
         let model = self.model.to_bytes();
         let counts = self.counts.as_ref().map(PerParameter::to_bytes);
         let moments: Vec<(String, Vec<u8>)> =
             self.moments.iter().enumerate().map(|(index, moment)| (moment_name(index), moment.to_bytes())).collect();
+        let kept = self.kept.as_ref().map(|Kept { model, counts }| (model.to_bytes(), counts.to_bytes()));
         let of_each = |length: usize| vec![evaluations, replicas, length];
         let view = TensorView::new;
         let mut tensors = BTreeMap::from([
             ("step", view(Dtype::U64, vec![1], bytemuck::bytes_of(&self.step))?),
             ("steps", view(Dtype::U64, vec![evaluations], bytemuck::cast_slice(&steps))?),
             ("metrics", view(Dtype::F64, of_each(width), bytemuck::cast_slice(&metrics))?),
-            ("nodes", view(Dtype::U8, of_each(hidden_nodes(&self.model)), &nodes)?),
+            ("nodes", view(Dtype::U8, of_each(hidden), &nodes)?),
             ("mean_adaptive_batch_sizes", view(Dtype::F64, of_each(layers), bytemuck::cast_slice(&means))?),
             ("model", view(Dtype::U8, vec![model.len()], &model)?),
         ]);
@@ -78,6 +99,13 @@ impl State {
         }
         if let Some(counts) = &counts {
             tensors.insert("counts", view(Dtype::U8, vec![counts.len()], counts)?);
+        }
+        if let Some((model, counts)) = &kept {
+            tensors.insert("kept_model", view(Dtype::U8, vec![model.len()], model)?);
+            tensors.insert("kept_counts", view(Dtype::U8, vec![counts.len()], counts)?);
+        }
+        if lengths.iter().any(|&length| length != evaluations as u64) {
+            tensors.insert("evaluations", view(Dtype::U64, vec![replicas], bytemuck::cast_slice(&lengths))?);
         }
         let bytes = safetensors::serialize(tensors, None)?;
         if path.exists() {
@@ -136,6 +164,13 @@ impl State {
             }
             Ok(model)
         };
+        let lengths: Vec<u64> = match file.tensor("evaluations") {
+            Ok(lengths) => bytemuck::pod_collect_to_vec(lengths.data()),
+            Err(_) => vec![steps.len() as u64; replicas],
+        };
+        if lengths.len() != replicas || lengths.iter().any(|&length| length == 0 || length > steps.len() as u64) {
+            bail!("it holds other replicas");
+        }
         let model = of_these_networks("model")?;
         if file.tensor(&moment_name(moments)).is_ok() {
             bail!("it holds more moments than the optimizers keep");
@@ -146,6 +181,9 @@ impl State {
         let step = *bytemuck::pod_collect_to_vec::<u8, u64>(&data("step")?).first().context("no step")?;
         let mut trajectories = vec![Vec::with_capacity(steps.len()); replicas];
         for (index, values) in metrics.chunks_exact(width).enumerate() {
+            if (index / replicas) as u64 >= lengths[index % replicas] {
+                continue;
+            }
             let nodes = nodes[index * hidden..][..hidden].iter().map(|&node| match node {
                 0 => Ok(Activity::Never),
                 1 => Ok(Activity::Sometimes),
@@ -172,7 +210,18 @@ impl State {
                 mean_adaptive_batch_sizes: if means.iter().all(|mean| mean.is_nan()) { Vec::new() } else { means },
             });
         }
-        Ok(Self { step, model, moments, counts, trajectories })
+        let kept = match file.tensor("kept_counts") {
+            Ok(counts) => {
+                let (model, counts) =
+                    (of_these_networks("kept_model")?, AdaptiveBatchSizes::from_bytes(counts.data(), path)?);
+                if counts.spec() != model.spec() || counts.replicas() != replicas {
+                    bail!("it holds other networks");
+                }
+                Some(Kept { model, counts })
+            }
+            Err(_) => None,
+        };
+        Ok(Self { step, model, moments, counts, kept, trajectories })
     }
 }
 

@@ -7,13 +7,15 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use asgd::{AdaptiveBatchSizes, Dataset, Device, Evaluation, Model, PerParameter, Split, TrainSettings, Trainer};
+use asgd::{AdaptiveBatchSizes, Dataset, Device, Model, PerParameter, Split, TrainSettings, Trainer};
 use indicatif::ProgressBar;
 
 use super::checkpoint::State;
+use super::chunk::Chunk;
 use super::folder::Folder;
 use super::interrupt;
-use super::metrics::{self, Point, Trajectories};
+use super::metrics::Trajectories;
+use super::stopping::Rules;
 use crate::console::Reporter;
 
 /// Replicas of one network on one data set.
@@ -26,6 +28,8 @@ pub struct Training<'a> {
     pub steps: u64,
     /// Evaluations are at step 0, at the multiples of this, and at the last step.
     pub evaluate_every: u64,
+    /// What evaluations decide, if anything.
+    pub rules: Option<Rules>,
     pub save: SaveEvery,
 }
 
@@ -41,8 +45,10 @@ pub enum SaveEvery {
 /// What became of a training.
 pub struct Trained {
     pub trajectories: Trajectories,
+    /// Of each replica, the index of the evaluation of its network in `model`.
+    pub kept: Vec<usize>,
     pub model: Model,
-    /// Of the last step.
+    /// Of the last step of each network in `model`.
     pub counts: AdaptiveBatchSizes,
     pub pace: Pace,
 }
@@ -118,9 +124,11 @@ impl Training<'_> {
                 model: initial,
                 moments: self.no_moments(range.len()),
                 counts: None,
+                kept: None,
                 trajectories: vec![Vec::new(); range.len()],
             });
-            if state.step < self.steps {
+            // Where evaluations decide, a run keeps its end.
+            if state.step < self.steps && self.rules.is_none() {
                 state.continue_to(self.steps, self.evaluate_every);
             }
             progress.set_position((first as u64 * self.steps) + state.step * range.len() as u64);
@@ -128,18 +136,22 @@ impl Training<'_> {
             if state.counts.is_none() {
                 let settings =
                     TrainSettings { replicas: self.settings.replicas[range.clone()].to_vec(), ..self.settings.clone() };
-                let mut trainer = Trainer::new(device, self.dataset, &state.model, settings)?;
-                trainer.resume_at(state.step, &state.moments)?;
-                let mut chunk = Chunk {
-                    trainer,
-                    state: &mut state,
+                if self.rules.is_some() && state.step > 0 && state.kept.is_none() {
+                    bail!(
+                        "{}: the checkpoint holds no networks that are kept; delete the folder to begin anew",
+                        path.display()
+                    );
+                }
+                let mut chunk = Chunk::new(device, self.dataset, settings, self.rules, state);
+                let surroundings = Surroundings {
                     path: &path,
                     finished: &trajectories,
                     progress: &progress,
                     compiles_kernels: device.compiles_kernels(),
-                    has_validation: self.dataset.validation.is_some(),
+                    report,
                 };
-                pace.add(self.finish(&mut chunk, report, observer)?);
+                pace.add(self.finish(&mut chunk, &surroundings, observer)?);
+                state = chunk.state;
             }
             trajectories.extend(state.trajectories);
             append(&mut model, state.model);
@@ -149,7 +161,9 @@ impl Training<'_> {
         let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
         model.class_names = self.initial.class_names.clone();
         model.data = self.initial.data.clone();
-        Ok(Trained { trajectories, model, counts, pace })
+        let last = |points: &Vec<_>| points.len().saturating_sub(1);
+        let kept = trajectories.iter().map(|points| self.rules.map_or(last(points), |rules| rules.kept(points)));
+        Ok(Trained { kept: kept.collect(), trajectories, model, counts, pace })
     }
 
     /// Those of the rules before the first step.
@@ -158,25 +172,32 @@ impl Training<'_> {
     }
 
     /// Trains a chunk to its end, and keeps it on disk.
-    fn finish(&self, chunk: &mut Chunk<'_>, report: &Reporter, observer: &mut impl Observer) -> Result<Pace> {
+    fn finish(
+        &self,
+        chunk: &mut Chunk<'_>,
+        surroundings: &Surroundings<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<Pace> {
+        let Surroundings { path, finished, progress, compiles_kernels, report } = *surroundings;
+        let mut trainer = chunk.trainer()?;
         let mut saved = (Instant::now(), chunk.state.step);
         let mut begin = Instant::now();
         let mut pace = Pace::default();
         let mut intervals = 0;
-        let mut compiling = chunk.compiles_kernels.then(|| say_when_slow(report));
+        let mut compiling = compiles_kernels.then(|| say_when_slow(report));
         loop {
-            let step = chunk.trainer.step();
-            let is_end = step == self.steps;
-            let is_due = is_end || step.is_multiple_of(self.evaluate_every);
-            if is_due && chunk.state.trajectories[0].last().is_none_or(|point| point.step < step) {
-                chunk.evaluate()?;
-                observer.evaluated(chunk.progress, &chunk.state.trajectories);
+            let step = trainer.step();
+            let is_due = step == self.steps || step.is_multiple_of(self.evaluate_every);
+            if is_due && chunk.last_evaluation().is_none_or(|last| last < step) {
+                chunk.evaluate(&mut trainer)?;
+                observer.evaluated(progress, &chunk.state.trajectories);
             }
+            let is_end = step == self.steps || chunk.have_all_stopped();
             if step > chunk.state.step {
                 intervals += 1;
                 // The first interval also compiles the kernels.
                 if intervals > 1 || is_end {
-                    let replica_steps = ((step - chunk.state.step) * chunk.state.trajectories.len() as u64) as f64;
+                    let replica_steps = ((step - chunk.state.step) * chunk.members() as u64) as f64;
                     pace.add(Pace { seconds: begin.elapsed().as_secs_f64(), replica_steps });
                 }
             }
@@ -188,24 +209,35 @@ impl Training<'_> {
                 SaveEvery::Steps(steps) => step / steps > saved.1 / steps,
             };
             if is_end || is_save_due || is_stopped {
-                chunk.save(is_end)?;
-                observer.saved(chunk.finished, &chunk.state.trajectories)?;
+                chunk.update(&trainer)?;
+                if is_end {
+                    chunk.conclude(&trainer)?;
+                }
+                chunk.save(path)?;
+                observer.saved(finished, &chunk.state.trajectories)?;
                 saved = (Instant::now(), step);
             }
             if is_end {
                 return Ok(pace);
             }
             if is_stopped {
-                chunk.progress.finish_and_clear();
+                progress.finish_and_clear();
                 bail!("interrupted at step {step} of {}; what is trained is saved", self.steps);
+            }
+            if chunk.is_sparse() {
+                chunk.update(&trainer)?;
+                chunk.leave_out_stopped();
+                // Room for the one before the other is made.
+                drop(trainer);
+                trainer = chunk.trainer()?;
             }
             let mut next = (step / self.evaluate_every + 1).saturating_mul(self.evaluate_every).min(self.steps);
             if let SaveEvery::Steps(steps) = self.save {
                 next = next.min((step / steps + 1).saturating_mul(steps));
             }
-            let (progress, replicas) = (chunk.progress, chunk.state.trajectories.len() as u64);
+            let replicas = chunk.replicas() as u64;
             let mut submissions = 0;
-            chunk.trainer.train_while(next - step, |steps| {
+            trainer.train_while(next - step, |steps| {
                 progress.inc(steps * replicas);
                 submissions += 1;
                 // The first one is done when the second one has been submitted.
@@ -268,44 +300,15 @@ fn say_when_slow(report: &Reporter) -> Sender<()> {
     sender
 }
 
-/// Replicas that train at once.
-struct Chunk<'a> {
-    trainer: Trainer,
-    state: &'a mut State,
+/// What is around a chunk while it trains.
+struct Surroundings<'a> {
     path: &'a Path,
+    /// Those of the chunks before.
     finished: &'a Trajectories,
     progress: &'a ProgressBar,
     /// Whether the first steps may have to wait for a compiler.
     compiles_kernels: bool,
-    has_validation: bool,
-}
-
-impl Chunk<'_> {
-    /// Adds a point to every trajectory.
-    fn evaluate(&mut self) -> Result<()> {
-        let step = self.trainer.step();
-        let (train, test) = (self.trainer.evaluate(Split::Train)?, self.trainer.evaluate(Split::Test)?);
-        let validation = self.has_validation.then(|| self.trainer.evaluate(Split::Validation)).transpose()?;
-        let means = self.trainer.mean_adaptive_batch_sizes()?.unwrap_or_else(|| vec![Vec::new(); train.len()]);
-        let evaluations = train.into_iter().zip(test).zip(means);
-        for (index, ((train, test), mean_adaptive_batch_sizes)) in evaluations.enumerate() {
-            let without_nodes = |evaluation: &Evaluation| Evaluation { nodes: Vec::new(), ..evaluation.clone() };
-            let validation = validation.as_ref().map(|validation| without_nodes(&validation[index]));
-            let point = Point { step, train, test: without_nodes(&test), validation, mean_adaptive_batch_sizes };
-            metrics::push(&mut self.state.trajectories[index], point);
-        }
-        Ok(())
-    }
-
-    fn save(&mut self, is_end: bool) -> Result<()> {
-        self.state.model = self.trainer.model()?;
-        self.state.moments = self.trainer.moments()?;
-        if is_end {
-            let (_, counts) = self.trainer.last_reduction()?.context("a training has at least one step")?;
-            self.state.counts = Some(counts);
-        }
-        self.state.save(self.path)
-    }
+    report: &'a Reporter,
 }
 
 fn append<T: bytemuck::Pod>(whole: &mut Option<PerParameter<T>>, part: PerParameter<T>) {

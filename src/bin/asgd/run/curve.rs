@@ -5,13 +5,16 @@ use asgd::Evaluation;
 use plotters::prelude::SeriesLabelPosition;
 
 use super::metrics::{Point, Trajectories};
+use super::rates::Rates;
 use crate::figures::{BLUE, Curve, GREEN, Legend, LinePanel, VERMILION, lines};
 
-/// Loss and accuracy over the epochs of a run: lines are means, bands span all replicas.
-pub fn learning_curve(title: &str, trajectories: &Trajectories, steps_per_epoch: u64) -> Result<String> {
+/// Loss and accuracy over the epochs of a run, and its rate where that is not constant: lines are means, bands span all replicas.
+pub fn learning_curve(title: &str, trajectories: &Trajectories, rates: &Rates) -> Result<String> {
     let replicas = trajectories.len();
     let band = if replicas > 1 { format!("; mean and range of {replicas} replicas") } else { String::new() };
-    lines(&format!("{title}{band}"), &learning_panels(trajectories, steps_per_epoch), 2, (450, 390))
+    let panels: Vec<LinePanel> =
+        learning_panels(trajectories, rates.steps_per_epoch).into_iter().chain(rates.panel(trajectories)).collect();
+    lines(&format!("{title}{band}"), &panels, panels.len(), (450, 390))
 }
 
 /// An evaluation of a point, if there is one on that set.
@@ -45,19 +48,19 @@ pub fn learning_panels(trajectories: &Trajectories, steps_per_epoch: u64) -> [Li
     ]
 }
 
-/// Over the replicas that have a number, evaluation by evaluation.
+/// Over the replicas that have a number, evaluation by evaluation; those that have stopped stay where they stopped.
 pub fn mean_and_range(
     trajectories: &Trajectories,
     steps_per_epoch: u64,
     value: impl Fn(&Point) -> f64,
 ) -> Vec<(f64, [f64; 3])> {
-    let evaluations = trajectories.iter().map(Vec::len).min().unwrap_or(0);
-    let point = |index: usize| {
-        let values = band(trajectories.iter().map(|points| value(&points[index])));
-        let epoch = trajectories[0][index].step as f64 / steps_per_epoch as f64;
-        values.map(|values| (epoch, values))
+    let longest = trajectories.iter().max_by_key(|points| points.len()).map_or(&[][..], |points| &points[..]);
+    let point = |(index, of_longest): (usize, &Point)| {
+        let points = trajectories.iter().filter_map(|points| points.get(index).or(points.last()));
+        let epoch = of_longest.step as f64 / steps_per_epoch as f64;
+        band(points.map(&value)).map(|values| (epoch, values))
     };
-    thinned((0..evaluations).filter_map(point).collect())
+    thinned(longest.iter().enumerate().filter_map(point).collect())
 }
 
 /// Mean, lowest and highest of the finite values.

@@ -4,7 +4,8 @@ use anyhow::Result;
 use asgd::dataset::Samples;
 use asgd::{Activity, Dataset, Device, Model, Predictor};
 
-use super::metrics::{Point, Trajectories, by_layer, has_diverged};
+use super::metrics::{Point, by_layer, has_diverged};
+use crate::sweep::groups::CellTrained;
 use crate::trained::{class_name, classify};
 
 /// What is wrong with networks that have not diverged.
@@ -18,10 +19,10 @@ pub struct Health {
 
 impl Health {
     /// Looks at the ends of trainings.
-    pub fn of(device: &Device, dataset: &Dataset, model: &Model, trajectories: &Trajectories) -> Result<Self> {
+    pub fn of(device: &Device, dataset: &Dataset, trained: &CellTrained) -> Result<Self> {
         let mut health = Self::default();
-        for (replica, points) in trajectories.iter().enumerate() {
-            let Some(last) = points.last().filter(|point| !has_diverged(point)) else { continue };
+        let model = &trained.model;
+        for (replica, last) in trained.ends().enumerate().filter(|(_, end)| !has_diverged(end)) {
             let dead = by_layer(model.spec(), &last.train.nodes, Activity::Never);
             let dead = dead.zip(model.spec().hidden()).position(|(dead, &width)| dead == width);
             health.dead.extend(dead.map(|layer| (replica, layer + 1)));

@@ -4,7 +4,9 @@ use asgd::{Dataset, Device, Model};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::rates::Rates;
 use super::schedule::Schedule;
+use super::stopping::Rules;
 use crate::sweep::cells::Cell;
 
 /// What a run is made of.
@@ -12,6 +14,8 @@ pub struct Identity<'a> {
     pub device: &'a Device,
     pub dataset: &'a Dataset,
     pub cells: &'a [Cell],
+    /// Of each cell.
+    pub rates: &'a [Rates],
     /// Those that each cell's replicas start from.
     pub initials: &'a [Model],
     /// Of each cell.
@@ -19,6 +23,9 @@ pub struct Identity<'a> {
     pub seed: u64,
     pub init: String,
     pub order: String,
+    /// Of the learning rate.
+    pub schedule: String,
+    pub rules: Option<Rules>,
     /// Whether cells of several widths train side by side.
     pub padded: bool,
     /// For --resume.
@@ -28,18 +35,23 @@ pub struct Identity<'a> {
 impl Identity<'_> {
     /// With the schedule of each cell.
     pub fn json(&self, schedules: &[Schedule]) -> Value {
-        let Self { device, dataset, cells, initials, replicas, seed, init, order, padded, arguments } = self;
+        let Self { device, dataset, cells, rates, initials, replicas, seed, init, order, padded, .. } = self;
+        let Self { schedule, rules, arguments, .. } = self;
         let mut hash = Sha256::new();
         initials.iter().for_each(|initial| hash.update(initial.to_bytes()));
         let initial_sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let settings_of = |(cell, schedule): (&Cell, &Schedule)| {
+        let settings_of = |((cell, schedule), rates): ((&Cell, &Schedule), &Rates)| {
             let mut settings = cell.json();
             settings["steps"] = json!(schedule.steps);
             settings["steps_per_epoch"] = json!(schedule.steps_per_epoch);
             settings["evaluate_every_steps"] = json!(schedule.evaluate_every);
+            // Runs without them have no such settings, as those of earlier versions.
+            if rates.schedule.warmup > 0 {
+                settings["warmup_steps"] = json!(rates.schedule.warmup);
+            }
             settings
         };
-        let mut of_cells: Vec<Value> = cells.iter().zip(schedules).map(settings_of).collect();
+        let mut of_cells: Vec<Value> = cells.iter().zip(schedules).zip(*rates).map(settings_of).collect();
         let mut settings = match of_cells.len() {
             1 => of_cells.swap_remove(0),
             _ => json!({ "cells": of_cells, "padded": padded }),
@@ -49,6 +61,14 @@ impl Identity<'_> {
         settings["init"] = json!(init);
         settings["initial_sha256"] = json!(initial_sha256);
         settings["order"] = json!(order);
+        if schedule != "constant" {
+            settings["schedule"] = json!(schedule);
+        }
+        if let Some(Rules { criterion, patience, keep, .. }) = rules {
+            settings["patience"] = json!(patience);
+            settings["keep"] = json!(keep.to_string());
+            settings["keep_by"] = json!(criterion.to_string());
+        }
         let data = &initials[0].data;
         json!({
             "asgd_version": env!("CARGO_PKG_VERSION"),

@@ -2,6 +2,7 @@
 //! and the page that shows it.
 
 pub mod checkpoint;
+pub mod chunk;
 pub mod chunks;
 pub mod curve;
 pub mod facts;
@@ -12,4 +13,6 @@ pub mod interrupt;
 pub mod metrics;
 pub mod outcome;
 pub mod page;
+pub mod rates;
 pub mod schedule;
+pub mod stopping;

@@ -4,16 +4,22 @@ use asgd::NetworkSpec;
 use serde_json::{Value, json};
 
 use super::folder::Folder;
-use super::metrics::{self, Point, Trajectories};
+use super::metrics::{self, Point};
+use super::schedule::Schedule;
+use super::stopping::{Criterion, Keep, Rules};
 use crate::console::announce;
 use crate::statistics::Summary;
+use crate::sweep::groups::CellTrained;
 
-/// A number of a replica's last evaluation; NaN where there is none.
+/// A number of an evaluation; NaN where there is none.
 type Column = fn(&NetworkSpec, &Point) -> f64;
 
-/// Means and standard deviations over the replicas at the end, without those that diverged.
-pub fn of(spec: &NetworkSpec, trajectories: &Trajectories, steps_per_epoch: u64) -> Value {
-    let last: Vec<&Point> = trajectories.iter().filter_map(|points| points.last()).collect();
+/// Means and standard deviations over the networks of the result, without those that diverged; and where the validation set would
+/// have chosen others, over these.
+pub fn of(spec: &NetworkSpec, trained: &CellTrained, schedule: &Schedule, rules: Option<Rules>) -> Value {
+    let steps_per_epoch = schedule.steps_per_epoch;
+    let trajectories = &trained.trajectories;
+    let last: Vec<&Point> = trained.ends().collect();
     let first_diverged = |points: &Vec<Point>| {
         let first = points.iter().find(|point| metrics::has_diverged(point));
         first.map(|point| point.step as f64 / steps_per_epoch as f64)
@@ -38,16 +44,81 @@ pub fn of(spec: &NetworkSpec, trajectories: &Trajectories, steps_per_epoch: u64)
         ("true_dummies", |_, point| f64::from(point.train.true_dummies())),
         ("pseudo_dummies", |_, point| f64::from(point.train.pseudo_dummies())),
     ];
-    for (name, value) in values {
-        let has_validation = last.iter().any(|point| point.validation.is_some());
-        if name.starts_with("validation") && !has_validation {
-            continue;
+    let has_validation = last.iter().any(|point| point.validation.is_some());
+    let summarise = |result: &mut Value, points: &[&Point]| {
+        for (name, value) in values {
+            if name.starts_with("validation") && !has_validation {
+                continue;
+            }
+            // An initial network has no adaptive batch sizes.
+            let summary = Summary::of(points.iter().map(|point| value(spec, point)).filter(|value| !value.is_nan()));
+            result[name] = json!(summary.mean);
+            result[format!("{name}_std")] = json!(summary.deviation);
         }
-        let summary = Summary::of(sound.iter().map(|(_, point)| value(spec, point)));
-        result[name] = json!(summary.mean);
-        result[format!("{name}_std")] = json!(summary.deviation);
+    };
+    summarise(&mut result, &sound.iter().map(|(_, point)| **point).collect::<Vec<_>>());
+    if let Some(rules) = rules {
+        let stopped = trajectories.iter().map(|points| points.last().filter(|last| last.step < schedule.steps));
+        result["stopped_steps"] = json!(stopped.map(|last| last.map(|last| last.step)).collect::<Vec<_>>());
+        result["kept"] = json!(rules.keep.to_string());
+        result["kept_steps"] = json!(last.iter().map(|point| point.step).collect::<Vec<_>>());
+    }
+    if has_validation {
+        let criterion = rules.map_or(Criterion::default(), |rules| rules.criterion);
+        let best: Vec<Option<&Point>> =
+            trajectories.iter().map(|points| Some(&points[criterion.best(points)?])).collect();
+        let found: Vec<&Point> = best.iter().flatten().copied().collect();
+        let mut of_best = json!({
+            "by": criterion.to_string(),
+            "replicas": found.len(),
+            "steps": best.iter().map(|point| point.map(|point| point.step)).collect::<Vec<_>>(),
+        });
+        summarise(&mut of_best, &found);
+        result["at_best_validation"] = of_best;
     }
     result
+}
+
+/// Accuracy and loss on the test set, and of how many replicas; `None` where all diverged.
+fn on_test_set(result: &Value, replicas: usize) -> Option<String> {
+    let spread = |key: &str| {
+        let number = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
+        match replicas {
+            1 => format!("{:.4}", number(key)),
+            _ => format!("{:.4} ± {:.4}", number(key), number(&format!("{key}_std"))),
+        }
+    };
+    let of = if replicas > 1 { format!(" (mean ± standard deviation of {replicas} replicas)") } else { String::new() };
+    (replicas > 0).then(|| format!("test accuracy {}, test loss {}{of}", spread("test_accuracy"), spread("test_loss")))
+}
+
+/// Whether its networks are those of the best evaluations.
+pub fn keeps_best(result: &Value) -> bool {
+    result["kept"] == json!(Keep::Best.to_string())
+}
+
+/// "at the best validation loss"
+pub fn at_best(result: &Value) -> String {
+    format!("at the best validation {}", result["at_best_validation"]["by"].as_str().unwrap_or("loss"))
+}
+
+/// What evaluations of the validation set decided, or would have chosen, a line each.
+pub fn decisions(result: &Value) -> Vec<String> {
+    let best = &result["at_best_validation"];
+    let found = best["replicas"].as_u64().unwrap_or(0) as usize;
+    let is_result = keeps_best(result) || best["test_loss"] == result["test_loss"];
+    let figures = on_test_set(best, found).filter(|_| !is_result);
+    let figures = figures.map(|figures| format!("{}: {figures}", at_best(result)));
+    figures.into_iter().chain(stopped(result)).collect()
+}
+
+/// How many replicas stopped before the end, and when.
+fn stopped(result: &Value) -> Option<String> {
+    let all = result["stopped_steps"].as_array()?;
+    let steps: Vec<u64> = all.iter().filter_map(Value::as_u64).collect();
+    let (first, last) = (steps.iter().min()?, steps.iter().max()?);
+    let when = if first == last { format!("step {first}") } else { format!("steps {first} to {last}") };
+    Some(format!("{} of {} replicas stopped early, at {when}", steps.len(), all.len()))
 }
 
 /// Says it on stdout.
@@ -56,18 +127,11 @@ pub fn say(result: &Value, folder: &Folder) {
     let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
     let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
     let counted = replicas.saturating_sub(diverged);
-    let spread = |key: &str| {
-        let number = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
-        match counted {
-            0 | 1 => format!("{:.4}", number(key)),
-            _ => format!("{:.4} ± {:.4}", number(key), number(&format!("{key}_std"))),
-        }
-    };
-    let of = if counted > 1 { format!(" (mean ± standard deviation of {counted} replicas)") } else { String::new() };
-    if counted > 0 {
-        let (accuracy, loss) = (spread("test_accuracy"), spread("test_loss"));
-        announce(&format!("test accuracy {accuracy}, test loss {loss}{of}, in {seconds:.1} s"));
+    if let Some(figures) = on_test_set(result, counted) {
+        let at = if keeps_best(result) { format!(" {}", at_best(result)) } else { String::new() };
+        announce(&format!("{figures}{at}, in {seconds:.1} s"));
     }
+    decisions(result).iter().for_each(|line| announce(line));
     if diverged > 0 {
         let which = diverged_at(result);
         announce(&format!(

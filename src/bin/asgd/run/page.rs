@@ -12,6 +12,8 @@ use super::curve::{OfPoint, learning_panels, mean_and_range};
 use super::facts;
 use super::folder::Folder;
 use super::metrics::{Point, by_layer, has_diverged};
+use super::outcome;
+use super::rates::Rates;
 use crate::confusion::Confusion;
 use crate::data_source::DataArgs;
 use crate::figures::{Curve, Legend, LinePanel, PALETTE, lines};
@@ -49,7 +51,9 @@ pub struct Network<'a> {
     /// Whether that file holds one network.
     pub is_alone: bool,
     pub trained: &'a CellTrained,
-    pub steps_per_epoch: u64,
+    pub rates: Rates,
+    /// Its part of the result in run.json.
+    pub result: &'a Value,
 }
 
 /// Pixels of a small figure.
@@ -67,7 +71,7 @@ pub fn write(run: &Run<'_>) -> Result<()> {
     if let Some(sweep) = run.sweep {
         cells(&mut report, sweep)?;
     }
-    outcome(&mut report, run);
+    show_outcome(&mut report, run);
     warnings(&mut report, run);
     curves(&mut report, &run.network)?;
     layers(&mut report, &run.network)?;
@@ -82,11 +86,9 @@ impl Network<'_> {
         self.trained.model.spec()
     }
 
-    /// The last evaluation of every replica that has not diverged, with the replica's number.
+    /// The evaluation of every network that has not diverged, with the replica's number.
     fn sound(&self) -> Vec<(usize, &Point)> {
-        let last = self.trained.trajectories.iter().enumerate();
-        let last = last.filter_map(|(replica, points)| points.last().map(|point| (replica, point)));
-        last.filter(|(_, point)| !has_diverged(point)).collect()
+        self.trained.ends().enumerate().filter(|(_, point)| !has_diverged(point)).collect()
     }
 }
 
@@ -124,7 +126,7 @@ fn warnings(report: &mut Report, run: &Run<'_>) {
 }
 
 /// The result in a line, and the numbers of all sets.
-fn outcome(report: &mut Report, run: &Run<'_>) {
+fn show_outcome(report: &mut Report, run: &Run<'_>) {
     let network = &run.network;
     let (sound, replicas) = (network.sound(), network.trained.trajectories.len());
     let accuracy = Summary::of(sound.iter().map(|(_, point)| point.test.accuracy));
@@ -139,7 +141,12 @@ fn outcome(report: &mut Report, run: &Run<'_>) {
     if let Some(name) = &network.name {
         report.heading(name.as_str());
     }
-    report.text(html! { p.headline { (of) (seconds) } });
+    let at = match sound.len() {
+        1.. if outcome::keeps_best(network.result) => format!(" {}", outcome::at_best(network.result)),
+        _ => String::new(),
+    };
+    report.text(html! { p.headline { (of) (at) (seconds) } });
+    report.text(html! { @for line in outcome::decisions(network.result) { p { (line) } } });
     let diverged = (0..replicas).filter(|replica| !sound.iter().any(|(other, _)| other == replica));
     let diverged: Vec<String> = diverged.map(|replica| replica.to_string()).collect();
     if !diverged.is_empty() {
@@ -149,7 +156,11 @@ fn outcome(report: &mut Report, run: &Run<'_>) {
             p.warning { (diverged.len()) " of " (replicas) " replicas diverged and are left out: " (named) (more) }
         });
     }
-    let mut table = Table::new("result", "At the end.", &["set", "samples", "accuracy", "loss (nats)"]);
+    let when = match at.is_empty() {
+        true => "At the end.",
+        false => "Of the networks that are kept.",
+    };
+    let mut table = Table::new("result", when, &["set", "samples", "accuracy", "loss (nats)"]);
     let sets: [(&str, Option<&Samples>, OfPoint); 3] = [
         ("training", Some(&run.dataset.train), |point| Some(&point.train)),
         ("validation", run.dataset.validation.as_ref(), |point| point.validation.as_ref()),
@@ -174,8 +185,13 @@ fn of_replicas(network: &Network<'_>) -> String {
 }
 
 fn curves(report: &mut Report, network: &Network<'_>) -> Result<()> {
-    let panels = learning_panels(&network.trained.trajectories, network.steps_per_epoch);
-    let svgs = ["loss", "accuracy"].into_iter().zip(panels).map(|(name, panel)| lines(name, &[panel], 1, PANEL));
+    let trajectories = &network.trained.trajectories;
+    let panels = learning_panels(trajectories, network.rates.steps_per_epoch);
+    let panels = panels.into_iter().chain(network.rates.panel(trajectories));
+    let svgs = ["loss", "accuracy", "learning rate"]
+        .into_iter()
+        .zip(panels)
+        .map(|(name, panel)| lines(name, &[panel], 1, PANEL));
     report.heading("Loss and accuracy");
     report.panels(format!("Over the epochs.{}", of_replicas(network)), svgs.collect::<Result<_>>()?);
     Ok(())
@@ -192,7 +208,7 @@ fn layer_panel(
     let curve = |(layer, color)| Curve {
         name: format!("layer {}", layer + 1),
         color,
-        points: mean_and_range(&network.trained.trajectories, network.steps_per_epoch, |point| {
+        points: mean_and_range(&network.trained.trajectories, network.rates.steps_per_epoch, |point| {
             value(point, layer).unwrap_or(f64::NAN)
         }),
     };

@@ -21,7 +21,8 @@ pub struct Schedule {
 }
 
 impl Extent {
-    fn option(self) -> &'static str {
+    /// What asks for it.
+    pub fn option(self) -> &'static str {
         match self {
             Self::Epochs(_) => "--epochs",
             Self::Steps(_) => "--steps",

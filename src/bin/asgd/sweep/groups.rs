@@ -6,7 +6,7 @@ use asgd::{AdaptiveBatchSizes, Model, NetworkSpec};
 
 use super::cells::Cell;
 use crate::run::chunks::Trained;
-use crate::run::metrics::{self, Trajectories};
+use crate::run::metrics::{self, Point, Trajectories};
 
 /// Cells of one batch size and depth. Narrower networks are padded to the widest: [`Model::resized`].
 pub struct Group {
@@ -20,9 +20,18 @@ pub struct Group {
 /// What became of a cell.
 pub struct CellTrained {
     pub trajectories: Trajectories,
+    /// Of each replica, the index of the evaluation of its network in `model`.
+    pub kept: Vec<usize>,
     pub model: Model,
-    /// Of the last step.
+    /// Of the last step of each network in `model`.
     pub counts: AdaptiveBatchSizes,
+}
+
+impl CellTrained {
+    /// The evaluation of each replica's network.
+    pub fn ends(&self) -> impl Iterator<Item = &Point> {
+        self.trajectories.iter().zip(&self.kept).filter_map(|(points, &kept)| points.get(kept))
+    }
 }
 
 /// Deals the cells to groups, in the order of their first cells. Where `pads` is false, only networks of the same widths
@@ -80,14 +89,15 @@ impl Group {
     /// What became of each cell.
     pub fn split(&self, cells: &[Cell], replicas: usize, trained: Trained) -> Vec<(usize, CellTrained)> {
         if let [cell] = self.cells[..] {
-            let Trained { trajectories, model, counts, .. } = trained;
-            return vec![(cell, CellTrained { trajectories, model, counts })];
+            let Trained { trajectories, kept, model, counts, .. } = trained;
+            return vec![(cell, CellTrained { trajectories, kept, model, counts })];
         }
         let trajectories = self.trajectories(cells, replicas, &trained.trajectories);
         let parts = self.ranges(replicas).zip(trajectories).map(|((cell, range), (_, trajectories))| {
             let spec = &cells[cell].spec;
+            let kept = trained.kept[range.clone()].to_vec();
             let (model, counts) = (trained.model.slice(range.clone()), trained.counts.slice(range));
-            (cell, CellTrained { trajectories, model: model.resized(spec), counts: counts.resized(spec) })
+            (cell, CellTrained { trajectories, kept, model: model.resized(spec), counts: counts.resized(spec) })
         });
         parts.collect()
     }

@@ -20,17 +20,19 @@ pub struct Standing {
 
 impl Standing {
     pub fn of(cell: &CellTrained) -> Self {
-        let trajectories = &cell.trajectories;
-        let is_sound = |points: &&Vec<Point>| points.last().is_some_and(|point| !has_diverged(point));
-        let sound: Vec<&Vec<Point>> = trajectories.iter().filter(is_sound).collect();
+        let sound: Vec<(usize, &Point)> = cell.ends().enumerate().filter(|(_, end)| !has_diverged(end)).collect();
+        let trajectories: Vec<&Vec<Point>> = sound.iter().map(|(replica, _)| &cell.trajectories[*replica]).collect();
         let loss = |point: &Point| point.validation.as_ref().map(|validation| validation.loss);
-        let last = |points: &Vec<Point>| points.last().and_then(loss).filter(|loss| loss.is_finite());
-        let validation_loss = Summary::of(sound.iter().filter_map(|points| last(points)));
-        let evaluations = sound.first().map_or(0, |points| points.len());
-        let means =
-            (0..evaluations).map(|index| (index, Summary::of(sound.iter().filter_map(|p| loss(&p[index]))).mean));
-        let replicas = trajectories.iter().enumerate().filter(|(_, points)| is_sound(points));
-        let ends = replicas.filter_map(|(replica, points)| Some((replica, last(points)?)));
+        let at_end = |point: &Point| loss(point).filter(|loss| loss.is_finite());
+        let validation_loss = Summary::of(sound.iter().filter_map(|(_, end)| at_end(end)));
+        let evaluations = trajectories.iter().map(|points| points.len()).max().unwrap_or(0);
+        // Replicas that have stopped stay where they stopped.
+        let mean = |index: usize| {
+            let points = trajectories.iter().filter_map(|points| points.get(index).or(points.last()));
+            (index, Summary::of(points.filter_map(loss)).mean)
+        };
+        let means = (0..evaluations).map(mean);
+        let ends = sound.iter().filter_map(|(replica, end)| Some((*replica, at_end(end)?)));
         Self {
             sound: sound.len(),
             validation_loss: (validation_loss.count > 0).then_some(validation_loss),
@@ -71,6 +73,7 @@ mod tests {
         };
         CellTrained {
             trajectories: losses.iter().map(|losses| losses.iter().enumerate().map(point).collect()).collect(),
+            kept: losses.iter().map(|losses| losses.len() - 1).collect(),
             model: Model::zeros(&spec, losses.len()),
             counts: AdaptiveBatchSizes::zeros(&spec, losses.len()),
         }

@@ -12,6 +12,7 @@ use crate::run::folder::Folder;
 use crate::run::metrics::{Point, has_diverged};
 use crate::run::outcome;
 use crate::run::schedule::Schedule;
+use crate::run::stopping::Rules;
 use crate::statistics::Summary;
 use crate::table::{Cell, Table};
 
@@ -25,18 +26,24 @@ pub struct Sweep<'a> {
     order: Option<Vec<usize>>,
     /// Whether samples were set aside to choose by.
     pub has_validation: bool,
+    rules: Option<Rules>,
 }
 
 /// Rows of a table on the terminal.
 const ROWS: usize = 40;
 
 impl<'a> Sweep<'a> {
-    pub fn new(cells: &'a [cells::Cell], schedules: &'a [Schedule], trained: &'a [CellTrained]) -> Self {
+    pub fn new(
+        cells: &'a [cells::Cell],
+        schedules: &'a [Schedule],
+        trained: &'a [CellTrained],
+        rules: Option<Rules>,
+    ) -> Self {
         let standings: Vec<Standing> = trained.iter().map(Standing::of).collect();
         let has_validation =
             trained.iter().flat_map(|cell| cell.trajectories.iter().flatten()).any(|point| point.validation.is_some());
         let order = rank(&standings);
-        Self { cells, schedules, trained, standings, order, has_validation }
+        Self { cells, schedules, trained, standings, order, has_validation, rules }
     }
 
     /// The best cell, from 0.
@@ -128,7 +135,7 @@ impl<'a> Sweep<'a> {
     pub fn json(&self) -> Value {
         let cell = |(index, trained): (usize, &CellTrained)| {
             let cell = &self.cells[index];
-            let mut value = outcome::of(&cell.spec, &trained.trajectories, self.schedules[index].steps_per_epoch);
+            let mut value = outcome::of(&cell.spec, trained, &self.schedules[index], self.rules);
             value["cell"] = json!(index + 1);
             if let (Some(value), Value::Object(settings)) = (value.as_object_mut(), cell.json()) {
                 value.extend(settings);
@@ -191,14 +198,13 @@ impl<'a> Sweep<'a> {
 
     /// Over the sound replicas of a cell at the end.
     fn summary(&self, cell: usize, value: fn(&Point) -> f64) -> Summary {
-        let last = self.trained[cell].trajectories.iter().filter_map(|points| points.last());
-        Summary::of(last.filter(|point| !has_diverged(point)).map(value))
+        Summary::of(self.trained[cell].ends().filter(|point| !has_diverged(point)).map(value))
     }
 
     /// Where the mean validation loss of a cell was lowest.
     fn best_epoch(&self, cell: usize) -> Option<f64> {
         let (index, _) = self.standings[cell].best_evaluation?;
-        let step = self.trained[cell].trajectories.first()?.get(index)?.step;
+        let step = self.trained[cell].trajectories.iter().find_map(|points| points.get(index))?.step;
         Some(self.schedules[cell].epoch(step))
     }
 }

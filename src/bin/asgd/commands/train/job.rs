@@ -12,7 +12,9 @@ use crate::run::curve::learning_curve;
 use crate::run::folder::Folder;
 use crate::run::metrics;
 use crate::run::page::{self, Network, Run};
+use crate::run::rates::Rates;
 use crate::run::schedule::Schedule;
+use crate::run::stopping::Rules;
 use crate::sweep::cells::{Cell, varied};
 use crate::sweep::figure::figure;
 use crate::sweep::groups::{CellTrained, Group};
@@ -27,12 +29,15 @@ pub struct Job<'a> {
     pub report: &'a Reporter,
     pub cells: &'a [Cell],
     pub schedules: &'a [Schedule],
+    /// Of each cell.
+    pub rates: &'a [Rates],
+    pub rules: Option<Rules>,
 }
 
 impl Job<'_> {
     /// Trains group after group what is not trained yet; what became of each cell.
     pub fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Vec<CellTrained>> {
-        let Self { args, dataset, device, folder, report, cells, schedules } = *self;
+        let Self { args, dataset, device, folder, report, cells, schedules, rates, rules } = *self;
         let mut throttle = Throttle::default();
         let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
         for (number, group) in (1..).zip(groups) {
@@ -54,10 +59,12 @@ impl Job<'_> {
                 settings: TrainSettings {
                     batch_size: group.batch_size,
                     order: args.order,
+                    schedule: rates[group.cells[0]].schedule,
                     replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
                 },
                 steps: schedule.steps,
                 evaluate_every: schedule.evaluate_every,
+                rules,
                 save: match args.checkpoint_every {
                     Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
                     None => SaveEvery::Time(std::time::Duration::from_secs(15)),
@@ -89,7 +96,7 @@ impl Job<'_> {
         document: &Value,
         notes: &[String],
     ) -> Result<()> {
-        let Self { args, dataset, device, folder, cells, schedules, .. } = *self;
+        let Self { args, dataset, device, folder, cells, schedules, rates, .. } = *self;
         let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, schedules, trained))?;
         folder.write("metrics.csv", &metrics)?;
         match sweep {
@@ -117,8 +124,7 @@ impl Job<'_> {
         let title = |cell: &Cell| {
             format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
         };
-        let curve =
-            learning_curve(&title(&cells[shown]), &trained[shown].trajectories, schedules[shown].steps_per_epoch)?;
+        let curve = learning_curve(&title(&cells[shown]), &trained[shown].trajectories, &rates[shown])?;
         folder.write("learning_curve.svg", &curve)?;
         let best = if sweep.and_then(Sweep::best).is_some() { "The best, cell" } else { "Cell" };
         page::write(&Run {
@@ -142,7 +148,11 @@ impl Job<'_> {
                 },
                 is_alone: sweep.and_then(Sweep::best).is_some() || trained[shown].model.replicas() == 1,
                 trained: &trained[shown],
-                steps_per_epoch: schedules[shown].steps_per_epoch,
+                rates: rates[shown],
+                result: match sweep {
+                    None => &document["result"],
+                    Some(_) => &document["result"]["cells"][shown],
+                },
             },
             sweep,
         })?;

@@ -10,19 +10,21 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use asgd::dataset::{Prepared, Scale};
-use asgd::{Dataset, Device, Init, Model, NetworkSpec, Optimizer, Order};
+use asgd::{Dataset, Device, Error, Init, Model, NetworkSpec, Optimizer, Order};
 use clap::Parser;
 use serde_json::{Value, json};
 
 use self::job::Job;
-use self::plan::{cells, check_memory, schedules, seeds};
+use self::plan::{cells, check_memory, rates, schedules, seeds};
 use crate::console::{Reporter, announce};
 use crate::data_source::{DataArgs, open_for_training, short_name};
 use crate::device_args::DeviceArgs;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
+use crate::run::rates::{RateSchedule, Warmup};
 use crate::run::schedule::Extent;
+use crate::run::stopping::{Criterion, Keep, Rules};
 use crate::run::{interrupt, outcome};
 use crate::sweep::cells::{Cell, SHOWN, varied};
 use crate::sweep::groups::{CellTrained, Group, groups};
@@ -94,13 +96,33 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub eval_every: Option<u64>,
 
+    /// How the learning rate falls, as in torch.optim.lr_scheduler: constant, step:EVERY:GAMMA and exponential:GAMMA (epochs),
+    /// cosine or cosine:MINIMUM (a factor; down to the last step), or, for each replica by itself, plateau:PATIENCE:FACTOR
+    /// (evaluations of the validation samples).
+    #[arg(long, value_name = "SCHEDULE", default_value = "constant")]
+    pub schedule: RateSchedule,
+    /// Let the learning rate rise linearly before that, for so many epochs (2, 0.5) or steps (100steps).
+    #[arg(long, value_name = "EPOCHS")]
+    pub warmup: Option<Warmup>,
+    /// Stop each replica after N evaluations in a row without improvement on the validation samples.
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
+    pub patience: Option<u64>,
+    /// Which network of each replica the run leaves: best (on the validation samples) or last. [default: best with --patience,
+    /// else last]
+    #[arg(long, value_name = "WHICH")]
+    pub keep: Option<Keep>,
+    /// What is best on the validation samples, and what improves: loss or accuracy. [default: loss]
+    #[arg(long, value_name = "WHAT")]
+    pub keep_by: Option<Criterion>,
+
     /// Save a checkpoint every N epochs, besides the end, Ctrl-C and SIGTERM. [default: every 15 s]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub checkpoint_every: Option<u64>,
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "lr", "epsilon", "batch_size",
-        "validation", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
+        "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
+        "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
         "keep_index", "drop_missing", "force_classes", "scale"])]
     pub resume: Option<PathBuf>,
@@ -156,6 +178,43 @@ impl TrainArgs {
             .any(|&count| count > 1)
     }
 
+    /// What evaluations decide, if anything.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there are no validation samples to decide by.
+    fn rules(&self) -> Result<Option<Rules>> {
+        let (patience, plateau) = (self.patience, self.schedule.plateau());
+        let keep = self.keep.unwrap_or(if patience.is_some() { Keep::Best } else { Keep::Last });
+        let asked = [
+            ("--patience", patience.is_some()),
+            ("--keep best", keep == Keep::Best),
+            ("--schedule plateau", plateau.is_some()),
+        ];
+        let Some((setting, _)) = asked.into_iter().find(|(_, is_asked)| *is_asked) else {
+            if self.keep_by.is_some() {
+                let problem = "decides nothing without --patience, --keep best or --schedule plateau".into();
+                return Err(Error::Setting { setting: "--keep-by", problem }.into());
+            }
+            return Ok(None);
+        };
+        if self.validation_share().is_none() {
+            let problem = "needs samples to decide by that are neither trained on nor tested on: add --validation 0.1";
+            return Err(Error::Setting { setting, problem: problem.into() }.into());
+        }
+        Ok(Some(Rules { criterion: self.keep_by.unwrap_or_default(), patience, keep, plateau }))
+    }
+
+    /// Refuses to make a run longer whose steps so far would have been others in a longer run.
+    fn check_extensible(&self, option: &'static str) -> Result<()> {
+        let why = match (self.schedule.decay(), self.rules()?) {
+            (asgd::Decay::Cosine { .. }, _) => "its cosine ends where it ends",
+            (_, Some(_)) => "its stops, best networks or rates depend on its evaluations",
+            _ => return Ok(()),
+        };
+        let problem = format!("the run cannot be made longer, because {why}; train a longer one anew");
+        Err(Error::Setting { setting: option, problem }.into())
+    }
+
     /// The share of the training samples that is set aside.
     fn validation_share(&self) -> Option<f64> {
         const SHARE_OF_A_SWEEP: f64 = 0.1;
@@ -171,6 +230,9 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             let path = std::path::absolute(path)?;
             let mut earlier = arguments(&path)?;
             let extents = earlier.extended.len();
+            if let Some(extent) = args.extent() {
+                earlier.check_extensible(extent.option())?;
+            }
             earlier.extended.extend(args.extent());
             let device = DeviceArgs { device: args.device.device.clone().or(earlier.device.device), ..args.device };
             train(&TrainArgs { device, quiet: args.quiet, json: args.json, ..earlier }, path, opening, extents)
@@ -213,6 +275,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let start = Instant::now();
     // Settings first, then data, then the device: nothing is written before all three are sound.
     folder::check(&path)?;
+    let rules = args.rules()?;
     let from_file = match &args.init {
         Init::File(path) => Some(Model::load(path)?),
         _ => None,
@@ -222,7 +285,8 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let cells = cells(args, &dataset, from_file.as_ref().map(Model::spec))?;
     let earlier_schedules = schedules(args, &dataset, &cells, &args.extended[..extents])?;
     let schedules = schedules(args, &dataset, &cells, &args.extended)?;
-    check_memory(args, &cells, &schedules)?;
+    let rates = rates(args, &cells, &schedules, rules)?;
+    check_memory(args, &cells, &schedules, rules)?;
     let seeds = seeds(args)?;
     let initial = |cell: &Cell| {
         let mut initial = args.init.model(&cell.spec, &seeds)?;
@@ -244,11 +308,14 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         device: &device,
         dataset: &dataset,
         cells: &cells,
+        rates: &rates,
         initials: &initials,
         replicas: args.replicas,
         seed: args.seed,
         init: args.init.to_string(),
         order: args.order.to_string(),
+        schedule: args.schedule.to_string(),
+        rules,
         padded,
         arguments: json!({
             "directory": std::env::current_dir().ok(), "command": args.words, "extended": args.extended,
@@ -270,6 +337,8 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         report: &report,
         cells: &cells,
         schedules: &schedules,
+        rates: &rates,
+        rules,
     };
     let trained = match job.train(&groups, &initials, &seeds) {
         Ok(trained) => trained,
@@ -282,9 +351,9 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         }
     };
     drop(initials);
-    let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &schedules, &trained));
+    let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &schedules, &trained, rules));
     let mut result = match &sweep {
-        None => outcome::of(&cells[0].spec, &trained[0].trajectories, schedules[0].steps_per_epoch),
+        None => outcome::of(&cells[0].spec, &trained[0], &schedules[0], rules),
         Some(sweep) => sweep.json(),
     };
     result["dataset"] = json!(args.dataset);
@@ -382,7 +451,7 @@ fn warnings(
 ) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     for (index, cell) in trained.iter().enumerate() {
-        let health = Health::of(device, dataset, &cell.model, &cell.trajectories)?;
+        let health = Health::of(device, dataset, cell)?;
         let result = match cells.len() {
             1 => &mut *result,
             _ => &mut result["cells"][index],

@@ -1,12 +1,14 @@
 //! What the arguments of a training ask for: cells, schedules, seeds; and whether there is room for it.
 
 use anyhow::Result;
-use asgd::{Dataset, Error, Gradient, NetworkSpec, memory};
+use asgd::{Dataset, Error, Gradient, NetworkSpec, Schedule as RateSchedule, memory};
 
 use super::TrainArgs;
 use crate::data_source::{is_small, is_table};
 use crate::run::metrics::Point;
+use crate::run::rates::Rates;
 use crate::run::schedule::{Extent, Schedule};
+use crate::run::stopping::Rules;
 use crate::sweep::cells::{Cell, Lists};
 use crate::values::Hidden;
 
@@ -51,6 +53,22 @@ pub fn schedules(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: 
     cells.iter().map(schedule).collect()
 }
 
+/// The learning rate of each cell over its steps.
+pub fn rates(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule], rules: Option<Rules>) -> Result<Vec<Rates>> {
+    let rates = |(cell, length): (&Cell, &Schedule)| {
+        let warmup = args.warmup.map_or(0, |warmup| warmup.steps(length.steps_per_epoch));
+        if warmup >= length.steps {
+            let problem = format!("{warmup} steps, but the training has {}", length.steps);
+            return Err(Error::Setting { setting: "--warmup", problem }.into());
+        }
+        let schedule = RateSchedule { decay: args.schedule.decay(), warmup, steps: length.steps };
+        schedule.check()?;
+        let Schedule { steps, steps_per_epoch, .. } = *length;
+        Ok(Rates { learning_rate: cell.learning_rate, schedule, rules, steps, steps_per_epoch })
+    };
+    cells.iter().zip(schedules).map(rates).collect()
+}
+
 /// Images have many samples, of which a few passes make a network; tables and points few.
 fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
     const STEPS_OF_A_TABLE: u64 = 2000;
@@ -62,10 +80,11 @@ fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
 }
 
 /// Refuses more replicas than memory can hold, before anything is allocated for them.
-pub fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule]) -> Result<()> {
+pub fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule], rules: Option<Rules>) -> Result<()> {
     let bytes = |(cell, schedule): (&Cell, &Schedule)| {
-        // Five values for each parameter: the initial twice, those in training, the final, the counts; each moment twice.
-        let values = 5 + 2 * cell.optimizer.rule.moments() as u128;
+        // Five values for each parameter: the initial twice, those in training, the final, the counts; each moment twice; where
+        // evaluations decide, those that are kept with their counts, and what they are taken from.
+        let values = 5 + 2 * cell.optimizer.rule.moments() as u128 + if rules.is_some() { 4 } else { 0 };
         let parameters = values * 4 * cell.spec.arena_stride() as u128;
         let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
         let of_evaluation =

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use asgd::Evaluation;
 use indicatif::ProgressBar;
 
 use crate::console::Reporter;
 use crate::run::chunks::Observer;
+use crate::run::curve::OfPoint;
 use crate::run::folder::Folder;
 use crate::run::metrics::{self, Point, Rows, Trajectories};
 use crate::run::schedule::Schedule;
@@ -49,23 +51,36 @@ impl Throttle {
 impl Observer for Watch<'_> {
     fn evaluated(&mut self, progress: &ProgressBar, chunk: &Trajectories) {
         let last: Vec<&Point> = chunk.iter().filter_map(|points| points.last()).collect();
-        let Some(first) = last.first() else { return };
-        let epoch = self.schedules[self.group.cells[0]].epoch(first.step);
+        // Replicas that have stopped have no newer one.
+        let Some(newest) = last.iter().max_by_key(|point| point.step) else { return };
+        let epoch = self.schedules[self.group.cells[0]].epoch(newest.step);
         let epoch = format!("epoch {:>5}", (epoch * 100.0).round() / 100.0);
         let line = if self.cells.len() == 1 {
-            let mean =
-                |value: fn(&Point) -> f64| last.iter().map(|point| value(point)).sum::<f64>() / last.len() as f64;
-            format!(
-                "{epoch}  train loss {:.4} accuracy {:.4}  test loss {:.4} accuracy {:.4}",
-                mean(|point| point.train.loss),
-                mean(|point| point.train.accuracy),
-                mean(|point| point.test.loss),
-                mean(|point| point.test.accuracy)
-            )
+            let sets: [(&str, OfPoint); 3] = [
+                ("train", |point| Some(&point.train)),
+                ("validation", |point| point.validation.as_ref()),
+                ("test", |point| Some(&point.test)),
+            ];
+            let mut line = epoch;
+            for (name, of) in sets {
+                let found: Vec<&Evaluation> = last.iter().filter_map(|point| of(point)).collect();
+                let mean = |value: fn(&Evaluation) -> f64| {
+                    found.iter().map(|evaluation| value(evaluation)).sum::<f64>() / found.len() as f64
+                };
+                if !found.is_empty() {
+                    let (loss, accuracy) = (mean(|of| of.loss), mean(|of| of.accuracy));
+                    line += &format!("  {name} loss {loss:.4} accuracy {accuracy:.4}");
+                }
+            }
+            let stopped = last.iter().filter(|point| point.step < newest.step).count();
+            if stopped > 0 {
+                line += &format!("  {stopped} of {} stopped", last.len());
+            }
+            line
         } else {
             // A mean over cells would say nothing of any.
             let of = |point: &&Point| point.validation.as_ref().map_or(point.train.loss, |validation| validation.loss);
-            let name = if first.validation.is_some() { "validation" } else { "train" };
+            let name = if newest.validation.is_some() { "validation" } else { "train" };
             let losses: Vec<f64> = last.iter().map(of).filter(|loss| loss.is_finite()).collect();
             match losses.is_empty() {
                 true => format!("{epoch}  no {name} loss is a number"),

@@ -8,7 +8,7 @@ mod report;
 
 use anyhow::Result;
 use asgd::dataset::{Circles, Spirals};
-use asgd::{Dataset, Error, Init, Model, NetworkSpec, Order, ReplicaSettings, TrainSettings};
+use asgd::{Dataset, Error, Init, Model, NetworkSpec, ReplicaSettings, TrainSettings};
 use serde_json::json;
 
 pub use self::arguments::DummiesArgs;
@@ -109,11 +109,8 @@ fn training<'a>(
         learning_rate: case.learning_rate,
         epsilon: args.epsilon,
     };
-    let settings = TrainSettings {
-        batch_size: BATCH_SIZE,
-        order: Order::Shuffled,
-        replicas: members.iter().map(replica).collect(),
-    };
+    let settings =
+        TrainSettings { batch_size: BATCH_SIZE, replicas: members.iter().map(replica).collect(), ..Default::default() };
     let name = if case.sooner.is_some() { "spirals" } else { "circles" }.to_string();
     Ok(Training {
         name,
@@ -122,6 +119,7 @@ fn training<'a>(
         settings,
         steps: args.steps,
         evaluate_every: args.eval_every,
+        rules: None,
         save: SaveEvery::Time(args.save_every),
     })
 }
