@@ -10,17 +10,20 @@ struct Replica {
     seed_high: u32,
     is_effective: u32,
     rule: u32,
+    moments: u32,           // that the rule keeps for each parameter
+    is_decoupled: u32,      // 1: weights decay by themselves rather than in g
     learning_rate: f32,
     epsilon: f32,
     weight_decay: f32,
     first: f32,             // momentum, rho, alpha, beta1
     second: f32,            // beta2
     eps: f32,
-    log_first: f32,         // ln beta1
-    log_second: f32,        // ln beta2
+    log_first: f32,
+    log_second: f32,
     moves_inactive: u32,    // 1: parameters of inactive features move as well
 }
 
+// Positions in RULES of optimizer.rs.
 const RULE_SGD = 0u;
 const RULE_MOMENTUM = 1u;
 const RULE_NESTEROV = 2u;
@@ -34,10 +37,6 @@ struct Parameters {
     theta: vec4<f32>,
     first: vec4<f32>,       // the moments in the order of the rule's formulas; 0 before the first step
     second: vec4<f32>,
-}
-
-fn moments_of(rule: u32) -> u32 {
-    return select(select(1u, 2u, rule == RULE_ADADELTA || rule >= RULE_ADAM), 0u, rule == RULE_SGD);
 }
 
 // 1 - beta^t from ln beta, without the cancellation of its first steps.
@@ -96,9 +95,8 @@ fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, settings: Rep
         let step = select(settings.learning_rate * sums / divisor, vec4<f32>(), is_still);
         return Parameters(before.theta - step, before.first, before.second);
     }
-    // AdamW's weights decay by themselves, the other rules' in g.
     let decay = settings.weight_decay * before.theta;
-    let is_decoupled = settings.rule == RULE_ADAMW;
+    let is_decoupled = settings.is_decoupled == 1u;
     let after = rule_step(sums / divisor + select(decay, vec4<f32>(), is_decoupled), before, settings);
     let step = settings.learning_rate * (after.theta + select(vec4<f32>(), decay, is_decoupled));
     return Parameters(

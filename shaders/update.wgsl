@@ -15,23 +15,22 @@ fn counts_wanted(replica: u32) -> bool {
 
 fn finish(replica: u32, parameter: u32, sums: vec4<f32>, counts: vec4<u32>) {
     let settings = replicas[replica];
-    let moments = moments_of(settings.rule);
     let first = parameter + network.parameter_vec4s;
     let second = first + network.parameter_vec4s;
     var own: Parameters;
     own.theta = parameters[parameter];
-    if moments > 0u {
+    if settings.moments > 0u {
         own.first = parameters[first];
     }
-    if moments > 1u {
+    if settings.moments > 1u {
         own.second = parameters[second];
     }
     own = updated(own, sums, counts, settings);
     parameters[parameter] = own.theta;
-    if moments > 0u {
+    if settings.moments > 0u {
         parameters[first] = own.first;
     }
-    if moments > 1u {
+    if settings.moments > 1u {
         parameters[second] = own.second;
     }
 }

@@ -135,9 +135,8 @@ impl<const M: usize> Update<M> for Ruled<M> {
             // Where c = 0, nothing is kept of what comes out of it.
             Gradient::Effective => sum.zip(count, |sum, count| sum / (count + epsilon)),
         };
-        let is_decoupled = matches!(rule, Rule::Adam { decoupled: true, .. });
         let (in_gradient, in_step) =
-            if is_decoupled { (0.0, learning_rate * weight_decay) } else { (weight_decay, 0.0) };
+            if rule.is_decoupled() { (0.0, learning_rate * weight_decay) } else { (weight_decay, 0.0) };
         let decayed = theta.zip(gradients, |theta, gradient| in_gradient.mul_add(theta, gradient));
         let before = [0, 1].map(|moment| moments.get(moment).copied().unwrap_or(Lanes::ZERO));
         let (steps, after) = self.steps(decayed, before);

@@ -38,8 +38,9 @@ pub fn update(
         Gradient::Effective => sum / (f64::from(count) + f64::from(epsilon)),
     };
     let Parameter { theta, moments: [first, second] } = parameter;
-    let g = gradient + decay * theta;
-    let moved = |step: f64, moments: [f64; 2]| Parameter { theta: theta - step, moments };
+    let (g, of_weights) =
+        if rule.is_decoupled() { (gradient, lr * decay * theta) } else { (gradient + decay * theta, 0.0) };
+    let moved = |step: f64, moments: [f64; 2]| Parameter { theta: theta - (of_weights + step), moments };
     match rule {
         Rule::Sgd => moved(lr * g, [0.0; 2]),
         Rule::Momentum { momentum, nesterov } => {
@@ -62,15 +63,12 @@ pub fn update(
             let s = alpha * first + (1.0 - alpha) * g * g;
             moved(lr * g / (s.sqrt() + f64::from(eps)), [s, 0.0])
         }
-        Rule::Adam { beta1, beta2, eps, decoupled } => {
+        Rule::Adam { beta1, beta2, eps, .. } => {
             let (beta1, beta2) = (f64::from(beta1), f64::from(beta2));
-            let g = if decoupled { gradient } else { g };
             let m = beta1 * first + (1.0 - beta1) * g;
             let v = beta2 * second + (1.0 - beta2) * g * g;
-            let of_weights = if decoupled { lr * decay * theta } else { 0.0 };
             let unbiased = |moment: f64, beta: f64| moment / (1.0 - beta.powf(t as f64));
-            let step = lr * unbiased(m, beta1) / (unbiased(v, beta2).sqrt() + f64::from(eps));
-            moved(of_weights + step, [m, v])
+            moved(lr * unbiased(m, beta1) / (unbiased(v, beta2).sqrt() + f64::from(eps)), [m, v])
         }
     }
 }
