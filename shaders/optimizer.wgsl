@@ -32,6 +32,7 @@ const RULE_ADADELTA = 4u;
 const RULE_RMSPROP = 5u;
 const RULE_ADAM = 6u;
 const RULE_ADAMW = 7u;
+const RULE_LION = 8u;
 
 struct Parameters {
     theta: vec4<f32>,
@@ -80,6 +81,10 @@ fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica) -> Parameters 
             let v = settings.second * before.second + (1.0 - settings.second) * g * g;
             let step = scaled(m / bias(settings.log_first), v / bias(settings.log_second), settings.eps);
             return Parameters(step, m, v);
+        }
+        case RULE_LION: {
+            let step = sign(beta * before.first + (1.0 - beta) * g);
+            return Parameters(step, settings.second * before.first + (1.0 - settings.second) * g, before.second);
         }
         default: {
             return Parameters(g, before.first, before.second);

@@ -16,7 +16,7 @@ pub enum Gradient {
     Effective,
 }
 
-/// What a rule makes of a gradient g, named and defined as in torch.optim. Its moments are 0 before the first step; t counts
+/// What a rule makes of a gradient g, named and defined as in torch.optim where that has it. Its moments are 0 before the first step; t counts
 /// steps from 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
@@ -60,6 +60,14 @@ pub enum Rule {
         /// AdamW: weights decay by themselves, theta -= lr decay theta, rather than in g.
         decoupled: bool,
     },
+    /// theta -= lr sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g. sign(0) = 0. Weights decay by themselves.
+    /// Chen et al. 2023, arXiv 2302.06675.
+    Lion {
+        /// How much of m is in the step.
+        beta1: f32,
+        /// How much of m stays.
+        beta2: f32,
+    },
 }
 
 /// A gradient, a rule and a weight decay.
@@ -69,12 +77,12 @@ pub struct Optimizer {
     pub gradient: Gradient,
     /// What the rule makes of it.
     pub rule: Rule,
-    /// g += decay theta before the rule, but for AdamW.
+    /// g += decay theta before the rule, but for AdamW and Lion.
     pub weight_decay: f32,
 }
 
 /// Every rule with its usual numbers.
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     Rule::Sgd,
     Rule::Momentum { momentum: 0.9, nesterov: false },
     Rule::Momentum { momentum: 0.9, nesterov: true },
@@ -83,6 +91,7 @@ const RULES: [Rule; 8] = [
     Rule::RmsProp { alpha: 0.99, eps: 1e-8 },
     Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: false },
     Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: true },
+    Rule::Lion { beta1: 0.9, beta2: 0.99 },
 ];
 
 /// What there is to know of a rule beside its formulas and numbers.
@@ -108,6 +117,7 @@ impl Rule {
             Self::RmsProp { .. } => facts("rmsprop", 1, 0.01),
             Self::Adam { decoupled: false, .. } => facts("adam", 2, 0.001),
             Self::Adam { decoupled: true, .. } => facts("adamw", 2, 0.001),
+            Self::Lion { .. } => facts("lion", 1, 1e-4),
         }
     }
 
@@ -119,6 +129,7 @@ impl Rule {
             Self::Adadelta { rho, eps } => vec![("rho", rho), ("eps", eps)],
             Self::RmsProp { alpha, eps } => vec![("alpha", alpha), ("eps", eps)],
             Self::Adam { beta1, beta2, eps, .. } => vec![("beta1", beta1), ("beta2", beta2), ("eps", eps)],
+            Self::Lion { beta1, beta2 } => vec![("beta1", beta1), ("beta2", beta2)],
         }
     }
 
@@ -139,7 +150,7 @@ impl Rule {
 
     /// Whether weights decay by themselves, theta -= lr decay theta, rather than in g.
     pub fn is_decoupled(self) -> bool {
-        matches!(self, Self::Adam { decoupled: true, .. })
+        matches!(self, Self::Adam { decoupled: true, .. } | Self::Lion { .. })
     }
 
     /// Its numbers, by their names in torch.optim.

@@ -66,7 +66,7 @@ fn rules_resume_and_do_not_meet() {
         assert_eq!(resumed.moments().unwrap(), moments, "{engine:?}");
         assert!(first.resume_at(5, &[]).is_err(), "moments are missing");
 
-        for replica in [1, 9, 12, 15] {
+        for replica in [1, 9, 12, 15, 17] {
             let own = settings[replica..=replica].to_vec();
             let mut alone = trainer(&dataset, &initial.slice(replica..replica + 1), 64, own, engine);
             alone.train(12).unwrap();
@@ -78,7 +78,7 @@ fn rules_resume_and_do_not_meet() {
     }
 }
 
-/// One network trained by every rule of torch.optim, with and without weight decay: tests/golden/make_rules.py.
+/// One network trained by every rule of torch.optim and by Lion, with and without weight decay: tests/golden/make_rules.py.
 #[derive(serde::Deserialize)]
 struct Rules {
     widths: Vec<usize>,
@@ -116,7 +116,7 @@ impl Rules {
     }
 }
 
-/// The rules are those of torch.optim: 50 steps of each on the mean gradient, of the reference and of every engine.
+/// The rules are those of torch.optim, and Lion as its paper writes it: 50 steps of each on the mean gradient, of the reference and of every engine.
 #[test]
 fn rules_equal_pytorch() {
     let rules: Rules = serde_json::from_str(include_str!("golden/rules.json")).unwrap();
@@ -128,7 +128,7 @@ fn rules_equal_pytorch() {
         ReplicaSettings { optimizer, learning_rate: trajectory.learning_rate, ..Default::default() }
     };
     let replicas: Vec<ReplicaSettings> = rules.trajectories.iter().map(replica).collect();
-    assert_eq!(replicas.len(), 16);
+    assert_eq!(replicas.len(), 18);
     for (trajectory, settings) in rules.trajectories.iter().zip(&replicas) {
         let mut training = Training::new(&initial, 0, *settings, |value| value);
         let mut done = 0;

@@ -266,7 +266,7 @@ fn mistakes_get_one_clear_line() {
         ("train --hidden 5 --hidden 5", &["twice"]),
         ("train --rule adam --beta2 0.9,0.9", &["twice", "aadam"]),
         ("train --rule adam --optimizer sgd", &["--rule", "--optimizer"]),
-        ("train --rule momentum --beta1 0.9", &["--beta1", "momentum has no such number", "adam, adamw"]),
+        ("train --rule momentum --beta1 0.9", &["--beta1", "momentum has no such number", "adam, adamw, lion"]),
         ("train --rule adam,sgd --beta1 0.9,1", &["--beta1", "1 is not at least 0 and below 1"]),
         ("train --weight-decay -0.1", &["--weight-decay", "-0.1 is not a finite number of at least 0"]),
         ("train --rule adam --eps x", &["'x' for '--eps", "must be a number"]),

@@ -117,6 +117,11 @@ impl<const M: usize> Ruled<M> {
                 let v = squares(second, beta2, g);
                 (m.zip(v, |m, v| of_mean * m / of_root.mul_add(v.sqrt(), eps)), [m, v])
             }
+            Rule::Lion { beta1, beta2 } => {
+                let mixed = |share: f32| first.zip(g, |m, g| share.mul_add(m, (1.0 - share) * g));
+                let sign = |x: f32| if x == 0.0 { 0.0 } else { x.signum() };
+                (mixed(beta1).map(sign), [mixed(beta2), second])
+            }
         }
     }
 }

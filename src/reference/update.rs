@@ -70,6 +70,11 @@ pub fn update(
             let unbiased = |moment: f64, beta: f64| moment / (1.0 - beta.powf(t as f64));
             moved(lr * unbiased(m, beta1) / (unbiased(v, beta2).sqrt() + f64::from(eps)), [m, v])
         }
+        Rule::Lion { beta1, beta2 } => {
+            let mixed = |share: f64| share * first + (1.0 - share) * g;
+            let sign = |x: f64| if x == 0.0 { 0.0 } else { x.signum() };
+            moved(lr * sign(mixed(beta1.into())), [mixed(beta2.into()), 0.0])
+        }
     }
 }
 
@@ -77,7 +82,8 @@ pub fn update(
 /// `sum_roundings` roundings of its terms and everything else, inputs and results of operations, by `roundings`.
 ///
 /// No rule subtracts but in g = S / m + decay theta and in sums of an old moment and g: what is off there is told by how the results
-/// move with S, theta and the moments. The other operations hand relative errors on.
+/// move with S, theta and the moments. The other operations hand relative errors on. Where all of these together turn a sign,
+/// as Lion takes one, either sign is right.
 pub fn bounded(
     before: Parameter,
     sum: Sum,
@@ -91,6 +97,11 @@ pub fn bounded(
     let (u, exact) = (gamma(roundings), of(before, sum.value));
     let Parameter { theta, moments: [first, second] } = before;
     let of_sum = gamma(sum_roundings) * sum.magnitude + u * sum.value.abs();
+    let together = |direction: f64| {
+        let moments = [first + direction * u * first.abs(), second + direction * u * second.abs()];
+        of(Parameter { theta, moments }, sum.value + direction * of_sum)
+    };
+    let together = [together(1.0), together(-1.0)];
     let variations = [
         of(before, sum.value + of_sum),
         of(before, sum.value - of_sum),
@@ -99,7 +110,8 @@ pub fn bounded(
         of(Parameter { moments: [first, second * (1.0 + u)], ..before }, sum.value),
     ];
     std::array::from_fn(|index| {
-        let moved: f64 = variations.iter().map(|varied| (varied[index] - exact[index]).abs()).sum();
+        let distance = |varied: &[f64; 3]| (varied[index] - exact[index]).abs();
+        let moved = together.iter().map(distance).fold(variations.iter().map(distance).sum(), f64::max);
         // theta, and the step that is subtracted from it.
         let of_step = if index == 0 { u * (theta - exact[0]).abs() + gamma(2) * theta.abs() } else { 0.0 };
         let error =

@@ -1,4 +1,4 @@
-"""Makes rules.json: 50 steps of every rule of torch.optim, in float64, on one small network and one batch.
+"""Makes rules.json: 50 steps of every rule of torch.optim, and of Lion, in float64, on one small network and one batch.
 
 Run: python3 tests/golden/make_rules.py > tests/golden/rules.json   (PyTorch 2, any recent version)
 
@@ -17,6 +17,22 @@ exact = lambda number: float(numpy.float32(number))
 DECAY = exact(0.05)
 
 
+class Lion(torch.optim.Optimizer):
+    """Algorithm 2 of Chen et al. 2023, arXiv 2302.06675; torch.optim has none."""
+
+    def __init__(self, parameters, lr, betas, weight_decay):
+        super().__init__(parameters, {})
+        self.lr, (self.beta1, self.beta2), self.decay = lr, betas, weight_decay
+
+    @torch.no_grad()
+    def step(self):
+        for p in self.param_groups[0]["params"]:
+            m = self.state[p].setdefault("m", torch.zeros_like(p))
+            update = torch.sign(self.beta1 * m + (1 - self.beta1) * p.grad)
+            p -= self.lr * (update + self.decay * p)
+            m.copy_(self.beta2 * m + (1 - self.beta2) * p.grad)
+
+
 def rules():
     """(name, learning rate, weight decay, the optimizer of some parameters)."""
     optim = torch.optim
@@ -31,6 +47,7 @@ def rules():
             ("rmsprop", 0.01, optim.RMSprop, {"alpha": exact(0.99), "eps": exact(1e-8)}),
             ("adam", 0.001, optim.Adam, adam),
             ("adamw", 0.001, optim.AdamW, adam),
+            ("lion", 0.0001, Lion, {"betas": (exact(0.9), exact(0.99))}),
         ]:
             rate = exact(rate)
             yield name, rate, decay, lambda p: make(p, lr=rate, weight_decay=decay, **numbers)

@@ -39,7 +39,7 @@ pub fn moments(fixture: &Fixture, settings: &[ReplicaSettings]) -> [Vec<f32>; 2]
         numbers.collect()
     };
     let is_signed = |settings: &ReplicaSettings| {
-        matches!(settings.optimizer.rule, Rule::Sgd | Rule::Momentum { .. } | Rule::Adam { .. })
+        !matches!(settings.optimizer.rule, Rule::Adagrad { .. } | Rule::Adadelta { .. } | Rule::RmsProp { .. })
     };
     [of(&is_signed), of(&|_| false)]
 }

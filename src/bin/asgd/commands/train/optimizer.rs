@@ -13,17 +13,19 @@ pub struct OptimizerArgs {
     /// [default: effective]
     #[arg(long, value_delimiter = ',')]
     pub gradient: Vec<Gradient>,
-    /// What makes a step of it, as in torch.optim: sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam or adamw. Several for
-    /// a sweep. [default: sgd]
+    /// What makes a step of it, as in torch.optim: sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam or adamw; or lion.
+    /// Several for a sweep. [default: sgd]
     #[arg(long, value_delimiter = ',')]
     pub rule: Vec<Rule>,
     /// Of momentum and nesterov: how much of the velocity stays. Several for a sweep. [default: 0.9]
     #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
     pub momentum: Vec<f32>,
-    /// Of adam and adamw: how much of the mean gradient stays. Several for a sweep. [default: 0.9]
+    /// Of adam and adamw: how much of the mean gradient stays; of lion: how much of it is in the step. Several for a sweep.
+    /// [default: 0.9]
     #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
     pub beta1: Vec<f32>,
-    /// Of adam and adamw: how much of the mean square stays. Several for a sweep. [default: 0.999]
+    /// Of adam and adamw: how much of the mean square stays; of lion: how much of the mean gradient stays. Several for a sweep.
+    /// [default: 0.999, of lion 0.99]
     #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
     pub beta2: Vec<f32>,
     /// Of rmsprop: how much of the mean square stays. Several for a sweep. [default: 0.99]
@@ -36,8 +38,8 @@ pub struct OptimizerArgs {
     /// gradient. Several for a sweep. [default: torch.optim's]
     #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
     pub eps: Vec<f32>,
-    /// Weight decay: how much of a parameter is added to its gradient, or in adamw, times the learning rate, taken off the
-    /// parameter. Several for a sweep. [default: 0.01 for adamw, else 0]
+    /// Weight decay: how much of a parameter is added to its gradient, or in adamw and lion, times the learning rate,
+    /// taken off the parameter. Several for a sweep. [default: 0.01 for adamw, else 0]
     #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
     pub weight_decay: Vec<f32>,
 }
@@ -166,7 +168,7 @@ mod tests {
     #[test]
     fn numbers_that_make_no_sense_are_refused_by_their_options() {
         for (line, words) in [
-            ("--beta1 0.9", ["--beta1: sgd has no such number", "adam, adamw"]),
+            ("--beta1 0.9", ["--beta1: sgd has no such number", "adam, adamw, lion"]),
             ("--rule adam,adamw --momentum 0.9", ["--momentum: adam, adamw has no", "momentum, nesterov"]),
             ("--rule adam --beta2 1", ["--beta2: 1 is not at least 0 and below 1", "aadam"]),
             ("--rule adam --eps 0", ["--eps: 0 is not", "above 0"]),
