@@ -14,6 +14,8 @@ struct Replica {
     is_decoupled: u32,      // 1: weights decay by themselves rather than in g
     learning_rate: f32,
     epsilon: f32,
+    clip_value: f32,        // 0: no bound
+    clip_norm: f32,         // 0: no bound; see clip.wgsl
     weight_decay: f32,
     first: f32,             // momentum, rho, alpha, beta1
     second: f32,            // beta2
@@ -21,6 +23,7 @@ struct Replica {
     log_first: f32,
     log_second: f32,
     moves_inactive: u32,    // 1: parameters of inactive features move as well
+    is_plain: u32,          // 1: SGD or aSGD, without clipping and weight decay
 }
 
 // Positions in RULES of optimizer.rs.
@@ -92,21 +95,37 @@ fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica) -> Parameters 
     }
 }
 
-fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, settings: Replica) -> Parameters {
-    let is_effective = settings.is_effective == 1u;
-    let divisor = select(vec4(f32(batch.size)), vec4<f32>(counts) + settings.epsilon, is_effective);
-    let is_still = vec4(is_effective) & (counts == vec4<u32>());
-    if settings.rule == RULE_SGD && settings.weight_decay == 0.0 {
-        let step = select(settings.learning_rate * sums / divisor, vec4<f32>(), is_still);
+// Where no gradient is effective, nothing changes.
+fn is_still(counts: vec4<u32>, settings: Replica) -> vec4<bool> {
+    return vec4(settings.is_effective == 1u) & (counts == vec4<u32>());
+}
+
+fn divisor_of(counts: vec4<u32>, settings: Replica) -> vec4<f32> {
+    return select(vec4(f32(batch.size)), vec4<f32>(counts) + settings.epsilon, settings.is_effective == 1u);
+}
+
+// The gradient, clipped by value; 0 where nothing changes.
+fn gradient_of(sums: vec4<f32>, counts: vec4<u32>, settings: Replica) -> vec4<f32> {
+    let gradient = select(sums / divisor_of(counts, settings), vec4<f32>(), is_still(counts, settings));
+    let bound = vec4(settings.clip_value);
+    return select(gradient, clamp(gradient, -bound, bound), settings.clip_value > 0.0);
+}
+
+// `scale` is what clipping by norm multiplies the gradient by, 1 without.
+fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, scale: f32, settings: Replica) -> Parameters {
+    let stays = is_still(counts, settings);
+    if settings.is_plain == 1u {
+        let step = select(settings.learning_rate * sums / divisor_of(counts, settings), vec4<f32>(), stays);
         return Parameters(before.theta - step, before.first, before.second);
     }
     let decay = settings.weight_decay * before.theta;
     let is_decoupled = settings.is_decoupled == 1u;
-    let after = rule_step(sums / divisor + select(decay, vec4<f32>(), is_decoupled), before, settings);
+    let gradient = scale * gradient_of(sums, counts, settings);
+    let after = rule_step(gradient + select(decay, vec4<f32>(), is_decoupled), before, settings);
     let step = settings.learning_rate * (after.theta + select(vec4<f32>(), decay, is_decoupled));
     return Parameters(
-        select(before.theta - step, before.theta, is_still),
-        select(after.first, before.first, is_still),
-        select(after.second, before.second, is_still),
+        select(before.theta - step, before.theta, stays),
+        select(after.first, before.first, stays),
+        select(after.second, before.second, stays),
     );
 }

@@ -16,8 +16,8 @@ pub enum Gradient {
     Effective,
 }
 
-/// What a rule makes of a gradient g, named and defined as in torch.optim where that has it. Its moments are 0 before the first step; t counts
-/// steps from 1.
+/// What a rule makes of a gradient g, named and defined as in torch.optim where that has it. Its moments are 0 before the first
+/// step; t counts steps from 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// theta -= lr g.
@@ -70,7 +70,7 @@ pub enum Rule {
     },
 }
 
-/// A gradient, a rule and a weight decay.
+/// A gradient, how it is clipped, a rule and a weight decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Optimizer {
     /// What the rule gets.
@@ -79,6 +79,12 @@ pub struct Optimizer {
     pub rule: Rule,
     /// g += decay theta before the rule, but for AdamW and Lion.
     pub weight_decay: f32,
+    /// The gradient of each parameter is kept between -clip_value and clip_value, before weight decay; infinite for no bound.
+    /// torch.nn.utils.clip_grad_value_.
+    pub clip_value: f32,
+    /// Then, where |g| over all parameters is larger, they are scaled to this norm; infinite for no bound.
+    /// torch.nn.utils.clip_grad_norm_.
+    pub clip_norm: f32,
 }
 
 /// Every rule with its usual numbers.
@@ -168,10 +174,12 @@ enum Range {
     Positive,
     /// Finite and at least 0.
     NotNegative,
+    /// Above 0, and infinite for none.
+    Bound,
 }
 
 /// The numbers of all optimizers: their names, the options that set them, and what they may be.
-const NUMBERS: [(&str, &str, Range); 7] = [
+const NUMBERS: [(&str, &str, Range); 9] = [
     ("momentum", "--momentum", Range::Share),
     ("beta1", "--beta1", Range::Share),
     ("beta2", "--beta2", Range::Share),
@@ -179,6 +187,8 @@ const NUMBERS: [(&str, &str, Range); 7] = [
     ("rho", "--rho", Range::Share),
     ("eps", "--eps", Range::Positive),
     ("weight_decay", "--weight-decay", Range::NotNegative),
+    ("clip_value", "--clip-value", Range::Bound),
+    ("clip_norm", "--clip-norm", Range::Bound),
 ];
 
 impl Range {
@@ -187,6 +197,7 @@ impl Range {
             Self::Share => (0.0..1.0).contains(&value),
             Self::Positive => value > 0.0 && value.is_finite(),
             Self::NotNegative => value >= 0.0 && value.is_finite(),
+            Self::Bound => value > 0.0,
         }
     }
 }
@@ -197,21 +208,28 @@ impl fmt::Display for Range {
             Self::Share => "at least 0 and below 1",
             Self::Positive => "a finite number above 0",
             Self::NotNegative => "a finite number of at least 0",
+            Self::Bound => "a number above 0",
         })
     }
 }
 
 impl Optimizer {
     /// theta -= lr S / m.
-    pub const SGD: Self = Self { gradient: Gradient::Mean, rule: Rule::Sgd, weight_decay: 0.0 };
+    pub const SGD: Self = Self {
+        gradient: Gradient::Mean,
+        rule: Rule::Sgd,
+        weight_decay: 0.0,
+        clip_value: f32::INFINITY,
+        clip_norm: f32::INFINITY,
+    };
 
     /// theta -= lr S / (c + epsilon): SGD with an adaptive batch size for every parameter.
     pub const ASGD: Self = Self { gradient: Gradient::Effective, ..Self::SGD };
 
-    /// A rule with the weight decay of torch.optim: none, but 0.01 for AdamW.
+    /// A rule with the weight decay of torch.optim (none, but 0.01 for AdamW), without clipping.
     pub fn new(gradient: Gradient, rule: Rule) -> Self {
         let weight_decay = if let Rule::Adam { decoupled: true, .. } = rule { 0.01 } else { 0.0 };
-        Self { gradient, rule, weight_decay }
+        Self { gradient, rule, weight_decay, ..Self::SGD }
     }
 
     /// All rules with both gradients and their usual numbers.
@@ -227,7 +245,8 @@ impl Optimizer {
         if is_linear && self.gradient == Gradient::Effective { learning_rate / 10.0 } else { learning_rate }
     }
 
-    /// All numbers that it has, by their names: those of its rule, as in torch.optim, and `weight_decay`.
+    /// All numbers that it has, by their names: those of its rule, as in torch.optim, `weight_decay`, `clip_value` and
+    /// `clip_norm`.
     pub fn numbers(mut self) -> Vec<(&'static str, f32)> {
         self.numbers_mut().into_iter().map(|(name, value)| (name, *value)).collect()
     }
@@ -239,7 +258,8 @@ impl Optimizer {
 
     fn numbers_mut(&mut self) -> Vec<(&'static str, &mut f32)> {
         let mut numbers = self.rule.numbers_mut();
-        numbers.push(("weight_decay", &mut self.weight_decay));
+        let Self { weight_decay, clip_value, clip_norm, .. } = self;
+        numbers.extend([("weight_decay", weight_decay), ("clip_value", clip_value), ("clip_norm", clip_norm)]);
         numbers
     }
 
@@ -255,6 +275,11 @@ impl Optimizer {
             }
         }
         Ok(())
+    }
+
+    /// Whether the norm of the whole gradient decides on every step.
+    pub fn clips_norm(self) -> bool {
+        self.clip_norm.is_finite()
     }
 
     /// Whether a parameter may move although no sample has a gradient for it.
@@ -337,7 +362,7 @@ mod tests {
             optimizer.check().unwrap();
             for (name, usual) in optimizer.numbers() {
                 let (_, option, _) = NUMBERS.iter().find(|(own, ..)| *own == name).unwrap();
-                for wrong in [-0.5, f32::NAN, f32::INFINITY] {
+                for wrong in [-0.5, f32::NAN, f32::NEG_INFINITY] {
                     let mut changed = optimizer;
                     *changed.number_mut(name).unwrap() = wrong;
                     let error = changed.check().unwrap_err().to_string();

@@ -85,6 +85,11 @@ impl TrainSettings {
         self.replicas.iter().map(|replica| replica.optimizer.rule.moments()).max().unwrap_or(0)
     }
 
+    /// Whether any replica clips its gradient by its norm.
+    pub fn clips_norm(&self) -> bool {
+        self.replicas.iter().any(|replica| replica.optimizer.clips_norm())
+    }
+
     /// Refuses settings that make no sense for this data set and these networks. Every engine asks before it begins.
     ///
     /// # Errors

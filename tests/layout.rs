@@ -173,13 +173,16 @@ fn structs_are_laid_out_alike() {
                 is_decoupled,
                 learning_rate,
                 epsilon,
+                clip_value,
+                clip_norm,
                 weight_decay,
                 first,
                 second,
                 eps,
                 log_first,
                 log_second,
-                moves_inactive
+                moves_inactive,
+                is_plain
             ),
         ),
     ];

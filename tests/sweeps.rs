@@ -113,6 +113,37 @@ fn gradients_rules_and_numbers_make_cells() {
     refuses(path, "train --resume 2 --beta1 0.9", 2, &["--resume", "--beta1"]);
 }
 
+/// A cell that clips by norm is its training alone as well, whatever is beside it; and clipping does something.
+#[test]
+fn clipping_makes_cells() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for device in devices() {
+        let rest = format!("--samples 200 --epochs 3 --seed 3 --quiet --validation 0.1 --device {device}");
+        let sweep = format!("{device}-sweep");
+        let lists = "--optimizer asgd,momentum --clip-value none,0.01 --clip-norm none,0.02 --hidden 5 --hidden 9";
+        run(path, &format!("train {lists} {rest} --out {sweep}"));
+        let table = rows(&path.join(&sweep).join("sweep.csv"));
+        assert_eq!(table.len(), 2 * 2 * 2 * 2);
+        let mut models = Vec::new();
+        for row in &table {
+            let [cell, optimizer, value, norm, hidden] =
+                ["cell", "optimizer", "clip_value", "clip_norm", "hidden"].map(|title| row[title].as_str());
+            let settings = format!("--optimizer {optimizer} --clip-value {value} --clip-norm {norm} --hidden {hidden}");
+            run(path, &format!("train {settings} {rest} --out {device}-{cell}"));
+            let alone = path.join(format!("{device}-{cell}/model.safetensors"));
+            same(&path.join(format!("{sweep}/models/cell-{cell}.safetensors")), &alone);
+            models.push(fs::read(alone).unwrap());
+        }
+        models.sort();
+        models.dedup();
+        assert_eq!(models.len(), table.len(), "{device}: some bounds change nothing");
+    }
+    let settings = &json(&path.join("cpu-4/run.json"))["settings"];
+    assert!((settings["clip_value"].as_f64().unwrap() - 0.01).abs() < 1e-8, "{settings}");
+    assert!((settings["clip_norm"].as_f64().unwrap() - 0.02).abs() < 1e-8, "{settings}");
+}
+
 #[test]
 fn validation_samples_choose_the_best() {
     let folder = TempDir::new().unwrap();
@@ -268,6 +299,9 @@ fn mistakes_get_one_clear_line() {
         ("train --rule adam --optimizer sgd", &["--rule", "--optimizer"]),
         ("train --rule momentum --beta1 0.9", &["--beta1", "momentum has no such number", "adam, adamw, lion"]),
         ("train --rule adam,sgd --beta1 0.9,1", &["--beta1", "1 is not at least 0 and below 1"]),
+        ("train --clip-value 0", &["--clip-value", "0 is not a number above 0"]),
+        ("train --clip-norm -1", &["--clip-norm", "-1 is not a number above 0"]),
+        ("train --clip-norm 1,off", &["'off' for '--clip-norm", "must be a number or none"]),
         ("train --weight-decay -0.1", &["--weight-decay", "-0.1 is not a finite number of at least 0"]),
         ("train --rule adam --eps x", &["'x' for '--eps", "must be a number"]),
         ("train --optimizer asgd,adma", &["--optimizer", "adma"]),

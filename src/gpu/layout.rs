@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use crate::dataset::Inputs;
-use crate::optimizer::{Gradient, Rule};
+use crate::optimizer::{Gradient, Optimizer, Rule};
 use crate::settings::ReplicaSettings;
 pub use crate::spec::MAX_LAYERS;
 use crate::spec::NetworkSpec;
@@ -178,6 +178,10 @@ pub struct ReplicaColumns {
     pub learning_rate: f32,
     /// epsilon of the effective gradient.
     pub epsilon: f32,
+    /// Bound of each parameter's gradient; 0 for none.
+    pub clip_value: f32,
+    /// Bound of the gradient's norm; 0 for none.
+    pub clip_norm: f32,
     /// Weight decay.
     pub weight_decay: f32,
     /// The first number of the rule that is not its eps: momentum, rho, alpha or beta1.
@@ -192,6 +196,8 @@ pub struct ReplicaColumns {
     pub log_second: f32,
     /// Whether parameters of inactive features move as well.
     pub moves_inactive: u32,
+    /// Whether it is SGD or aSGD, without clipping and weight decay.
+    pub is_plain: u32,
 }
 
 impl From<&ReplicaSettings> for ReplicaColumns {
@@ -201,6 +207,8 @@ impl From<&ReplicaSettings> for ReplicaColumns {
         let eps = numbers.iter().find(|(name, _)| *name == "eps").map_or(0.0, |&(_, value)| value);
         let mut others = numbers.iter().filter(|(name, _)| *name != "eps").map(|&(_, value)| value);
         let (first, second) = (others.next().unwrap_or(0.0), others.next().unwrap_or(0.0));
+        // Shaders need not know infinity.
+        let bound = |bound: f32| if bound.is_finite() { bound } else { 0.0 };
         // Finite for beta = 0 as well, whose powers are 0.
         let log = |beta: f32| libm::log(f64::from(beta)).max(-1000.0) as f32;
         Self {
@@ -212,6 +220,8 @@ impl From<&ReplicaSettings> for ReplicaColumns {
             is_decoupled: u32::from(optimizer.rule.is_decoupled()),
             learning_rate,
             epsilon,
+            clip_value: bound(optimizer.clip_value),
+            clip_norm: bound(optimizer.clip_norm),
             weight_decay: optimizer.weight_decay,
             first,
             second,
@@ -219,6 +229,7 @@ impl From<&ReplicaSettings> for ReplicaColumns {
             log_first: log(first),
             log_second: log(second),
             moves_inactive: u32::from(optimizer.moves_inactive()),
+            is_plain: u32::from([Optimizer::SGD, Optimizer::ASGD].contains(&optimizer)),
         }
     }
 }

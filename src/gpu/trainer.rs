@@ -11,7 +11,7 @@ use super::buffers::{
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
+use super::kernels::{Bound, CLIP, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
 use super::layout::{Batch, InputFormat, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
@@ -38,6 +38,7 @@ pub struct Trainer {
     gatherer: Gatherer,
     select: Bound,
     form: Form,
+    clip: Option<Clip>,
     count: Bound,
     count_sums: wgpu::Buffer,
     evaluator: Evaluator,
@@ -56,6 +57,13 @@ enum Form {
     Propagate { propagate: Bound, update: Bound },
     /// A dispatch a layer.
     Layers { forward: Bound, loss: Bound, delta: Bound, update: Bound },
+}
+
+/// What follows a step where any replica clips by norm: S and c of all parameters, and the update from them. A step of its own
+/// for these replicas, so that the others are what they are without them.
+struct Clip {
+    reduce: Bound,
+    update: Bound,
 }
 
 /// `Batch`es that a submission can hold.
@@ -128,6 +136,16 @@ impl Trainer {
                 update: update(),
             }
         };
+        let clip = if settings.clips_norm() {
+            let bytes = u64::from(replica_count) * network.parameter_stride() as u64 * 4;
+            let sums = gpu.storage("the gradient sums", bytes)?;
+            let counts = gpu.storage("the adaptive batch sizes", bytes)?;
+            let reduced = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
+            let update = bind(&CLIP, &[&parameters, &replicas, &sums, &counts]);
+            Some(Clip { reduce: bind(&REDUCE, &reduced), update })
+        } else {
+            None
+        };
         let select = bind(&SELECT, &[input_masks, features]);
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
@@ -155,6 +173,7 @@ impl Trainer {
             gatherer,
             select,
             form,
+            clip,
             count,
             count_sums,
             evaluator,
@@ -219,7 +238,7 @@ impl Trainer {
             };
             let gathered = offset(first);
             self.gatherer.encode(commands, gathered, dispatch, steps as u32, first.input_replicas);
-            if !matches!(self.form, Form::Step { .. }) {
+            if !matches!(self.form, Form::Step { .. }) || self.clip.is_some() {
                 commands.dispatch(&self.select, gathered, dispatch.select(steps as u32, first.input_replicas));
             }
             for slot in 0..steps as u32 {
@@ -247,6 +266,10 @@ impl Trainer {
                         }
                         commands.dispatch(update, own, dispatch.reduce());
                     }
+                }
+                if let Some(Clip { reduce, update }) = &self.clip {
+                    commands.dispatch(reduce, own, dispatch.reduce());
+                    commands.dispatch(update, own, dispatch.clip());
                 }
             }
             self.step += steps;
@@ -363,6 +386,7 @@ impl TrainingEngine for Trainer {
             Form::Propagate { .. } => 5,
             Form::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
         };
+        let dispatches = dispatches + if self.clip.is_some() { 3 } else { 0 };
         let mut times = Vec::new();
         let end = self.step.saturating_add(steps);
         while self.step < end {

@@ -20,23 +20,37 @@ impl Parameter {
     }
 }
 
-/// A parameter after step t, from 1, with gradient sum `sum` and adaptive batch size `count`, for a batch of `samples`.
-pub fn update(
-    parameter: Parameter,
-    sum: f64,
-    count: u32,
-    samples: usize,
-    t: u64,
-    settings: &ReplicaSettings,
-) -> Parameter {
-    let ReplicaSettings { optimizer: Optimizer { gradient, rule, weight_decay }, learning_rate, epsilon, .. } =
-        *settings;
-    let (lr, decay) = (f64::from(learning_rate), f64::from(weight_decay));
-    let gradient = match gradient {
+/// What an update depends on beside S.
+#[derive(Debug, Clone, Copy)]
+pub struct At {
+    /// c.
+    pub count: u32,
+    /// m.
+    pub samples: usize,
+    /// The step's number, from 1.
+    pub t: u64,
+    /// What clipping by norm multiplies the gradient by: [`clip::scale`](super::clip::scale).
+    pub scale: f64,
+}
+
+/// The gradient, clipped by value, with gradient sum `sum` and adaptive batch size `count` for a batch of `samples`. `None` where
+/// nothing changes.
+pub fn gradient(sum: f64, count: u32, samples: usize, settings: &ReplicaSettings) -> Option<f64> {
+    let bound = f64::from(settings.optimizer.clip_value);
+    let gradient = match settings.optimizer.gradient {
         Gradient::Mean => sum / samples as f64,
-        Gradient::Effective if count == 0 => return parameter,
-        Gradient::Effective => sum / (f64::from(count) + f64::from(epsilon)),
+        Gradient::Effective if count == 0 => return None,
+        Gradient::Effective => sum / (f64::from(count) + f64::from(settings.epsilon)),
     };
+    Some(gradient.clamp(-bound, bound))
+}
+
+/// A parameter after a step with gradient sum `sum`.
+pub fn update(parameter: Parameter, sum: f64, at: At, settings: &ReplicaSettings) -> Parameter {
+    let ReplicaSettings { optimizer: Optimizer { rule, weight_decay, .. }, learning_rate, .. } = *settings;
+    let (lr, decay, t) = (f64::from(learning_rate), f64::from(weight_decay), at.t);
+    let Some(gradient) = gradient(sum, at.count, at.samples, settings) else { return parameter };
+    let gradient = at.scale * gradient;
     let Parameter { theta, moments: [first, second] } = parameter;
     let (g, of_weights) =
         if rule.is_decoupled() { (gradient, lr * decay * theta) } else { (gradient + decay * theta, 0.0) };
@@ -89,11 +103,11 @@ pub fn bounded(
     sum: Sum,
     sum_roundings: usize,
     roundings: usize,
-    (count, samples, t): (u32, usize, u64),
+    at: At,
     settings: &ReplicaSettings,
 ) -> [Sum; 3] {
     let numbers = |parameter: Parameter| [parameter.theta, parameter.moments[0], parameter.moments[1]];
-    let of = |parameter: Parameter, sum: f64| numbers(update(parameter, sum, count, samples, t, settings));
+    let of = |parameter: Parameter, sum: f64| numbers(update(parameter, sum, at, settings));
     let (u, exact) = (gamma(roundings), of(before, sum.value));
     let Parameter { theta, moments: [first, second] } = before;
     let of_sum = gamma(sum_roundings) * sum.magnitude + u * sum.value.abs();

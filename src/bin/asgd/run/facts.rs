@@ -17,7 +17,7 @@ pub fn label(key: &str) -> String {
 
 /// The settings of a run, those first that people look for first.
 pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
-    const FIRST: [&str; 16] = [
+    const FIRST: [&str; 18] = [
         "widths",
         "hidden",
         "optimizer",
@@ -30,6 +30,8 @@ pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
         "rho",
         "eps",
         "weight_decay",
+        "clip_value",
+        "clip_norm",
         "batch_size",
         "replicas",
         "steps",

@@ -45,7 +45,7 @@ const fn column(name: &'static str, shown: &'static str, value: fn(&Cell, &str) 
 }
 
 /// Columns of tables that tell cells apart, beside their numbers.
-pub const COLUMNS: [Column; 12] = [
+pub const COLUMNS: [Column; 14] = [
     Column { is_clear: true, ..column("optimizer", "optimizer", |cell, _| cell.optimizer.to_string()) },
     column("learning_rate", "lr", |cell, _| number(cell.learning_rate)),
     column("epsilon", "epsilon", |cell, _| cell.used_epsilon().map_or_else(String::new, number)),
@@ -56,6 +56,8 @@ pub const COLUMNS: [Column; 12] = [
     column("rho", "rho", Cell::number),
     column("eps", "eps", Cell::number),
     column("weight_decay", "weight decay", Cell::number),
+    column("clip_value", "clip value", Cell::number),
+    column("clip_norm", "clip norm", Cell::number),
     column("batch_size", "batch", |cell, _| cell.batch_size.to_string()),
     Column { is_clear: true, ..column("hidden", "hidden", |cell, _| widths(cell.spec.hidden())) },
 ];
@@ -107,12 +109,15 @@ impl Cell {
     /// A number of its optimizer.
     fn number(&self, name: &str) -> String {
         let found = self.optimizer.numbers().into_iter().find(|(own, _)| *own == name);
-        found.map_or_else(String::new, |(_, value)| number(value))
+        found.map_or_else(String::new, |(_, value)| if value.is_finite() { number(value) } else { "none".into() })
     }
 
     /// The numbers that its optimizer has and uses.
     fn used_numbers(&self) -> impl Iterator<Item = (&'static str, f32)> {
-        self.optimizer.numbers().into_iter().filter(|&(name, value)| name != "weight_decay" || value != 0.0)
+        self.optimizer
+            .numbers()
+            .into_iter()
+            .filter(|&(name, value)| value.is_finite() && (name != "weight_decay" || value != 0.0))
     }
 
     /// Its settings, as run.json keeps them.

@@ -102,7 +102,7 @@ pub struct TrainArgs {
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "gradient",
-        "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "lr", "epsilon", "batch_size",
+        "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "batch_size",
         "validation", "replicas", "seed", "init", "order", "eval_every", "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
         "keep_index", "drop_missing", "force_classes", "scale"])]

@@ -3,6 +3,8 @@
 use asgd::{Error, Gradient, Optimizer, Rule};
 use clap::Args;
 
+use crate::values::bound;
+
 #[derive(Debug, Args)]
 pub struct OptimizerArgs {
     /// A gradient and a rule by a short name: that of the rule for the mean gradient, with an `a` before it (asgd, aadam) for the
@@ -42,11 +44,19 @@ pub struct OptimizerArgs {
     /// taken off the parameter. Several for a sweep. [default: 0.01 for adamw, else 0]
     #[arg(long, value_name = "NUMBER", value_delimiter = ',')]
     pub weight_decay: Vec<f32>,
+    /// Keep each parameter's gradient between -NUMBER and NUMBER, before weight decay: torch.nn.utils.clip_grad_value_. Several for a
+    /// sweep. [default: none]
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',', value_parser = bound)]
+    pub clip_value: Vec<f32>,
+    /// Scale the gradient of a whole network to this norm where it is larger, after --clip-value and before weight decay:
+    /// torch.nn.utils.clip_grad_norm_. Several for a sweep. [default: none]
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',', value_parser = bound)]
+    pub clip_norm: Vec<f32>,
 }
 
 impl OptimizerArgs {
     /// What was given of each number, by its option.
-    fn numbers(&self) -> [(&'static str, &[f32]); 7] {
+    fn numbers(&self) -> [(&'static str, &[f32]); 9] {
         [
             ("--momentum", &self.momentum),
             ("--beta1", &self.beta1),
@@ -55,6 +65,8 @@ impl OptimizerArgs {
             ("--rho", &self.rho),
             ("--eps", &self.eps),
             ("--weight-decay", &self.weight_decay),
+            ("--clip-value", &self.clip_value),
+            ("--clip-norm", &self.clip_norm),
         ]
     }
 
@@ -131,7 +143,8 @@ mod tests {
         let words = ["asgd"].into_iter().chain(line.split_whitespace());
         let args = Words::try_parse_from(words).map_err(|error| error.to_string())?.optimizer;
         let text = |optimizer: Optimizer| {
-            let numbers = optimizer.numbers().into_iter().map(|(name, value)| format!(" {name} {value}"));
+            let bounded = optimizer.numbers().into_iter().filter(|(_, value)| value.is_finite());
+            let numbers = bounded.map(|(name, value)| format!(" {name} {value}"));
             format!("{optimizer}{}", numbers.collect::<String>())
         };
         let all = args.optimizers().map_err(|error| error.to_string())?;
@@ -163,6 +176,10 @@ mod tests {
             ]
         );
         assert_eq!(optimizers("--optimizer sgd,adamw --weight-decay 0,0.5").unwrap().len(), 4);
+        assert_eq!(
+            optimizers("--clip-norm none,0.5 --clip-value 2").unwrap(),
+            ["asgd weight_decay 0 clip_value 2", "asgd weight_decay 0 clip_value 2 clip_norm 0.5"]
+        );
     }
 
     #[test]
