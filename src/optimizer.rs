@@ -107,7 +107,7 @@ struct Facts {
     moments: usize,
     /// Where none is given, on the mean gradient.
     learning_rate: f32,
-    /// What a tenth of the learning rate on the effective gradient makes up for: whether a step grows with the gradient.
+    /// Whether a step grows with the gradient, so that the effective one, larger by m / c, wants a lower learning rate.
     is_linear: bool,
 }
 
@@ -208,7 +208,7 @@ impl fmt::Display for Range {
             Self::Share => "at least 0 and below 1",
             Self::Positive => "a finite number above 0",
             Self::NotNegative => "a finite number of at least 0",
-            Self::Bound => "a number above 0",
+            Self::Bound => "a number above 0 (or none)",
         })
     }
 }

@@ -51,8 +51,8 @@ pub fn square(share: &mut Share, reduce: impl FnOnce(&mut Share)) {
     share.gradient = Some(gradient);
 }
 
-/// What the gradient of a replica, whose shares were all squared, is multiplied by: torch.nn.utils.clip_grad_norm_.
-pub fn scale(parameters: &Parameters, clip_norm: f32) -> f32 {
+/// The norm of the gradient of a replica whose shares were all squared.
+pub fn norm(parameters: &Parameters) -> f64 {
     let shares = parameters.read();
     let mut sum = 0.0;
     for layer in 0..shares[0].values.weights.len() {
@@ -60,7 +60,11 @@ pub fn scale(parameters: &Parameters, clip_norm: f32) -> f32 {
         shares.iter().flat_map(|share| &share.squares.rows[layer]).for_each(|row| sum += row);
         shares.iter().for_each(|share| sum += share.squares.biases[layer]);
     }
-    let (norm, bound) = (sum.sqrt() + 1e-6, f64::from(clip_norm));
-    // NaN stays NaN.
+    sum.sqrt()
+}
+
+/// What a gradient of this norm is multiplied by: torch.nn.utils.clip_grad_norm_. NaN stays NaN.
+pub fn scale(norm: f64, clip_norm: f32) -> f32 {
+    let (norm, bound) = (norm + 1e-6, f64::from(clip_norm));
     if norm <= bound { 1.0 } else { (bound / norm) as f32 }
 }

@@ -155,7 +155,7 @@ impl<'a> Worker<'a> {
             }
         }
         self.wait();
-        clip::scale(parameters, clip_norm)
+        clip::scale(clip::norm(parameters), clip_norm)
     }
 
     fn blocks(&self) -> Vec<impl Deref<Target = Block>> {
