@@ -10,17 +10,23 @@ struct Replica {
     seed_high: u32,
     is_effective: u32,
     rule: u32,
+    moments: u32,           // that the rule keeps for each parameter
+    is_decoupled: u32,      // 1: weights decay by themselves rather than in g
     learning_rate: f32,
     epsilon: f32,
+    clip_value: f32,        // 0: no bound
+    clip_norm: f32,         // 0: no bound; see clip.wgsl
     weight_decay: f32,
     first: f32,             // momentum, rho, alpha, beta1
     second: f32,            // beta2
     eps: f32,
-    log_first: f32,         // ln beta1
-    log_second: f32,        // ln beta2
+    log_first: f32,
+    log_second: f32,
     moves_inactive: u32,    // 1: parameters of inactive features move as well
+    is_plain: u32,          // 1: SGD or aSGD, without clipping and weight decay
 }
 
+// Positions in RULES of optimizer.rs.
 const RULE_SGD = 0u;
 const RULE_MOMENTUM = 1u;
 const RULE_NESTEROV = 2u;
@@ -29,6 +35,7 @@ const RULE_ADADELTA = 4u;
 const RULE_RMSPROP = 5u;
 const RULE_ADAM = 6u;
 const RULE_ADAMW = 7u;
+const RULE_LION = 8u;
 
 // Of the step in hand.
 struct Step {
@@ -37,22 +44,13 @@ struct Step {
     rate_factor: f32,
 }
 
-// What the step of a slot multiplies learning rates by.
-fn rate_factor(slot: u32) -> f32 {
-    return batch.rate_factors[slot / 4u][slot % 4u];
-}
-
-// Whether any replica has another rule than plain SGD, or weight decay. Without, a kernel has fewer registers.
+// Whether any replica is not plain. Without, a kernel has fewer registers.
 override HAS_RULES = true;
 
 struct Parameters {
     theta: vec4<f32>,
     first: vec4<f32>,       // the moments in the order of the rule's formulas; 0 before the first step
     second: vec4<f32>,
-}
-
-fn moments_of(rule: u32) -> u32 {
-    return select(select(1u, 2u, rule == RULE_ADADELTA || rule >= RULE_ADAM), 0u, rule == RULE_SGD || !HAS_RULES);
 }
 
 // 1 - beta^t from ln beta, without the cancellation of its first steps.
@@ -97,28 +95,47 @@ fn rule_step(g: vec4<f32>, before: Parameters, settings: Replica, t: u32) -> Par
             let step = scaled(m / bias(settings.log_first, t), v / bias(settings.log_second, t), settings.eps);
             return Parameters(step, m, v);
         }
+        case RULE_LION: {
+            let step = sign(beta * before.first + (1.0 - beta) * g);
+            return Parameters(step, settings.second * before.first + (1.0 - settings.second) * g, before.second);
+        }
         default: {
             return Parameters(g, before.first, before.second);
         }
     }
 }
 
-fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, settings: Replica, step: Step) -> Parameters {
-    let is_effective = settings.is_effective == 1u;
-    let divisor = select(vec4(f32(step.size)), vec4<f32>(counts) + settings.epsilon, is_effective);
-    let is_still = vec4(is_effective) & (counts == vec4<u32>());
-    if !HAS_RULES || (settings.rule == RULE_SGD && settings.weight_decay == 0.0) {
-        let change = select(settings.learning_rate * sums / divisor, vec4<f32>(), is_still);
+// Where no gradient is effective, nothing changes.
+fn is_still(counts: vec4<u32>, settings: Replica) -> vec4<bool> {
+    return vec4(settings.is_effective == 1u) & (counts == vec4<u32>());
+}
+
+fn divisor_of(counts: vec4<u32>, settings: Replica, step: Step) -> vec4<f32> {
+    return select(vec4(f32(step.size)), vec4<f32>(counts) + settings.epsilon, settings.is_effective == 1u);
+}
+
+// The gradient, clipped by value; 0 where nothing changes.
+fn gradient_of(sums: vec4<f32>, counts: vec4<u32>, settings: Replica, step: Step) -> vec4<f32> {
+    let gradient = select(sums / divisor_of(counts, settings, step), vec4<f32>(), is_still(counts, settings));
+    let bound = vec4(settings.clip_value);
+    return select(gradient, clamp(gradient, -bound, bound), settings.clip_value > 0.0);
+}
+
+// `scale` is what clipping by norm multiplies the gradient by, 1 without.
+fn updated(before: Parameters, sums: vec4<f32>, counts: vec4<u32>, scale: f32, settings: Replica, step: Step) -> Parameters {
+    let stays = is_still(counts, settings);
+    if !HAS_RULES || settings.is_plain == 1u {
+        let change = select(settings.learning_rate * sums / divisor_of(counts, settings, step), vec4<f32>(), stays);
         return Parameters(before.theta - change, before.first, before.second);
     }
-    // AdamW's weights decay by themselves, the other rules' in g.
     let decay = settings.weight_decay * before.theta;
-    let is_decoupled = settings.rule == RULE_ADAMW;
-    let after = rule_step(sums / divisor + select(decay, vec4<f32>(), is_decoupled), before, settings, step.t);
+    let is_decoupled = settings.is_decoupled == 1u;
+    let gradient = scale * gradient_of(sums, counts, settings, step);
+    let after = rule_step(gradient + select(decay, vec4<f32>(), is_decoupled), before, settings, step.t);
     let change = settings.learning_rate * (after.theta + select(vec4<f32>(), decay, is_decoupled));
     return Parameters(
-        select(before.theta - change, before.theta, is_still),
-        select(after.first, before.first, is_still),
-        select(after.second, before.second, is_still),
+        select(before.theta - change, before.theta, stays),
+        select(after.first, before.first, stays),
+        select(after.second, before.second, stays),
     );
 }

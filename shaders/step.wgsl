@@ -202,7 +202,7 @@ fn move_input(replica: u32, layer: Layer, input: u32, row: u32, neuron4: u32, su
             counts = counts_of(row, delta_quad(layer) + neuron4);
         }
         let own = layer.weight_start + input * layer.weight_stride + neuron4;
-        pool[own] = moved(replica, replica * network.replica_vec4s + own, pool[own], sums * input_scale(layer), counts, step);
+        pool[own] = moved(replica, replica * network.replica_vec4s + own, pool[own], sums * input_scale(layer), counts, 1.0, step);
     }
 }
 
@@ -230,7 +230,7 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
     let sample = local % SAMPLES;
     let own = network.layers[min(l, last)];
     let gathered = batch_at(slot, replica);
-    let size = min(batch.batch_size, batch.sample_count - place_of(slot).position);
+    let step = step_of(slot);
     let is_last = slot + 1u == batch.slot + batch.steps;
     let has_counts = counts_wanted(replica);
     var sums: Sums;
@@ -245,7 +245,7 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
             }
             workgroupBarrier();
         }
-        loss_sample(network.layers[last], sample, SAMPLES * word + sample < size, label, local);
+        loss_sample(network.layers[last], sample, SAMPLES * word + sample < step.size, label, local);
         workgroupBarrier();
         for (var i = last; i > 0u; i--) {
             let below = network.layers[i - 1u];
@@ -267,8 +267,7 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
         }
         workgroupBarrier();
     }
-    if l <= last {
-        let step = Step(size, batch.t + slot - batch.slot, rate_factor(slot));
+    if l <= last && moves_at_once(replica) {
         let input = 4u * input4;
         let row = 4u * (input_quad(own) + input4);
         move_input(replica, own, input, row, neuron4, sums.a, has_counts, step);

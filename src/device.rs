@@ -220,7 +220,7 @@ impl Device {
     pub fn max_replicas(&self, dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings) -> usize {
         match &self.engine {
             Engine::Gpu(gpu) => gpu::Trainer::max_replicas(gpu, dataset, spec, settings),
-            Engine::Cpu(_) => cpu::Trainer::max_replicas(spec, settings.moments()),
+            Engine::Cpu(_) => cpu::Trainer::max_replicas(spec, settings),
         }
     }
 

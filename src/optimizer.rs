@@ -16,8 +16,8 @@ pub enum Gradient {
     Effective,
 }
 
-/// What a rule makes of a gradient g, named and defined as in torch.optim. Its moments are 0 before the first step; t counts
-/// steps from 1.
+/// What a rule makes of a gradient g, named and defined as in torch.optim where that has it. Its moments are 0 before the first
+/// step; t counts steps from 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// theta -= lr g.
@@ -60,57 +60,74 @@ pub enum Rule {
         /// AdamW: weights decay by themselves, theta -= lr decay theta, rather than in g.
         decoupled: bool,
     },
+    /// theta -= lr sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g. sign(0) = 0. Weights decay by themselves.
+    /// Chen et al. 2023, arXiv 2302.06675.
+    Lion {
+        /// How much of m is in the step.
+        beta1: f32,
+        /// How much of m stays.
+        beta2: f32,
+    },
 }
 
-/// A gradient, a rule and a weight decay.
+/// A gradient, how it is clipped, a rule and a weight decay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Optimizer {
     /// What the rule gets.
     pub gradient: Gradient,
     /// What the rule makes of it.
     pub rule: Rule,
-    /// g += decay theta before the rule, but for AdamW.
+    /// g += decay theta before the rule, but for AdamW and Lion.
     pub weight_decay: f32,
+    /// The gradient of each parameter is kept between -clip_value and clip_value, before weight decay; infinite for no bound.
+    /// torch.nn.utils.clip_grad_value_.
+    pub clip_value: f32,
+    /// Then, where |g| over all parameters is larger, they are scaled to this norm; infinite for no bound.
+    /// torch.nn.utils.clip_grad_norm_.
+    pub clip_norm: f32,
 }
 
-/// Each rule with its usual numbers, by its name; with an `a` before it, it gets the effective gradient.
-const RULES: [(&str, Rule); 8] = [
-    ("sgd", Rule::Sgd),
-    ("momentum", Rule::Momentum { momentum: 0.9, nesterov: false }),
-    ("nesterov", Rule::Momentum { momentum: 0.9, nesterov: true }),
-    ("adagrad", Rule::Adagrad { eps: 1e-10 }),
-    ("adadelta", Rule::Adadelta { rho: 0.9, eps: 1e-6 }),
-    ("rmsprop", Rule::RmsProp { alpha: 0.99, eps: 1e-8 }),
-    ("adam", Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: false }),
-    ("adamw", Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: true }),
+/// Every rule with its usual numbers.
+const RULES: [Rule; 9] = [
+    Rule::Sgd,
+    Rule::Momentum { momentum: 0.9, nesterov: false },
+    Rule::Momentum { momentum: 0.9, nesterov: true },
+    Rule::Adagrad { eps: 1e-10 },
+    Rule::Adadelta { rho: 0.9, eps: 1e-6 },
+    Rule::RmsProp { alpha: 0.99, eps: 1e-8 },
+    Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: false },
+    Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8, decoupled: true },
+    Rule::Lion { beta1: 0.9, beta2: 0.99 },
 ];
 
-impl Rule {
-    /// Its name, whatever its numbers are.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sgd => "sgd",
-            Self::Momentum { nesterov: false, .. } => "momentum",
-            Self::Momentum { nesterov: true, .. } => "nesterov",
-            Self::Adagrad { .. } => "adagrad",
-            Self::Adadelta { .. } => "adadelta",
-            Self::RmsProp { .. } => "rmsprop",
-            Self::Adam { decoupled: false, .. } => "adam",
-            Self::Adam { decoupled: true, .. } => "adamw",
-        }
-    }
-
+/// What there is to know of a rule beside its formulas and numbers.
+struct Facts {
+    name: &'static str,
     /// Numbers that it keeps for each parameter.
-    pub fn moments(self) -> usize {
+    moments: usize,
+    /// Where none is given, on the mean gradient.
+    learning_rate: f32,
+    /// Whether a step grows with the gradient, so that the effective one, larger by m / c, wants a lower learning rate.
+    is_linear: bool,
+}
+
+impl Rule {
+    fn facts(self) -> Facts {
+        let facts = |name, moments, learning_rate| Facts { name, moments, learning_rate, is_linear: false };
         match self {
-            Self::Sgd => 0,
-            Self::Momentum { .. } | Self::Adagrad { .. } | Self::RmsProp { .. } => 1,
-            Self::Adadelta { .. } | Self::Adam { .. } => 2,
+            Self::Sgd => Facts { is_linear: true, ..facts("sgd", 0, 0.1) },
+            Self::Momentum { nesterov: false, .. } => Facts { is_linear: true, ..facts("momentum", 1, 0.01) },
+            Self::Momentum { nesterov: true, .. } => Facts { is_linear: true, ..facts("nesterov", 1, 0.01) },
+            Self::Adagrad { .. } => facts("adagrad", 1, 0.01),
+            Self::Adadelta { .. } => facts("adadelta", 2, 1.0),
+            Self::RmsProp { .. } => facts("rmsprop", 1, 0.01),
+            Self::Adam { decoupled: false, .. } => facts("adam", 2, 0.001),
+            Self::Adam { decoupled: true, .. } => facts("adamw", 2, 0.001),
+            Self::Lion { .. } => facts("lion", 1, 1e-4),
         }
     }
 
-    /// Its numbers, by their names in torch.optim.
-    pub fn hyperparameters(self) -> Vec<(&'static str, f32)> {
+    fn numbers_mut(&mut self) -> Vec<(&'static str, &mut f32)> {
         match self {
             Self::Sgd => vec![],
             Self::Momentum { momentum, .. } => vec![("momentum", momentum)],
@@ -118,65 +135,156 @@ impl Rule {
             Self::Adadelta { rho, eps } => vec![("rho", rho), ("eps", eps)],
             Self::RmsProp { alpha, eps } => vec![("alpha", alpha), ("eps", eps)],
             Self::Adam { beta1, beta2, eps, .. } => vec![("beta1", beta1), ("beta2", beta2), ("eps", eps)],
+            Self::Lion { beta1, beta2 } => vec![("beta1", beta1), ("beta2", beta2)],
         }
+    }
+
+    /// All rules with their usual numbers. Shaders know a rule by its position here.
+    pub fn all() -> impl Iterator<Item = Self> {
+        RULES.into_iter()
+    }
+
+    /// Its name, whatever its numbers are.
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Numbers that it keeps for each parameter.
+    pub fn moments(self) -> usize {
+        self.facts().moments
+    }
+
+    /// Whether weights decay by themselves, theta -= lr decay theta, rather than in g.
+    pub fn is_decoupled(self) -> bool {
+        matches!(self, Self::Adam { decoupled: true, .. } | Self::Lion { .. })
+    }
+
+    /// Its numbers, by their names in torch.optim.
+    pub fn hyperparameters(mut self) -> Vec<(&'static str, f32)> {
+        self.numbers_mut().into_iter().map(|(name, value)| (name, *value)).collect()
+    }
+}
+
+/// What a number of an optimizer may be.
+#[derive(Clone, Copy)]
+enum Range {
+    /// At least 0 and below 1.
+    Share,
+    /// Finite and above 0.
+    Positive,
+    /// Finite and at least 0.
+    NotNegative,
+    /// Above 0, and infinite for none.
+    Bound,
+}
+
+/// The numbers of all optimizers: their names, the options that set them, and what they may be.
+const NUMBERS: [(&str, &str, Range); 9] = [
+    ("momentum", "--momentum", Range::Share),
+    ("beta1", "--beta1", Range::Share),
+    ("beta2", "--beta2", Range::Share),
+    ("alpha", "--alpha", Range::Share),
+    ("rho", "--rho", Range::Share),
+    ("eps", "--eps", Range::Positive),
+    ("weight_decay", "--weight-decay", Range::NotNegative),
+    ("clip_value", "--clip-value", Range::Bound),
+    ("clip_norm", "--clip-norm", Range::Bound),
+];
+
+impl Range {
+    fn holds(self, value: f32) -> bool {
+        match self {
+            Self::Share => (0.0..1.0).contains(&value),
+            Self::Positive => value > 0.0 && value.is_finite(),
+            Self::NotNegative => value >= 0.0 && value.is_finite(),
+            Self::Bound => value > 0.0,
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Share => "at least 0 and below 1",
+            Self::Positive => "a finite number above 0",
+            Self::NotNegative => "a finite number of at least 0",
+            Self::Bound => "a number above 0 (or none)",
+        })
     }
 }
 
 impl Optimizer {
     /// theta -= lr S / m.
-    pub const SGD: Self = Self { gradient: Gradient::Mean, rule: Rule::Sgd, weight_decay: 0.0 };
+    pub const SGD: Self = Self {
+        gradient: Gradient::Mean,
+        rule: Rule::Sgd,
+        weight_decay: 0.0,
+        clip_value: f32::INFINITY,
+        clip_norm: f32::INFINITY,
+    };
 
     /// theta -= lr S / (c + epsilon): SGD with an adaptive batch size for every parameter.
-    pub const ASGD: Self = Self { gradient: Gradient::Effective, rule: Rule::Sgd, weight_decay: 0.0 };
+    pub const ASGD: Self = Self { gradient: Gradient::Effective, ..Self::SGD };
 
-    /// A rule with the weight decay of torch.optim: none, but 0.01 for AdamW.
+    /// A rule with the weight decay of torch.optim (none, but 0.01 for AdamW), without clipping.
     pub fn new(gradient: Gradient, rule: Rule) -> Self {
         let weight_decay = if let Rule::Adam { decoupled: true, .. } = rule { 0.01 } else { 0.0 };
-        Self { gradient, rule, weight_decay }
+        Self { gradient, rule, weight_decay, ..Self::SGD }
     }
 
     /// All rules with both gradients and their usual numbers.
     pub fn all() -> impl Iterator<Item = Self> {
-        let both = |(_, rule)| [Gradient::Mean, Gradient::Effective].map(|gradient| Self::new(gradient, rule));
-        RULES.into_iter().flat_map(both)
+        let both = |rule| [Gradient::Mean, Gradient::Effective].map(|gradient| Self::new(gradient, rule));
+        Rule::all().flat_map(both)
     }
 
-    /// The learning rate where none is given: torch.optim's, where it has one; a tenth of that of SGD for the effective gradient,
-    /// which is larger by m / c.
+    /// The learning rate where none is given: torch.optim's, where it has one; a tenth of that for the effective gradient, which
+    /// is larger by m / c, where a step grows with the gradient.
     pub fn default_learning_rate(self) -> f32 {
-        let of_mean = match self.rule {
-            Rule::Sgd => 0.1,
-            Rule::Momentum { .. } | Rule::Adagrad { .. } | Rule::RmsProp { .. } => 0.01,
-            Rule::Adadelta { .. } => return 1.0,
-            Rule::Adam { .. } => return 0.001,
-        };
-        match (self.gradient, self.rule) {
-            (Gradient::Effective, Rule::Sgd | Rule::Momentum { .. }) => of_mean / 10.0,
-            _ => of_mean,
-        }
+        let Facts { learning_rate, is_linear, .. } = self.rule.facts();
+        if is_linear && self.gradient == Gradient::Effective { learning_rate / 10.0 } else { learning_rate }
+    }
+
+    /// All numbers that it has, by their names: those of its rule, as in torch.optim, `weight_decay`, `clip_value` and
+    /// `clip_norm`.
+    pub fn numbers(mut self) -> Vec<(&'static str, f32)> {
+        self.numbers_mut().into_iter().map(|(name, value)| (name, *value)).collect()
+    }
+
+    /// The number of this name, to be set; `None` if it has none.
+    pub fn number_mut(&mut self, name: &str) -> Option<&mut f32> {
+        self.numbers_mut().into_iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    fn numbers_mut(&mut self) -> Vec<(&'static str, &mut f32)> {
+        let mut numbers = self.rule.numbers_mut();
+        let Self { weight_decay, clip_value, clip_norm, .. } = self;
+        numbers.extend([("weight_decay", weight_decay), ("clip_value", clip_value), ("clip_norm", clip_norm)]);
+        numbers
     }
 
     /// Refuses numbers that make no sense.
     ///
     /// # Errors
     /// [`Error::Setting`].
-    pub(crate) fn check(self) -> Result<()> {
-        let refuse = |name: &'static str, value: f32, range: &str| {
-            Err(Error::setting(name, format!("{value} is not {range}, as {self} needs")))
-        };
-        for (name, value) in self.rule.hyperparameters() {
-            let is_eps = name == "eps";
-            if is_eps && !(value > 0.0 && value.is_finite()) {
-                return refuse(name, value, "a finite number above 0");
+    pub fn check(self) -> Result<()> {
+        for (name, value) in self.numbers() {
+            let known = NUMBERS.iter().find(|(own, ..)| *own == name);
+            if let Some((_, option, range)) = known.filter(|(.., range)| !range.holds(value)) {
+                return Err(Error::setting(option, format!("{value} is not {range}, as {self} needs")));
             }
-            if !is_eps && !(0.0..1.0).contains(&value) {
-                return refuse(name, value, "at least 0 and below 1");
-            }
-        }
-        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            return refuse("weight_decay", self.weight_decay, "a finite number of at least 0");
         }
         Ok(())
+    }
+
+    /// Whether it is SGD or aSGD, without clipping and weight decay.
+    pub fn is_plain(&self) -> bool {
+        [Self::SGD, Self::ASGD].contains(self)
+    }
+
+    /// Whether the norm of the whole gradient decides on every step.
+    pub fn clips_norm(self) -> bool {
+        self.clip_norm.is_finite()
     }
 
     /// Whether a parameter may move although no sample has a gradient for it.
@@ -191,14 +299,34 @@ impl Default for Optimizer {
     }
 }
 
+impl FromStr for Gradient {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "mean" => Ok(Self::Mean),
+            "effective" => Ok(Self::Effective),
+            _ => Err(expected(text, &["mean", "effective"])),
+        }
+    }
+}
+
+/// With its usual numbers.
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let names: Vec<&str> = Self::all().map(Self::name).collect();
+        Self::all().find(|rule| rule.name() == text).ok_or_else(|| expected(text, &names))
+    }
+}
+
+/// A rule, on the mean gradient; with an `a` before it, on the effective gradient.
 impl FromStr for Optimizer {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let named = |name: &str| RULES.iter().find(|(rule, _)| *rule == name).map(|&(_, rule)| rule);
-        let effective = || text.strip_prefix('a').and_then(named).map(|rule| Self::new(Gradient::Effective, rule));
-        let found = named(text).map(|rule| Self::new(Gradient::Mean, rule)).or_else(effective);
-        found.ok_or_else(|| {
+        Self::all().find(|optimizer| optimizer.to_string() == text).ok_or_else(|| {
             let names: Vec<String> = Self::all().map(|optimizer| optimizer.to_string()).collect();
             expected(text, &names.iter().map(String::as_str).collect::<Vec<_>>())
         })
@@ -226,10 +354,31 @@ mod tests {
         }
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 16, "no two have the same name");
+        assert_eq!(names.len(), 2 * RULES.len(), "no two have the same name");
         assert_eq!([Optimizer::SGD, Optimizer::ASGD].map(|optimizer| optimizer.to_string()), ["sgd", "asgd"]);
         for wrong in ["a", "aaadam", "Adam", "adam2", ""] {
             assert!(wrong.parse::<Optimizer>().is_err(), "{wrong}");
         }
+    }
+    /// A number without an option and a range would be checked by nothing.
+    #[test]
+    fn every_number_is_set_by_its_name_and_checked() {
+        for optimizer in Optimizer::all() {
+            optimizer.check().unwrap();
+            for (name, usual) in optimizer.numbers() {
+                let (_, option, _) = NUMBERS.iter().find(|(own, ..)| *own == name).unwrap();
+                for wrong in [-0.5, f32::NAN, f32::NEG_INFINITY] {
+                    let mut changed = optimizer;
+                    *changed.number_mut(name).unwrap() = wrong;
+                    let error = changed.check().unwrap_err().to_string();
+                    assert!(error.starts_with(option) && error.contains(&optimizer.to_string()), "{error}");
+                }
+                let mut changed = optimizer;
+                *changed.number_mut(name).unwrap() = 0.25;
+                let now: Vec<f32> = changed.numbers().into_iter().map(|(_, value)| value).collect();
+                assert_eq!(now.iter().filter(|value| **value == 0.25).count(), 1, "{optimizer} {name} {usual}");
+            }
+        }
+        assert_eq!(Optimizer::SGD.clone().number_mut("momentum"), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::names::expected;
-use crate::optimizer::{Optimizer, Rule};
+use crate::optimizer::Optimizer;
 use crate::schedule::Schedule;
 
 /// The order in which an epoch takes the samples.
@@ -100,10 +100,14 @@ impl TrainSettings {
         self.replicas.iter().map(|replica| replica.optimizer.rule.moments()).max().unwrap_or(0)
     }
 
-    /// Whether all replicas move by plain SGD or aSGD, without weight decay.
+    /// Whether all replicas move by plain SGD or aSGD, without clipping and weight decay.
     pub fn is_plain(&self) -> bool {
-        let mut optimizers = self.replicas.iter().map(|replica| &replica.optimizer);
-        optimizers.all(|optimizer| optimizer.rule == Rule::Sgd && optimizer.weight_decay == 0.0)
+        self.replicas.iter().all(|replica| replica.optimizer.is_plain())
+    }
+
+    /// Whether any replica clips its gradient by its norm.
+    pub fn clips_norm(&self) -> bool {
+        self.replicas.iter().any(|replica| replica.optimizer.clips_norm())
     }
 
     /// Refuses settings that make no sense for this data set and these networks. Every engine asks before it begins.

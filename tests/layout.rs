@@ -5,6 +5,7 @@
 
 use std::mem::{offset_of, size_of};
 
+use asgd::Rule;
 use asgd::gpu::kernels::{ALL, Access, FILES, Kernel, UPDATE};
 use asgd::gpu::layout::{Batch, InputFormat, Layer, MAX_LAYERS, Network, ReplicaColumns};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
@@ -169,15 +170,20 @@ fn structs_are_laid_out_alike() {
                 seed_high,
                 is_effective,
                 rule,
+                moments,
+                is_decoupled,
                 learning_rate,
                 epsilon,
+                clip_value,
+                clip_norm,
                 weight_decay,
                 first,
                 second,
                 eps,
                 log_first,
                 log_second,
-                moves_inactive
+                moves_inactive,
+                is_plain
             ),
         ),
     ];
@@ -186,6 +192,10 @@ fn structs_are_laid_out_alike() {
     }
     let source = UPDATE.source(InputFormat::U8);
     assert!(source.contains(&format!("const MAX_LAYERS = {MAX_LAYERS}u;")), "the longest network differs");
+    for (index, rule) in Rule::all().enumerate() {
+        let code = format!("const RULE_{} = {index}u;", rule.name().to_uppercase());
+        assert!(source.contains(&code), "optimizer.wgsl has no {code}");
+    }
 }
 
 /// A source file: its path below `folder`, and its code without comments. Unit tests in files of their own are left out.

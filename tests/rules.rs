@@ -12,7 +12,11 @@ mod engines;
 
 use engines::{ENGINES, FORMS, circles, images, model, trainer};
 
-/// One replica for every rule and gradient.
+/// Bounds of values and of the norm: neither, each, both.
+const CLIPS: [(f32, f32); 4] =
+    [(f32::INFINITY, f32::INFINITY), (0.02, f32::INFINITY), (f32::INFINITY, 0.05), (0.02, 0.05)];
+
+/// One replica for every rule and gradient, then those that clip.
 fn all_rules() -> Vec<ReplicaSettings> {
     let replica = |(seed, optimizer): (u64, Optimizer)| ReplicaSettings {
         seed,
@@ -20,16 +24,25 @@ fn all_rules() -> Vec<ReplicaSettings> {
         learning_rate: optimizer.default_learning_rate(),
         ..Default::default()
     };
-    (1..).zip(Optimizer::all()).map(replica).collect()
+    let clipped = ["sgd", "aadam"].into_iter().flat_map(|name| CLIPS[1..].iter().map(move |clip| (name, clip)));
+    let clipped = clipped.map(|(name, &(clip_value, clip_norm))| {
+        let optimizer: Optimizer = name.parse().unwrap();
+        Optimizer { clip_value, clip_norm, ..optimizer }
+    });
+    (1..).zip(Optimizer::all().chain(clipped)).map(replica).collect()
 }
 
-/// 50 steps of every rule, some with weight decay, as the reference makes them.
+/// 50 steps of every rule, some with weight decay, some clipped, as the reference makes them.
 #[test]
 fn rules_follow_the_reference() {
     let plain: Vec<Optimizer> = Optimizer::all().collect();
     let decayed: Vec<Optimizer> =
         plain.iter().map(|&optimizer| Optimizer { weight_decay: 0.05, ..optimizer }).collect();
-    for optimizers in [plain, decayed] {
+    let clipped = decayed.iter().zip(CLIPS[1..].iter().cycle());
+    let clipped = clipped
+        .map(|(&optimizer, &(clip_value, clip_norm))| Optimizer { clip_value, clip_norm, ..optimizer })
+        .collect();
+    for optimizers in [plain, decayed, clipped] {
         let course = Course::new(circles(), &[6, 5], 16, 40, &optimizers).unwrap();
         let stops = Stop::all(&course, &[1, 50]);
         for engine in ENGINES {
@@ -66,7 +79,7 @@ fn rules_resume_and_do_not_meet() {
         assert_eq!(resumed.moments().unwrap(), moments, "{engine:?}");
         assert!(first.resume_at(5, &[]).is_err(), "moments are missing");
 
-        for replica in [1, 9, 12, 15] {
+        for replica in [0, 1, 9, 12, 15, 17, 18, 19, 20, 21, 22, 23] {
             let own = settings[replica..=replica].to_vec();
             let mut alone = trainer(&dataset, &initial.slice(replica..replica + 1), 64, own, engine);
             alone.train(12).unwrap();
@@ -78,7 +91,7 @@ fn rules_resume_and_do_not_meet() {
     }
 }
 
-/// One network trained by every rule of torch.optim, with and without weight decay: tests/golden/make_rules.py.
+/// One network trained by every rule of torch.optim and by Lion, with and without weight decay: tests/golden/make_rules.py.
 #[derive(serde::Deserialize)]
 struct Rules {
     widths: Vec<usize>,
@@ -94,6 +107,8 @@ struct Trajectory {
     rule: String,
     learning_rate: f32,
     weight_decay: f32,
+    clip_value: Option<f32>,
+    clip_norm: Option<f32>,
     /// After each of the steps.
     parameters: Vec<Vec<f64>>,
 }
@@ -116,7 +131,7 @@ impl Rules {
     }
 }
 
-/// The rules are those of torch.optim: 50 steps of each on the mean gradient, of the reference and of every engine.
+/// The rules are those of torch.optim, and Lion as its paper writes it: 50 steps of each on the mean gradient, of the reference and of every engine.
 #[test]
 fn rules_equal_pytorch() {
     let rules: Rules = serde_json::from_str(include_str!("golden/rules.json")).unwrap();
@@ -124,11 +139,16 @@ fn rules_equal_pytorch() {
     let all: Vec<u32> = (0..samples.len() as u32).collect();
     let replica = |trajectory: &Trajectory| {
         let optimizer: Optimizer = trajectory.rule.parse().unwrap();
-        let optimizer = Optimizer { weight_decay: trajectory.weight_decay, ..optimizer };
+        let optimizer = Optimizer {
+            weight_decay: trajectory.weight_decay,
+            clip_value: trajectory.clip_value.unwrap_or(f32::INFINITY),
+            clip_norm: trajectory.clip_norm.unwrap_or(f32::INFINITY),
+            ..optimizer
+        };
         ReplicaSettings { optimizer, learning_rate: trajectory.learning_rate, ..Default::default() }
     };
     let replicas: Vec<ReplicaSettings> = rules.trajectories.iter().map(replica).collect();
-    assert_eq!(replicas.len(), 16);
+    assert_eq!(replicas.len(), 18 + 3 * 3);
     for (trajectory, settings) in rules.trajectories.iter().zip(&replicas) {
         let mut training = Training::new(&initial, 0, *settings, |value| value);
         let mut done = 0;
@@ -165,7 +185,7 @@ fn rules_equal_pytorch() {
                 let actual = Training::flatten(&trained, replica).concat();
                 let expected = Training::flatten(&rules.model(&trajectory.parameters[index]), 0).concat();
                 for (actual, expected) in actual.iter().zip(expected) {
-                    let place = || format!("{engine:?}, {} with decay {}", trajectory.rule, trajectory.weight_decay);
+                    let place = || format!("{engine:?}, {:?}", replicas[replica]);
                     // f32 after 50 steps; `rules_follow_the_reference` has bounds.
                     assert!((actual - expected).abs() < 2e-5, "{}, step {stop}: {actual} {expected}", place());
                 }

@@ -77,6 +77,73 @@ fn every_cell_is_its_training_alone() {
     }
 }
 
+/// Gradients, rules and their numbers make cells, each of which is its training alone; a number that a rule does not have
+/// makes no more cells of it. Tables, run.json, the report and `asgd compare` tell them apart, and a resumed run keeps them.
+#[test]
+fn gradients_rules_and_numbers_make_cells() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let rest = "--weight-decay 0.01 --hidden 5 --samples 200 --seed 3 --quiet --validation 0.1";
+    run(path, &format!("train --gradient mean,effective --rule sgd,adam --beta1 0.5,0.9 --epochs 3 {rest} --out s"));
+    let table = rows(&path.join("s/sweep.csv"));
+    let expected = [("sgd", ""), ("asgd", ""), ("adam", "0.5"), ("adam", "0.9"), ("aadam", "0.5"), ("aadam", "0.9")];
+    assert_eq!(table.len(), expected.len());
+    let cells = &json(&path.join("s/run.json"))["settings"]["cells"];
+    for (cell, (optimizer, beta1)) in expected.into_iter().enumerate() {
+        let row = &table[cell];
+        assert_eq!((&row["optimizer"][..], &row["beta1"][..], &row["weight_decay"][..]), (optimizer, beta1, "0.01"));
+        assert_eq!((&row["beta2"][..], &row["momentum"][..]), (if beta1.is_empty() { "" } else { "0.999" }, ""));
+        assert_eq!(
+            cells[cell]["beta1"].as_f64().map(|beta1| beta1.to_string()),
+            beta1.parse::<f64>().ok().map(|b| f64::from(b as f32).to_string())
+        );
+        let number = if beta1.is_empty() { String::new() } else { format!("--beta1 {beta1}") };
+        run(path, &format!("train --optimizer {optimizer} {number} --epochs 3 {rest} --out {cell}"));
+        let alone = path.join(cell.to_string());
+        same(&path.join(format!("s/models/cell-{}.safetensors", cell + 1)), &alone.join("model.safetensors"));
+    }
+    assert!(fs::read_to_string(path.join("s/report.html")).unwrap().contains("<th>beta1</th>"));
+    let compared = run(path, "compare 2 3 4");
+    let compared = String::from_utf8(compared.stdout).unwrap();
+    assert!(compared.contains("beta1") && !compared.contains("beta2  "), "{compared}");
+
+    run(path, &format!("train --optimizer adam --beta1 0.5 --epochs 6 {rest} --out straight"));
+    run(path, "train --resume 2 --epochs 6 --quiet");
+    same(&path.join("2/model.safetensors"), &path.join("straight/model.safetensors"));
+    refuses(path, "train --resume 2 --beta1 0.9", 2, &["--resume", "--beta1"]);
+}
+
+/// A cell that clips by norm is its training alone as well, whatever is beside it; and clipping does something.
+#[test]
+fn clipping_makes_cells() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for device in devices() {
+        let rest = format!("--samples 200 --epochs 3 --seed 3 --quiet --validation 0.1 --device {device}");
+        let sweep = format!("{device}-sweep");
+        let lists = "--optimizer asgd,momentum --clip-value none,0.01 --clip-norm none,0.02 --hidden 5 --hidden 9";
+        run(path, &format!("train {lists} {rest} --out {sweep}"));
+        let table = rows(&path.join(&sweep).join("sweep.csv"));
+        assert_eq!(table.len(), 2 * 2 * 2 * 2);
+        let mut models = Vec::new();
+        for row in &table {
+            let [cell, optimizer, value, norm, hidden] =
+                ["cell", "optimizer", "clip_value", "clip_norm", "hidden"].map(|title| row[title].as_str());
+            let settings = format!("--optimizer {optimizer} --clip-value {value} --clip-norm {norm} --hidden {hidden}");
+            run(path, &format!("train {settings} {rest} --out {device}-{cell}"));
+            let alone = path.join(format!("{device}-{cell}/model.safetensors"));
+            same(&path.join(format!("{sweep}/models/cell-{cell}.safetensors")), &alone);
+            models.push(fs::read(alone).unwrap());
+        }
+        models.sort();
+        models.dedup();
+        assert_eq!(models.len(), table.len(), "{device}: some bounds change nothing");
+    }
+    let settings = &json(&path.join("cpu-4/run.json"))["settings"];
+    assert!((settings["clip_value"].as_f64().unwrap() - 0.01).abs() < 1e-8, "{settings}");
+    assert!((settings["clip_norm"].as_f64().unwrap() - 0.02).abs() < 1e-8, "{settings}");
+}
+
 #[test]
 fn validation_samples_choose_the_best() {
     let folder = TempDir::new().unwrap();
@@ -228,6 +295,15 @@ fn mistakes_get_one_clear_line() {
         ("train --lr -0.1,0.2", &["'-0.1' for '--lr", "must be"]),
         ("train --optimizer sgd --epsilon 1e-8,1", &["--epsilon", "none of the optimizers"]),
         ("train --hidden 5 --hidden 5", &["twice"]),
+        ("train --rule adam --beta2 0.9,0.9", &["twice", "aadam"]),
+        ("train --rule adam --optimizer sgd", &["--rule", "--optimizer"]),
+        ("train --rule momentum --beta1 0.9", &["--beta1", "momentum has no such number", "adam, adamw, lion"]),
+        ("train --rule adam,sgd --beta1 0.9,1", &["--beta1", "1 is not at least 0 and below 1"]),
+        ("train --clip-value 0", &["--clip-value", "0 is not a number above 0"]),
+        ("train --clip-norm -1", &["--clip-norm", "-1 is not a number above 0"]),
+        ("train --clip-norm 1,off", &["'off' for '--clip-norm", "must be a number or none"]),
+        ("train --weight-decay -0.1", &["--weight-decay", "-0.1 is not a finite number of at least 0"]),
+        ("train --rule adam --eps x", &["'x' for '--eps", "must be a number"]),
         ("train --optimizer asgd,adma", &["--optimizer", "adma"]),
         ("train --batch-size 10,4000", &["--batch-size", "4000 samples", "has 630"]),
         ("train --lr 0.1,0.2 --validation 1", &["--validation", "between 0 and 1"]),

@@ -9,7 +9,7 @@ use asgd::check::training::{self, Course, Stop};
 use asgd::check::{Checks, Comparison};
 use asgd::dataset::{Circles, Inputs, Samples, Spirals};
 use asgd::reference::step::Training;
-use asgd::reference::update::{Parameter, update};
+use asgd::reference::update::{At, Parameter, update};
 use asgd::reference::{Sum, gamma};
 use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings};
 
@@ -316,7 +316,7 @@ fn the_last_reduction_explains_the_last_step() {
                 let counts = Training::flatten_counts(&counts, index).concat();
                 for (parameter, &count) in counts.iter().enumerate() {
                     let own = Parameter::new(before[parameter]);
-                    let value = update(own, sums[parameter], count, samples, 1, settings).theta;
+                    let value = update(own, sums[parameter], At { count, samples, t: 1, scale: 1.0 }, settings).theta;
                     // Of the sum, the quotient and the product (2.5 ULP in WGSL), and the difference.
                     let step = (value - before[parameter]).abs();
                     let magnitude = value.abs() + before[parameter].abs() + step * gamma(8) / gamma(1);

@@ -17,6 +17,7 @@ fn names_that_are_nearly_right_are_understood() {
     for (arguments, meant) in [
         ("train --epoch 3", "'--epochs'"),
         ("train --optimiser sgd", "'--optimizer'"),
+        ("train --max-grad-norm 1", "'--clip-norm'"),
         ("train --batchsize 3", "'--batch-size'"),
         ("train --batch_size 3", "'--batch-size'"),
         ("train --replica 3", "'--replicas'"),
@@ -47,7 +48,7 @@ fn names_that_are_nearly_right_are_understood() {
     ] {
         refuses(path, arguments, 2, &[meant, "(see asgd"]);
     }
-    refuses(path, "train --colour", 2, &["'--colour' found (see asgd train --help)"]);
+    refuses(path, "train --xyzzy", 2, &["'--xyzzy' found (see asgd train --help)"]);
     // An option of another command is none of this one.
     refuses(path, "devices --learning-rate 3", 2, &["'--learning-rate' found (see asgd devices --help)"]);
     for (arguments, meant) in [

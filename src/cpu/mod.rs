@@ -11,6 +11,7 @@
 
 mod activation;
 mod block;
+mod clip;
 mod delta;
 mod evaluate;
 mod evaluator;

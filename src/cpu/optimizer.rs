@@ -68,13 +68,15 @@ pub struct Ruled<const M: usize> {
     epsilon: f32,
     /// m.
     samples: f32,
+    /// What clipping by norm multiplies the gradient by.
+    scale: f32,
     /// Of Adam: 1 / (1 - beta1^t) and 1 / sqrt(1 - beta2^t).
     unbias: [f32; 2],
 }
 
 impl<const M: usize> Ruled<M> {
-    /// At step t, from 1, for a batch of `samples`.
-    pub fn at(t: u64, settings: &ReplicaSettings, samples: usize) -> Self {
+    /// At step t, from 1, for a batch of `samples`; `scale` is that of clip.rs, 1 where nothing is clipped by norm.
+    pub fn at(t: u64, settings: &ReplicaSettings, samples: usize, scale: f32) -> Self {
         let ReplicaSettings { optimizer, learning_rate, epsilon, .. } = *settings;
         // In f64, because 1 - beta^t is small at first; the same bits on every machine.
         let bias = |beta: f32| -libm::expm1(t as f64 * libm::log(f64::from(beta)));
@@ -82,7 +84,8 @@ impl<const M: usize> Ruled<M> {
             Rule::Adam { beta1, beta2, .. } => [1.0 / bias(beta1), 1.0 / bias(beta2).sqrt()],
             _ => [1.0; 2],
         };
-        Self { optimizer, learning_rate, epsilon, samples: samples as f32, unbias: unbias.map(|factor| factor as f32) }
+        let unbias = unbias.map(|factor| factor as f32);
+        Self { optimizer, learning_rate, epsilon, samples: samples as f32, scale, unbias }
     }
 
     /// Steps, to be multiplied by lr, and the moments after them.
@@ -117,6 +120,11 @@ impl<const M: usize> Ruled<M> {
                 let v = squares(second, beta2, g);
                 (m.zip(v, |m, v| of_mean * m / of_root.mul_add(v.sqrt(), eps)), [m, v])
             }
+            Rule::Lion { beta1, beta2 } => {
+                let mixed = |share: f32| first.zip(g, |m, g| share.mul_add(m, (1.0 - share) * g));
+                let sign = |x: f32| if x == 0.0 { 0.0 } else { x.signum() };
+                (mixed(beta1).map(sign), [mixed(beta2), second])
+            }
         }
     }
 }
@@ -129,15 +137,11 @@ impl<const M: usize> Update<M> for Ruled<M> {
 
     #[inline(always)]
     fn apply(self, theta: Lanes, moments: &mut [Lanes; M], sum: Lanes, count: Lanes) -> Lanes {
-        let Self { optimizer: Optimizer { gradient, rule, weight_decay }, learning_rate, epsilon, samples, .. } = self;
-        let gradients = match gradient {
-            Gradient::Mean => sum.map(|sum| sum / samples),
-            // Where c = 0, nothing is kept of what comes out of it.
-            Gradient::Effective => sum.zip(count, |sum, count| sum / (count + epsilon)),
-        };
-        let is_decoupled = matches!(rule, Rule::Adam { decoupled: true, .. });
+        let Self { optimizer: Optimizer { gradient, rule, weight_decay, .. }, learning_rate, scale, .. } = self;
+        let gradients = GradientOf::new(&self.optimizer, self.epsilon, self.samples).of(sum, count);
+        let gradients = gradients.map(|gradient| scale * gradient);
         let (in_gradient, in_step) =
-            if is_decoupled { (0.0, learning_rate * weight_decay) } else { (weight_decay, 0.0) };
+            if rule.is_decoupled() { (0.0, learning_rate * weight_decay) } else { (weight_decay, 0.0) };
         let decayed = theta.zip(gradients, |theta, gradient| in_gradient.mul_add(theta, gradient));
         let before = [0, 1].map(|moment| moments.get(moment).copied().unwrap_or(Lanes::ZERO));
         let (steps, after) = self.steps(decayed, before);
@@ -154,6 +158,59 @@ impl<const M: usize> Update<M> for Ruled<M> {
             *moment = kept(before, after);
         }
         kept(theta, moved)
+    }
+}
+
+/// The gradient, clipped by value; 0 where c = 0.
+#[derive(Clone, Copy)]
+pub struct GradientOf {
+    gradient: Gradient,
+    clip_value: f32,
+    epsilon: f32,
+    /// m.
+    samples: f32,
+}
+
+impl GradientOf {
+    /// What an optimizer makes of a batch of `samples`.
+    #[inline(always)]
+    pub fn new(optimizer: &Optimizer, epsilon: f32, samples: f32) -> Self {
+        let Optimizer { gradient, clip_value, .. } = *optimizer;
+        Self { gradient, clip_value, epsilon, samples }
+    }
+
+    #[inline(always)]
+    fn of(self, sum: Lanes, count: Lanes) -> Lanes {
+        let Self { gradient, clip_value: bound, epsilon, samples } = self;
+        let gradients = match gradient {
+            Gradient::Mean => sum.map(|sum| sum / samples),
+            // As in [`Effective`]: S = 0 where c = 0.
+            Gradient::Effective => sum
+                .zip(count.map(|count| if count == 0.0 { 1.0 } else { count + epsilon }), |sum, divisor| sum / divisor),
+        };
+        // NaN stays NaN.
+        gradients.map(|g| {
+            if g > bound {
+                bound
+            } else if g < -bound {
+                -bound
+            } else {
+                g
+            }
+        })
+    }
+}
+
+/// Puts the gradient where the parameters are.
+impl Update<0> for GradientOf {
+    #[inline(always)]
+    fn moves_inactive(self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn apply(self, _theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, count: Lanes) -> Lanes {
+        self.of(sum, count)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::clip::Squares;
 use super::panels::{PANEL, Panels, panel_count, panel_lanes};
 use super::simd::{LANES, Lanes, floats, floats_mut};
 use crate::model::Model;
@@ -85,6 +86,10 @@ pub struct Share {
     pub moments: Vec<Values>,
     /// The parameters before the step that [`Self::keep`] was called for.
     pub before: Values,
+    /// The gradient of the last step that was clipped by its norm, and its squares: clip.rs.
+    pub gradient: Option<Values>,
+    /// See `gradient`.
+    pub squares: Squares,
     /// Each layer's weights the other way round, (outputs, rows), for the deltas of the layer below; empty for the first.
     pub transposed: Vec<Panels>,
 }
@@ -96,7 +101,15 @@ impl Share {
             _ => Panels::zeros(outputs, rows.len()),
         });
         let transposed = transposed.collect();
-        let mut share = Self { split: split.clone(), before: values.clone(), values, moments, transposed };
+        let mut share = Self {
+            split: split.clone(),
+            before: values.clone(),
+            values,
+            moments,
+            gradient: None,
+            squares: Squares::default(),
+            transposed,
+        };
         for layer in 1..share.values.weights.len() {
             share.transpose(layer);
         }
@@ -182,9 +195,10 @@ impl Parameters {
     }
 }
 
-/// Bytes of one replica's parameters: as they are, transposed, and as they were before the last step; and of their moments.
-pub fn parameter_bytes(spec: &NetworkSpec, moments: usize) -> u64 {
-    (3 + moments as u64) * 4 * spec.arena_stride() as u64
+/// Bytes of one replica's parameters: as they are, transposed, and as they were before the last step; and of `others` as many: the
+/// moments, and the gradient where its norm is wanted.
+pub fn parameter_bytes(spec: &NetworkSpec, others: usize) -> u64 {
+    (3 + others as u64) * 4 * spec.arena_stride() as u64
 }
 
 /// A share of replica `replica`.

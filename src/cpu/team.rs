@@ -1,8 +1,9 @@
 //! Threads that train one replica together.
 //!
 //! A team of T members does a step in two halves, with a barrier after each. In the first, each member takes its block of
-//! the samples forward and back; in the second, each reduces and updates its share of the parameters. Every sum is a chain in
-//! a fixed order that one member computes, so the bits do not depend on T.
+//! the samples forward and back; in the second, each reduces and updates its share of the parameters. (Where the norm of the
+//! gradient is wanted, clip.rs comes between them.) Every sum is a chain in a fixed order that one member computes, so the bits do
+//! not depend on T.
 
 use std::hint::spin_loop;
 use std::ops::{Deref, Range};
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::block::Block;
+use super::clip;
 use super::gather::BatchInputs;
 use super::optimizer::Update;
 use super::parameters::{Parameters, Share};
@@ -109,7 +111,13 @@ impl<'a> Worker<'a> {
 
     /// Its members' parts of a step.
     pub fn step<U: Update<M>, const M: usize>(&self, step: Step<'_>, update: U) {
-        let Step { simd, samples, parameters, is_kept } = step;
+        self.propagate(step);
+        self.update(step, update);
+    }
+
+    /// The first half of a step.
+    pub fn propagate(&self, step: Step<'_>) {
+        let Step { simd, samples, parameters, .. } = step;
         {
             let shares = parameters.read();
             for (member, [now, next]) in self.members.clone().zip(&self.indices) {
@@ -119,9 +127,13 @@ impl<'a> Worker<'a> {
             }
         }
         self.wait();
+    }
+
+    /// The second half of a step.
+    pub fn update<U: Update<M>, const M: usize>(&self, step: Step<'_>, update: U) {
+        let Step { simd, parameters, is_kept, .. } = step;
         {
-            let blocks = self.team.blocks.iter().map(|block| block.read().unwrap_or_else(PoisonError::into_inner));
-            let blocks: Vec<_> = blocks.collect();
+            let blocks = self.blocks();
             for member in self.members.clone() {
                 let mut share = parameters.write(member);
                 if is_kept {
@@ -131,6 +143,24 @@ impl<'a> Worker<'a> {
             }
         }
         self.wait();
+    }
+
+    /// Between the halves of a step: what clipping by norm multiplies the gradient by.
+    pub fn clip(&self, step: Step<'_>, gradient: impl Update<0>, clip_norm: f32) -> f32 {
+        let Step { simd, parameters, .. } = step;
+        {
+            let blocks = self.blocks();
+            for member in self.members.clone() {
+                clip::square(&mut parameters.write(member), |share| reduce(simd, &blocks, share, gradient));
+            }
+        }
+        self.wait();
+        clip::scale(clip::norm(parameters), clip_norm)
+    }
+
+    fn blocks(&self) -> Vec<impl Deref<Target = Block>> {
+        let blocks = self.team.blocks.iter().map(|block| block.read().unwrap_or_else(PoisonError::into_inner));
+        blocks.collect()
     }
 }
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::Cpu;
 use super::block::block_bytes;
 use super::evaluator::{BLOCK, Replicas, evaluate};
-use super::optimizer::{Counts, Effective, Mean, Ruled, Sums, Update};
+use super::optimizer::{Counts, Effective, GradientOf, Mean, Ruled, Sums, Update};
 use super::pace::Pace;
 use super::parameters::{LIST_COST, Parameters, Split, parameter_bytes, split};
 use super::permute::Permutation;
@@ -67,8 +67,8 @@ struct Batch {
 
 impl Trainer {
     /// How many replicas of `spec` fit half of the memory that is free.
-    pub fn max_replicas(spec: &NetworkSpec, moments: usize) -> usize {
-        (memory::available() / 2 / parameter_bytes(spec, moments)).try_into().unwrap_or(usize::MAX)
+    pub fn max_replicas(spec: &NetworkSpec, settings: &TrainSettings) -> usize {
+        (memory::available() / 2 / parameter_bytes(spec, others(settings))).try_into().unwrap_or(usize::MAX)
     }
 
     /// Lists the data and splits the parameters.
@@ -79,7 +79,7 @@ impl Trainer {
     pub fn new(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         let spec = initial.spec().clone();
         settings.check(dataset, initial)?;
-        let parameters = u128::from(parameter_bytes(&spec, settings.moments())) * settings.replicas.len() as u128;
+        let parameters = u128::from(parameter_bytes(&spec, others(&settings))) * settings.replicas.len() as u128;
         let batches = block_bytes(&spec, settings.batch_size.max(BLOCK)) * cpu.threads() as u128;
         memory::require(
             "this training",
@@ -344,12 +344,22 @@ fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, sa
     match optimizer {
         Optimizer::SGD => worker.step(task, Mean { learning_rate, samples: samples as f32 }),
         Optimizer::ASGD => worker.step(task, Effective { learning_rate, epsilon }),
-        Optimizer { rule, .. } => match rule.moments() {
-            0 => worker.step(task, Ruled::<0>::at(t, settings, samples)),
-            1 => worker.step(task, Ruled::<1>::at(t, settings, samples)),
-            _ => worker.step(task, Ruled::<2>::at(t, settings, samples)),
-        },
+        Optimizer { rule, .. } => {
+            worker.propagate(task);
+            let gradient = GradientOf::new(&optimizer, epsilon, samples as f32);
+            let scale = if optimizer.clips_norm() { worker.clip(task, gradient, optimizer.clip_norm) } else { 1.0 };
+            match rule.moments() {
+                0 => worker.update(task, Ruled::<0>::at(t, settings, samples, scale)),
+                1 => worker.update(task, Ruled::<1>::at(t, settings, samples, scale)),
+                _ => worker.update(task, Ruled::<2>::at(t, settings, samples, scale)),
+            }
+        }
     }
+}
+
+/// What is kept of each parameter beside itself: moments, and the gradient where its norm is wanted.
+fn others(settings: &TrainSettings) -> usize {
+    settings.moments() + usize::from(settings.clips_norm())
 }
 
 /// Counts that were computed as floats, which hold them exactly.

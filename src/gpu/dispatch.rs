@@ -138,6 +138,11 @@ impl Dispatch<'_> {
         [1, 1, z(self.replicas())]
     }
 
+    /// (1, 1, replicas).
+    pub fn clip(&self) -> [u32; 3] {
+        self.step()
+    }
+
     /// Rows of inputs, activations and deltas.
     fn all_rows(&self) -> u32 {
         self.network.input_rows + 2 * self.network.row_count
@@ -187,8 +192,9 @@ impl Dispatch<'_> {
         let widest = widths.map(u64::from).max().unwrap_or(0);
         let outputs = self.network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
         let words = u64::from(self.words());
-        // Of count.wgsl (and all that propagate.wgsl does), loss.wgsl, reduce.wgsl, and select.wgsl.
-        let of_replica = (widest / 4 + 2048).max(3 * outputs).max(6 * words + 64);
+        let parameters = u64::from(self.network.parameter_vec4s).div_ceil(256);
+        // Of count.wgsl (and all that propagate.wgsl does), loss.wgsl, reduce.wgsl, clip.wgsl, and select.wgsl.
+        let of_replica = (widest / 4 + 2048).max(3 * outputs).max(6 * words + 64).max(2 * parameters + 16);
         let of_batch = rows.div_ceil(256) * (words + 9);
         (of_replica * self.replicas().div_ceil(MAX_WORKGROUPS)).max(of_batch * batches.div_ceil(MAX_WORKGROUPS))
     }

@@ -40,10 +40,11 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 22] = files![
+pub const FILES: [(&str, &str); 23] = files![
     "activity",
     "block",
     "buffers",
+    "clip",
     "common",
     "count",
     "delta",
@@ -113,6 +114,10 @@ pub const UPDATE: Kernel = Kernel {
     storage: &[(2, Write), (3, Read), (4, Keep), (5, Keep), (6, Keep), (7, Read), (9, Read), (10, Read)],
 };
 
+/// Parameters from the gradient sums and counts that [`REDUCE`] left, where the gradient's norm is clipped.
+pub const CLIP: Kernel =
+    Kernel { file: "clip", entry: "clip", storage: &[(2, Write), (10, Read), (11, Read), (12, Read)] };
+
 /// Whole steps of small networks.
 pub const STEP: Kernel = Kernel {
     file: "step",
@@ -135,7 +140,7 @@ pub const DIVERGENCE: Kernel =
     Kernel { file: "divergence", entry: "find_divergence", storage: &[(2, Read), (3, Write)] };
 
 /// All kernels.
-pub const ALL: [&Kernel; 14] = [
+pub const ALL: [&Kernel; 15] = [
     &PERMUTE,
     &GATHER,
     &SELECT,
@@ -145,6 +150,7 @@ pub const ALL: [&Kernel; 14] = [
     &PROPAGATE,
     &REDUCE,
     &UPDATE,
+    &CLIP,
     &STEP,
     &EVALUATE,
     &ACTIVITY,

@@ -175,49 +175,60 @@ pub struct ReplicaColumns {
     pub seed_high: u32,
     /// Whether the rule gets the effective gradient.
     pub is_effective: u32,
-    /// Which rule.
+    /// Which rule: its position among all.
     pub rule: u32,
+    /// Numbers that it keeps for each parameter.
+    pub moments: u32,
+    /// Whether weights decay by themselves.
+    pub is_decoupled: u32,
     /// Learning rate.
     pub learning_rate: f32,
     /// epsilon of the effective gradient.
     pub epsilon: f32,
+    /// Bound of each parameter's gradient; 0 for none.
+    pub clip_value: f32,
+    /// Bound of the gradient's norm; 0 for none.
+    pub clip_norm: f32,
     /// Weight decay.
     pub weight_decay: f32,
-    /// momentum, rho, alpha or beta1.
+    /// The first number of the rule that is not its eps: momentum, rho, alpha or beta1.
     pub first: f32,
-    /// beta2.
+    /// The second one: beta2.
     pub second: f32,
     /// eps of the rule.
     pub eps: f32,
-    /// ln beta1.
+    /// ln first.
     pub log_first: f32,
-    /// ln beta2.
+    /// ln second.
     pub log_second: f32,
     /// Whether parameters of inactive features move as well.
     pub moves_inactive: u32,
+    /// Whether it is SGD or aSGD, without clipping and weight decay.
+    pub is_plain: u32,
 }
 
 impl From<&ReplicaSettings> for ReplicaColumns {
     fn from(settings: &ReplicaSettings) -> Self {
         let ReplicaSettings { seed, optimizer, learning_rate, epsilon } = *settings;
-        // Codes are those of optimizer.wgsl.
-        let (rule, first, second, eps) = match optimizer.rule {
-            Rule::Sgd => (0, 0.0, 0.0, 0.0),
-            Rule::Momentum { momentum, nesterov } => (1 + u32::from(nesterov), momentum, 0.0, 0.0),
-            Rule::Adagrad { eps } => (3, 0.0, 0.0, eps),
-            Rule::Adadelta { rho, eps } => (4, rho, 0.0, eps),
-            Rule::RmsProp { alpha, eps } => (5, alpha, 0.0, eps),
-            Rule::Adam { beta1, beta2, eps, decoupled } => (6 + u32::from(decoupled), beta1, beta2, eps),
-        };
+        let numbers = optimizer.rule.hyperparameters();
+        let eps = numbers.iter().find(|(name, _)| *name == "eps").map_or(0.0, |&(_, value)| value);
+        let mut others = numbers.iter().filter(|(name, _)| *name != "eps").map(|&(_, value)| value);
+        let (first, second) = (others.next().unwrap_or(0.0), others.next().unwrap_or(0.0));
+        // Shaders need not know infinity.
+        let bound = |bound: f32| if bound.is_finite() { bound } else { 0.0 };
         // Finite for beta = 0 as well, whose powers are 0.
         let log = |beta: f32| libm::log(f64::from(beta)).max(-1000.0) as f32;
         Self {
             seed_low: seed as u32,
             seed_high: (seed >> 32) as u32,
             is_effective: u32::from(optimizer.gradient == Gradient::Effective),
-            rule,
+            rule: Rule::all().position(|rule| rule.name() == optimizer.rule.name()).unwrap_or(0) as u32,
+            moments: optimizer.rule.moments() as u32,
+            is_decoupled: u32::from(optimizer.rule.is_decoupled()),
             learning_rate,
             epsilon,
+            clip_value: bound(optimizer.clip_value),
+            clip_norm: bound(optimizer.clip_norm),
             weight_decay: optimizer.weight_decay,
             first,
             second,
@@ -225,6 +236,7 @@ impl From<&ReplicaSettings> for ReplicaColumns {
             log_first: log(first),
             log_second: log(second),
             moves_inactive: u32::from(optimizer.moves_inactive()),
+            is_plain: u32::from(optimizer.is_plain()),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::buffers::{
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
+use super::kernels::{Bound, CLIP, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
 use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
@@ -40,6 +40,7 @@ pub struct Trainer {
     gatherer: Gatherer,
     select: Bound,
     form: Form,
+    clip: Option<Clip>,
     count: Bound,
     count_sums: wgpu::Buffer,
     evaluator: Evaluator,
@@ -58,6 +59,13 @@ enum Form {
     Propagate { propagate: Bound, update: Bound },
     /// A dispatch a layer.
     Layers { forward: Bound, loss: Bound, delta: Bound, update: Bound },
+}
+
+/// What follows a step where any replica clips by norm: S and c of all parameters, and the update from them. A step of its own
+/// for these replicas, so that the others are what they are without them.
+struct Clip {
+    reduce: Bound,
+    update: Bound,
 }
 
 /// `Batch`es that a submission can hold.
@@ -136,6 +144,16 @@ impl Trainer {
                 update: update(),
             }
         };
+        let clip = if settings.clips_norm() {
+            let bytes = u64::from(replica_count) * network.parameter_stride() as u64 * 4;
+            let sums = gpu.storage("the gradient sums", bytes)?;
+            let counts = gpu.storage("the adaptive batch sizes", bytes)?;
+            let reduced = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
+            let update = bind(&CLIP, &[&parameters, &replicas, &sums, &counts]);
+            Some(Clip { reduce: bind(&REDUCE, &reduced), update })
+        } else {
+            None
+        };
         let select = bind(&SELECT, &[input_masks, features]);
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
@@ -164,6 +182,7 @@ impl Trainer {
             gatherer,
             select,
             form,
+            clip,
             count,
             count_sums,
             evaluator,
@@ -190,10 +209,10 @@ impl Trainer {
 
     /// Encodes steps up to `end`, or as many as the uniform buffer holds.
     fn encode(&mut self, commands: &mut Commands, end: u64) -> Result<()> {
-        let layers = self.network.layer_count;
         let batches_per_step = match self.form {
-            Form::Steps { .. } | Form::Propagate { .. } => 1,
-            Form::Layers { .. } => u64::from(layers),
+            Form::Propagate { .. } => 1,
+            Form::Steps { .. } => 2,
+            Form::Layers { .. } => u64::from(self.network.layer_count),
         };
         let mut uniform = Vec::new();
         let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s };
@@ -232,7 +251,7 @@ impl Trainer {
             };
             let gathered = offset(first);
             self.gatherer.encode(commands, gathered, dispatch, steps as u32, first.input_replicas);
-            if !matches!(self.form, Form::Steps { .. }) {
+            if !matches!(self.form, Form::Steps { .. }) || self.clip.is_some() {
                 commands.dispatch(&self.select, gathered, dispatch.select(steps as u32, first.input_replicas));
             }
             let batch_at = |slot: u64| {
@@ -240,34 +259,52 @@ impl Trainer {
                 Batch { size: self.batch_samples(step), slot: slot as u32, t: (step + 1) as u32, ..first }
             };
             let batches: Vec<Batch> = (0..steps).map(batch_at).collect();
-            match &self.form {
-                Form::Steps { steps } => commands.dispatch(steps, gathered, dispatch.step()),
-                Form::Propagate { propagate, update } => {
-                    for &batch in &batches {
-                        let own = offset(batch);
-                        commands.dispatch(propagate, own, dispatch.propagate());
-                        commands.dispatch(update, own, dispatch.reduce());
-                    }
-                }
-                Form::Layers { forward, loss, delta, update } => {
-                    for &batch in &batches {
-                        let offsets: Vec<u32> = (0..layers).map(|layer| offset(Batch { layer, ..batch })).collect();
-                        let shapes = self.network.layers().iter().zip(offsets.iter().copied());
-                        for (shape, at) in shapes.clone() {
-                            commands.dispatch(forward, at, dispatch.forward(shape));
-                        }
-                        commands.dispatch(loss, offsets[0], dispatch.loss());
-                        for (shape, at) in shapes.skip(1).rev() {
-                            commands.dispatch(delta, at, dispatch.delta(shape));
-                        }
-                        commands.dispatch(update, offsets[0], dispatch.reduce());
-                    }
-                }
+            match (&self.form, &self.clip) {
+                (Form::Steps { steps }, None) => commands.dispatch(steps, gathered, dispatch.step()),
+                _ => batches.iter().for_each(|&batch| self.encode_step(commands, dispatch, batch, &mut offset)),
             }
             self.last_batch = batches.last().copied();
             self.step += steps;
         }
         write_batches(&self.gpu, &self.batch_uniform, &uniform)
+    }
+
+    /// Encodes one step. `offset` is where a `Batch` is.
+    fn encode_step(
+        &self,
+        commands: &mut Commands,
+        dispatch: Dispatch<'_>,
+        batch: Batch,
+        offset: &mut impl FnMut(Batch) -> u32,
+    ) {
+        let own = offset(batch);
+        match &self.form {
+            Form::Steps { steps } => {
+                let one = offset(Batch { steps: 1, ..batch });
+                commands.dispatch(steps, one, dispatch.step());
+            }
+            Form::Propagate { propagate, update } => {
+                commands.dispatch(propagate, own, dispatch.propagate());
+                commands.dispatch(update, own, dispatch.reduce());
+            }
+            Form::Layers { forward, loss, delta, update } => {
+                let later = (1..self.network.layer_count).map(|layer| offset(Batch { layer, ..batch }));
+                let offsets: Vec<u32> = [own].into_iter().chain(later).collect();
+                let shapes = self.network.layers().iter().zip(offsets);
+                for (shape, at) in shapes.clone() {
+                    commands.dispatch(forward, at, dispatch.forward(shape));
+                }
+                commands.dispatch(loss, own, dispatch.loss());
+                for (shape, at) in shapes.skip(1).rev() {
+                    commands.dispatch(delta, at, dispatch.delta(shape));
+                }
+                commands.dispatch(update, own, dispatch.reduce());
+            }
+        }
+        if let Some(Clip { reduce, update }) = &self.clip {
+            commands.dispatch(reduce, own, dispatch.reduce());
+            commands.dispatch(update, own, dispatch.clip());
+        }
     }
 
     /// Samples of the batch of a step.
@@ -394,6 +431,7 @@ impl TrainingEngine for Trainer {
             Form::Propagate { .. } => 5,
             Form::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
         };
+        let dispatches = dispatches + if self.clip.is_some() { 3 } else { 0 };
         let mut times = Vec::new();
         let end = self.step.saturating_add(steps);
         while self.step < end {

@@ -5,6 +5,7 @@
 //! (outputs, inputs).
 
 pub mod activity;
+pub mod clip;
 pub mod count;
 pub mod delta;
 pub mod divergence;

@@ -1,9 +1,10 @@
 //! Whole steps and trainings, from the twins' formulas, in f64 throughout or rounded to f32 after every
 //! operation; the difference of the two tells how far rounding alone can carry a training.
 
+use super::clip;
 use super::evaluate::evaluate_sample;
 use super::loss::loss;
-use super::update::{Parameter, update};
+use super::update::{At, Parameter, update};
 use crate::dataset::Samples;
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::ReplicaSettings;
@@ -59,11 +60,14 @@ impl Training {
         let settings = self.settings.scaled(rate_factor);
         let sums = self.reduce(samples, indices);
         self.steps += 1;
+        let reduced = || sums.iter().flatten().copied().zip(self.counts.iter().flatten().copied());
+        let scale = clip::scale(reduced(), indices.len(), &self.settings);
         for (layer, sums) in sums.iter().enumerate() {
             let own = self.parameters[layer].iter_mut().zip(&mut self.moments[layer]);
             for (((theta, moments), &sum), &count) in own.zip(sums).zip(&self.counts[layer]) {
                 let before = Parameter { theta: *theta, moments: *moments };
-                let after = update(before, sum, count, indices.len(), self.steps, &settings);
+                let at = At { count, samples: indices.len(), t: self.steps, scale };
+                let after = update(before, sum, at, &settings);
                 (*theta, *moments) = ((self.round)(after.theta), after.moments.map(self.round));
             }
         }

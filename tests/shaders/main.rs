@@ -54,6 +54,7 @@ equals_its_twin!(
     propagate: Propagate,
     reduce: Reduce,
     update: Update,
+    clip: Clip,
     step: Step,
     evaluate: Evaluate,
     activity: Activity,

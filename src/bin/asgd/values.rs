@@ -35,6 +35,14 @@ pub fn number(value: f32) -> String {
     if plain.len() > 7 { format!("{value:e}") } else { plain }
 }
 
+/// A bound, or `none`, which is infinite.
+pub fn bound(text: &str) -> Result<f32, String> {
+    match text {
+        "none" => Ok(f32::INFINITY),
+        _ => text.parse().map_err(|_| "must be a number or none".into()),
+    }
+}
+
 /// What separates the values of a table, by its name or as it is.
 pub fn delimiter(text: &str) -> Result<u8, String> {
     match text {

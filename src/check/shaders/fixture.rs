@@ -118,7 +118,8 @@ impl Fixture {
             input_replicas: self.case.replicas as u32,
             position: 0,
             epoch: 0,
-            sample_count: 1000,
+            // The batch in its slot is the last one of an epoch, and as short as it is to be.
+            sample_count: (self.slots - 1) * self.case.batch_size as u32 + self.case.size as u32,
             shuffled: 0,
             layer: layer as u32,
             t: 1,

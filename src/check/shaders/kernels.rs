@@ -34,6 +34,8 @@ pub enum Shader {
     Reduce,
     /// update.wgsl: reduce.wgsl, which updates.
     Update,
+    /// clip.wgsl
+    Clip,
     /// step.wgsl
     Step,
     /// evaluate.wgsl
@@ -58,6 +60,7 @@ impl Shader {
             Self::Propagate => &kernels::PROPAGATE,
             Self::Reduce => &kernels::REDUCE,
             Self::Update => &kernels::UPDATE,
+            Self::Clip => &kernels::CLIP,
             Self::Step => &kernels::STEP,
             Self::Evaluate => &kernels::EVALUATE,
             Self::Activity => &kernels::ACTIVITY,
@@ -83,6 +86,7 @@ impl Shader {
             Self::Delta => dispatch.delta(layer),
             Self::Propagate => dispatch.propagate(),
             Self::Reduce | Self::Update => dispatch.reduce(),
+            Self::Clip => dispatch.clip(),
             Self::Step => dispatch.step(),
             Self::Evaluate => dispatch.evaluate(),
             Self::Divergence => dispatch.divergence(),

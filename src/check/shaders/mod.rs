@@ -4,6 +4,7 @@
 
 mod activity;
 mod case;
+mod clip;
 mod count;
 mod delta;
 mod divergence;
@@ -39,7 +40,7 @@ pub struct ShaderCheck {
 }
 
 /// Every shader, in the order of a step.
-pub const ALL: [ShaderCheck; 14] = [
+pub const ALL: [ShaderCheck; 15] = [
     of("permute", Shader::Permute, permute::check, many_workgroups),
     of("gather", Shader::Gather, gather::check, many_batches),
     of("select", Shader::Select, select::check, || vec![select::long_batch(), Case::many_batches()]),
@@ -49,6 +50,7 @@ pub const ALL: [ShaderCheck; 14] = [
     of("propagate", Shader::Propagate, propagate::check, many_workgroups),
     of("reduce", Shader::Reduce, reduce::check, many_workgroups),
     of("update", Shader::Update, update::check, many_workgroups),
+    of("clip", Shader::Clip, clip::check, many_workgroups),
     of("step", Shader::Step, step::check, step::extremes),
     of("evaluate", Shader::Evaluate, evaluate::check, many_workgroups),
     of("activity", Shader::Activity, activity::check, many_workgroups),

@@ -3,7 +3,7 @@
 
 use super::case::Case;
 use super::fixture::Fixture;
-use super::kernels::{Batch, InputFormat, Kernels, ReplicaColumns, Shader, is_small};
+use super::kernels::{InputFormat, Kernels, ReplicaColumns, Shader, is_small};
 use super::propagate::{check_propagated, poisoned_state, values};
 use super::update::{arena, check_updated, moments, settings};
 use crate::check::comparison::Comparison;
@@ -33,8 +33,6 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
     if !is_small(kernels, &fixture.network, &batch) {
         return Ok(());
     }
-    // The batch in its slot is the last one of an epoch, and as short as it is to be.
-    let batch = Batch { sample_count: batch.slot * batch.batch_size + batch.size, ..batch };
     let state = poisoned_state(&fixture);
     let settings = settings(case, 0);
     let columns: Vec<ReplicaColumns> = settings.iter().map(ReplicaColumns::from).collect();

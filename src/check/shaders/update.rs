@@ -9,7 +9,8 @@ use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::optimizer::{Gradient, Optimizer, Rule};
 use crate::random::Random;
-use crate::reference::update::{self as reference, bounded};
+use crate::reference::Sum;
+use crate::reference::update::{self as reference, At, bounded};
 use crate::settings::ReplicaSettings;
 
 /// Settings that differ from replica to replica and from round to round.
@@ -19,6 +20,9 @@ pub fn settings(case: &Case, round: usize) -> Vec<ReplicaSettings> {
         seed: 0,
         optimizer: Optimizer {
             weight_decay: [0.0, 0.02][(replica + round) / 3 % 2],
+            clip_value: [f32::INFINITY, 0.1][(replica + round) / 2 % 2],
+            // Such a replica is left for clip.wgsl.
+            clip_norm: if (replica + round) % 5 == 4 { 1.0 } else { f32::INFINITY },
             ..optimizers[(replica + round * 5) % optimizers.len()]
         },
         learning_rate: [0.1, 0.5, 1.0][(replica + round) % 3],
@@ -39,7 +43,7 @@ pub fn moments(fixture: &Fixture, settings: &[ReplicaSettings]) -> [Vec<f32>; 2]
         numbers.collect()
     };
     let is_signed = |settings: &ReplicaSettings| {
-        matches!(settings.optimizer.rule, Rule::Sgd | Rule::Momentum { .. } | Rule::Adam { .. })
+        !matches!(settings.optimizer.rule, Rule::Adagrad { .. } | Rule::Adadelta { .. } | Rule::RmsProp { .. })
     };
     [of(&is_signed), of(&|_| false)]
 }
@@ -58,7 +62,7 @@ pub fn arena(fixture: &Fixture, moments: &[Vec<f32>; 2]) -> Vec<u32> {
 }
 
 /// Roundings of a rule's operations: some are no more exact on a GPU than 3 ULP.
-const ROUNDINGS: usize = 32;
+pub const ROUNDINGS: usize = 32;
 
 /// Holds updated parameters and moments, (R, 3, P), against what S and c of the fixture's activations and deltas make of those
 /// before.
@@ -69,24 +73,43 @@ pub fn check_updated(
     updated: &[u32],
     comparison: &mut Comparison,
 ) {
-    let (case, expected) = (&fixture.case, expected(fixture));
+    let (case, expected, parameters) = (&fixture.case, expected(fixture), fixture.parameters());
+    let state = |index: usize, replica: usize| {
+        let (sum, count) = of_parameter(&expected, parameters[index]);
+        let at = At { count, samples: case.size, t: u64::from(fixture.batch(0).t), scale: 1.0 };
+        (sum, at, !settings[replica].optimizer.clips_norm())
+    };
+    check_moved(fixture, settings, [before, updated], state, (roundings(case), ROUNDINGS), comparison);
+}
+
+/// Holds parameters and moments after an update, (R, 3, P), against those before. Of a parameter's index in (R, P) and its replica,
+/// `state` tells S, the rest of what decides, and whether the kernel updates it at all; the roundings are those in S and those after it.
+pub fn check_moved(
+    fixture: &Fixture,
+    settings: &[ReplicaSettings],
+    [before, after]: [&[u32]; 2],
+    state: impl Fn(usize, usize) -> (Sum, At, bool),
+    (sum_roundings, roundings): (usize, usize),
+    comparison: &mut Comparison,
+) {
+    let case = &fixture.case;
     let stride = before.len() / case.replicas / 3;
     for (index, parameter) in fixture.parameters().into_iter().enumerate() {
-        let (sum, count) = of_parameter(&expected, parameter);
+        let (sum, at, is_updated) = state(index, parameter.replica);
         let settings = &settings[parameter.replica].scaled(fixture.rate_factor());
-        let at = |part: usize| parameter.replica * 3 * stride + part * stride + index % stride;
-        let number = |part: usize| f64::from(f32::from_bits(before[at(part)]));
+        let place_of = |part: usize| parameter.replica * 3 * stride + part * stride + index % stride;
+        let number = |part: usize| f64::from(f32::from_bits(before[place_of(part)]));
         let own = reference::Parameter { theta: number(0), moments: [number(1), number(2)] };
-        let state = (count, case.size, u64::from(fixture.batch(0).t));
-        let all = bounded(own, sum, roundings(case), ROUNDINGS, state, settings);
-        let is_still = count == 0 && settings.optimizer.gradient == Gradient::Effective;
+        let all = bounded(own, sum, sum_roundings, roundings, at, settings);
+        let is_still = !is_updated || at.count == 0 && settings.optimizer.gradient == Gradient::Effective;
         for (part, bounded) in all.into_iter().enumerate() {
-            let place = || format!("{case}; {parameter:?}, number {part} of it, with {settings:?}");
+            let (index, place) =
+                (place_of(part), || format!("{case}; {parameter:?}, number {part} of it, with {settings:?}"));
             if is_still || part > settings.optimizer.rule.moments() {
                 let place = || format!("{}; bits, which stay", place());
-                comparison.equal(place, at(part), updated[at(part)], before[at(part)]);
+                comparison.equal(place, index, after[index], before[index]);
             } else {
-                comparison.close(place, at(part), f32::from_bits(updated[at(part)]), bounded, 1);
+                comparison.close(place, index, f32::from_bits(after[index]), bounded, 1);
             }
         }
     }

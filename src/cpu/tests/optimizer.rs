@@ -3,10 +3,13 @@ use crate::cpu::optimizer::{Effective, Mean, Ruled, Update};
 use crate::cpu::simd::{Kernel, Lanes, floats};
 use crate::random::Random;
 use crate::reference::Sum;
-use crate::reference::update::{Parameter, bounded};
+use crate::reference::update::{At, Parameter, bounded};
 use crate::{Optimizer, ReplicaSettings};
 
 const SAMPLES: usize = 300;
+
+/// What the gradient is multiplied by, where any rule applies; exact in f32.
+const SCALE: f32 = 0.75;
 
 /// theta, both moments, S, c: of eight parameters.
 type State = [Lanes; 5];
@@ -37,9 +40,9 @@ fn apply(settings: &ReplicaSettings, t: u64, parameters: &[State]) -> [Vec<u32>;
             Optimizer::SGD => simd.run(Apply::<_, 0>(Mean { learning_rate, samples: SAMPLES as f32 }, parameters)),
             Optimizer::ASGD => simd.run(Apply::<_, 0>(Effective { learning_rate, epsilon }, parameters)),
             _ => match optimizer.rule.moments() {
-                0 => simd.run(Apply(Ruled::<0>::at(t, settings, SAMPLES), parameters)),
-                1 => simd.run(Apply(Ruled::<1>::at(t, settings, SAMPLES), parameters)),
-                _ => simd.run(Apply(Ruled::<2>::at(t, settings, SAMPLES), parameters)),
+                0 => simd.run(Apply(Ruled::<0>::at(t, settings, SAMPLES, SCALE), parameters)),
+                1 => simd.run(Apply(Ruled::<1>::at(t, settings, SAMPLES, SCALE), parameters)),
+                _ => simd.run(Apply(Ruled::<2>::at(t, settings, SAMPLES, SCALE), parameters)),
             },
         };
         let numbers: Vec<Lanes> = (0..3).flat_map(|number| moved.iter().map(move |state| state[number])).collect();
@@ -58,7 +61,8 @@ pub fn bounded_update(
     samples: usize,
     settings: &ReplicaSettings,
 ) -> Sum {
-    let [theta, ..] = bounded(Parameter::new(theta.into()), sum, roundings, 2, (count, samples, 1), settings);
+    let at = At { count, samples, t: 1, scale: 1.0 };
+    let [theta, ..] = bounded(Parameter::new(theta.into()), sum, roundings, 2, at, settings);
     theta
 }
 
@@ -92,7 +96,8 @@ fn equals_its_twin() {
         (Optimizer::SGD, 0.0, 0.0),
     ];
     let decayed = |weight_decay: f32| Optimizer::all().map(move |optimizer| Optimizer { weight_decay, ..optimizer });
-    let ruled = decayed(0.0).chain(decayed(0.03)).map(|optimizer| (optimizer, 0.02, 1e-3));
+    let clipped = decayed(0.03).map(|optimizer| Optimizer { clip_value: 0.3, ..optimizer });
+    let ruled = decayed(0.0).chain(decayed(0.03)).chain(clipped).map(|optimizer| (optimizer, 0.02, 1e-3));
     for (optimizer, learning_rate, epsilon) in plain.into_iter().chain(ruled) {
         let settings = ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon };
         // First moments of these are sums of squares.
@@ -104,6 +109,8 @@ fn equals_its_twin() {
         if is_square {
             states.iter_mut().for_each(|state| state[1] = state[1].map(f32::abs));
         }
+        let is_plain = [Optimizer::SGD, Optimizer::ASGD].contains(&optimizer);
+        let scale = if is_plain { 1.0 } else { SCALE.into() };
         for t in [1, 2, 1000] {
             let actual = apply(&settings, t, &states);
             let number = |number: usize, index: usize| states[index / 8][number].0[index % 8];
@@ -112,7 +119,8 @@ fn equals_its_twin() {
                     let [theta, first, second] = [0, 1, 2].map(|part| f64::from(number(part, index)));
                     let sum = Sum { value: number(3, index).into(), magnitude: 0.0 };
                     let before = Parameter { theta, moments: [first, second] };
-                    bounded(before, sum, 0, 8, (counts[index], SAMPLES, t), &settings)
+                    let at = At { count: counts[index], samples: SAMPLES, t, scale };
+                    bounded(before, sum, 0, 8, at, &settings)
                 })
                 .collect();
             for part in 0..=optimizer.rule.moments() {

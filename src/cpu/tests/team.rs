@@ -1,22 +1,22 @@
 //! Whole steps by teams of any size, which are chosen here rather than by the amount of work.
 
 use super::fixture::{Case, dense, model, on_every_machine};
-use crate::Model;
-use crate::cpu::optimizer::{Effective, Mean, Update};
+use crate::cpu::optimizer::{Effective, GradientOf, Mean, Ruled};
 use crate::cpu::parameters::{Parameters, split};
 use crate::cpu::samples::StoredSamples;
 use crate::cpu::simd::InstructionSet;
 use crate::cpu::team::{Step, Team, Worker};
+use crate::{Model, Optimizer, ReplicaSettings};
 
 const BATCH_SIZE: usize = 64;
 
 /// The model after one step a batch, the last batch shorter than the others, by `crew` threads.
-fn trained<U: Update<0> + Send + Sync>(
+fn trained(
     simd: InstructionSet,
     initial: &Model,
     samples: &StoredSamples,
     (members, crew): (usize, usize),
-    update: U,
+    step: impl Fn(&Worker<'_>, Step<'_>) + Sync,
 ) -> Model {
     let entries: Vec<f64> = samples.entries_per_feature().into_iter().map(|count| count as f64 / 10.0).collect();
     let parameters = Parameters::new(initial, &[], 0, &split(initial.spec(), members, BATCH_SIZE, &entries));
@@ -28,7 +28,7 @@ fn trained<U: Update<0> + Send + Sync>(
         for batch in order.chunks(BATCH_SIZE) {
             worker.plan(|positions, indices| indices.extend(&batch[positions]), batch.len());
             worker.advance();
-            worker.step(Step { simd, samples, parameters: &parameters, is_kept: false }, update);
+            step(&worker, Step { simd, samples, parameters: &parameters, is_kept: false });
         }
     };
     std::thread::scope(|scope| {
@@ -60,15 +60,24 @@ fn the_bits_do_not_depend_on_the_team() {
             on_every_machine(|simd| {
                 let effective = Effective { learning_rate: 0.05, epsilon: 1e-8 };
                 let mean = Mean { learning_rate: 0.2, samples: BATCH_SIZE as f32 };
+                let optimizer = Optimizer { clip_norm: 0.1, clip_value: 0.01, ..Optimizer::ASGD };
+                let settings = ReplicaSettings { optimizer, ..Default::default() };
+                let clipped = |worker: &Worker<'_>, step: Step<'_>| {
+                    worker.propagate(step);
+                    let gradient = GradientOf::new(&optimizer, 1e-8, BATCH_SIZE as f32);
+                    let scale = worker.clip(step, gradient, optimizer.clip_norm);
+                    worker.update(step, Ruled::<0>::at(1, &settings, BATCH_SIZE, scale));
+                };
                 let trained = [
-                    trained(simd, &initial, &forms[form], team, effective),
-                    trained(simd, &initial, &forms[form], team, mean),
+                    trained(simd, &initial, &forms[form], team, |worker, step| worker.step(step, effective)),
+                    trained(simd, &initial, &forms[form], team, |worker, step| worker.step(step, mean)),
+                    trained(simd, &initial, &forms[form], team, clipped),
                 ];
                 trained.map(|model| model.to_bytes())
             })
         };
         let alone = run((1, 1), 0);
-        assert!(alone[0] != alone[1] && alone[0] != initial.to_bytes());
+        assert!(alone[0] != alone[1] && alone[0] != initial.to_bytes() && alone[2] != initial.to_bytes());
         for team in [(1, 1), (2, 2), (2, 1), (3, 3), (3, 2), (5, 5), (5, 1)] {
             for form in [0, 1] {
                 assert!(run(team, form) == alone, "{widths:?}: {team:?}, {}", ["as stored", "dense"][form]);

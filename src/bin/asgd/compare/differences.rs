@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use asgd::Rule;
+
 use super::runs::PastRun;
 use crate::run::facts;
 
@@ -28,8 +30,8 @@ impl Differences {
         }
         let (mut keys, mut common) = (Vec::new(), Vec::new());
         for key in all {
-            // SGD has no epsilon; that alone is no difference.
-            let mut values = runs.iter().map(|run| value(run, key)).filter(|&value| key != "epsilon" || value != NONE);
+            // That SGD has no epsilon and no beta1 is no difference of its own.
+            let mut values = runs.iter().map(|run| value(run, key)).filter(|&value| value != NONE || !is_of_some(key));
             let first = values.next().unwrap_or(NONE);
             match values.all(|value| value == first) {
                 true => common.push((key.clone(), first.to_string())),
@@ -53,6 +55,11 @@ impl Differences {
             false => format!("{}: {}", self.names[index], words.join(", ")),
         }
     }
+}
+
+/// Whether only some optimizers have such a setting.
+fn is_of_some(key: &str) -> bool {
+    key == "epsilon" || Rule::all().any(|rule| rule.hyperparameters().iter().any(|(name, _)| *name == key))
 }
 
 /// A setting of a run.

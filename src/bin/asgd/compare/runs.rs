@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use asgd::Error;
+use asgd::{Error, Gradient, Optimizer};
 use serde_json::Value;
 
 use super::history::{self, History, Row};
@@ -123,8 +123,9 @@ fn settings(document: &Value, cell: Option<&str>) -> Vec<(String, String)> {
     found.push(("validation".into(), facts::text("validation", share)));
     let of_data = [("scale", &document["dataset"]["scale"]), ("device", &document["device"]["name"])];
     found.extend(of_data.map(|(key, value)| (key.to_string(), facts::text(key, value))));
-    // SGD has no epsilon.
-    if found.iter().any(|(key, value)| key == "optimizer" && value == "sgd") {
+    // The mean gradient has no epsilon.
+    let is_mean = |name: &str| name.parse().is_ok_and(|optimizer: Optimizer| optimizer.gradient == Gradient::Mean);
+    if found.iter().any(|(key, value)| key == "optimizer" && is_mean(value)) {
         found.retain(|(key, _)| key != "epsilon");
     }
     found

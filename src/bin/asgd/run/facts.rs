@@ -17,8 +17,26 @@ pub fn label(key: &str) -> String {
 
 /// The settings of a run, those first that people look for first.
 pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
-    const FIRST: [&str; 9] =
-        ["widths", "hidden", "optimizer", "learning_rate", "epsilon", "batch_size", "replicas", "steps", "seed"];
+    const FIRST: [&str; 18] = [
+        "widths",
+        "hidden",
+        "optimizer",
+        "learning_rate",
+        "epsilon",
+        "momentum",
+        "beta1",
+        "beta2",
+        "alpha",
+        "rho",
+        "eps",
+        "weight_decay",
+        "clip_value",
+        "clip_norm",
+        "batch_size",
+        "replicas",
+        "steps",
+        "seed",
+    ];
     let rank = |key: &str| FIRST.iter().position(|first| *first == key).unwrap_or(FIRST.len());
     let mut all: Vec<_> =
         settings.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value)).collect();

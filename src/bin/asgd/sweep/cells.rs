@@ -28,11 +28,39 @@ pub struct Lists {
     pub epsilons: Vec<f32>,
 }
 
-/// Columns of tables that tell cells apart, beside their numbers.
-pub const COLUMNS: [&str; 5] = ["optimizer", "learning_rate", "epsilon", "batch_size", "hidden"];
+/// A setting in which cells may differ.
+pub struct Column {
+    /// In tables for programs.
+    pub name: &'static str,
+    /// What people call it.
+    pub shown: &'static str,
+    /// Its value in a cell, given its name; empty where it means nothing.
+    value: fn(&Cell, &str) -> String,
+    /// Whether the value says what it is.
+    is_clear: bool,
+}
 
-/// What people call them.
-pub const SHOWN: [&str; 5] = ["optimizer", "lr", "epsilon", "batch", "hidden"];
+const fn column(name: &'static str, shown: &'static str, value: fn(&Cell, &str) -> String) -> Column {
+    Column { name, shown, value, is_clear: false }
+}
+
+/// Columns of tables that tell cells apart, beside their numbers.
+pub const COLUMNS: [Column; 14] = [
+    Column { is_clear: true, ..column("optimizer", "optimizer", |cell, _| cell.optimizer.to_string()) },
+    column("learning_rate", "lr", |cell, _| number(cell.learning_rate)),
+    column("epsilon", "epsilon", |cell, _| cell.used_epsilon().map_or_else(String::new, number)),
+    column("momentum", "momentum", Cell::number),
+    column("beta1", "beta1", Cell::number),
+    column("beta2", "beta2", Cell::number),
+    column("alpha", "alpha", Cell::number),
+    column("rho", "rho", Cell::number),
+    column("eps", "eps", Cell::number),
+    column("weight_decay", "weight decay", Cell::number),
+    column("clip_value", "clip value", Cell::number),
+    column("clip_norm", "clip norm", Cell::number),
+    column("batch_size", "batch", |cell, _| cell.batch_size.to_string()),
+    Column { is_clear: true, ..column("hidden", "hidden", |cell, _| widths(cell.spec.hidden())) },
+];
 
 impl Lists {
     /// Every combination once, the learning rate fastest. Optimizers without epsilon do not combine with it.
@@ -70,18 +98,26 @@ impl Lists {
 
 impl Cell {
     /// Its settings, as [`COLUMNS`] has them; empty where one means nothing.
-    pub fn settings(&self) -> [String; 5] {
-        let epsilon = match self.optimizer.gradient {
-            Gradient::Effective => number(self.epsilon),
-            Gradient::Mean => String::new(),
-        };
-        [
-            self.optimizer.to_string(),
-            number(self.learning_rate),
-            epsilon,
-            self.batch_size.to_string(),
-            widths(self.spec.hidden()),
-        ]
+    pub fn settings(&self) -> [String; COLUMNS.len()] {
+        COLUMNS.map(|column| (column.value)(self, column.name))
+    }
+
+    fn used_epsilon(&self) -> Option<f32> {
+        (self.optimizer.gradient == Gradient::Effective).then_some(self.epsilon)
+    }
+
+    /// A number of its optimizer.
+    fn number(&self, name: &str) -> String {
+        let found = self.optimizer.numbers().into_iter().find(|(own, _)| *own == name);
+        found.map_or_else(String::new, |(_, value)| if value.is_finite() { number(value) } else { "none".into() })
+    }
+
+    /// The numbers that its optimizer has and uses.
+    fn used_numbers(&self) -> impl Iterator<Item = (&'static str, f32)> {
+        self.optimizer
+            .numbers()
+            .into_iter()
+            .filter(|&(name, value)| value.is_finite() && (name != "weight_decay" || value != 0.0))
     }
 
     /// Its settings, as run.json keeps them.
@@ -93,23 +129,28 @@ impl Cell {
             "epsilon": self.epsilon,
             "batch_size": self.batch_size,
         });
-        let numbers = self.optimizer.rule.hyperparameters();
-        if !numbers.is_empty() {
-            settings["hyperparameters"] = numbers.into_iter().map(|(name, value)| (name, json!(value))).collect();
-            settings["weight_decay"] = json!(self.optimizer.weight_decay);
-        }
+        self.used_numbers().for_each(|(name, value)| settings[name] = json!(value));
         settings
+    }
+
+    /// adam (beta1 0.9, beta2 0.999, eps 1e-8)
+    pub fn optimizer_with_numbers(&self) -> String {
+        let shown = |name| COLUMNS.iter().find(|column| column.name == name).map_or(name, |column| column.shown);
+        let numbers: Vec<String> =
+            self.used_numbers().map(|(name, value)| format!("{} {}", shown(name), number(value))).collect();
+        match numbers.is_empty() {
+            true => self.optimizer.to_string(),
+            false => format!("{} ({})", self.optimizer, numbers.join(", ")),
+        }
     }
 
     /// Those of its settings in which cells differ, as people say them.
     pub fn name(&self, varied: &[usize]) -> String {
         let settings = self.settings();
-        let named = varied.iter().filter(|&&column| !settings[column].is_empty()).map(|&column| match column {
-            0 => settings[0].clone(),
-            1 => format!("lr {}", settings[1]),
-            2 => format!("epsilon {}", settings[2]),
-            3 => format!("batch {}", settings[3]),
-            _ => settings[4].clone(),
+        let named = varied.iter().map(|&column| (&COLUMNS[column], &settings[column]));
+        let named = named.filter(|(_, value)| !value.is_empty()).map(|(column, value)| match column.is_clear {
+            true => value.clone(),
+            false => format!("{} {value}", column.shown),
         });
         named.collect::<Vec<_>>().join(", ")
     }
@@ -140,15 +181,34 @@ mod tests {
         }
     }
 
+    fn names(columns: &[usize]) -> Vec<&'static str> {
+        columns.iter().map(|&column| COLUMNS[column].shown).collect()
+    }
+
+    /// What a sweep can vary, its tables show.
+    #[test]
+    fn every_number_has_a_column() {
+        for (name, _) in Optimizer::all().flat_map(Optimizer::numbers) {
+            assert!(COLUMNS.iter().any(|column| column.name == name), "{name}");
+        }
+        let momentum: Optimizer = "momentum".parse().unwrap();
+        let changed = Optimizer { weight_decay: 0.5, ..momentum };
+        let cells = Lists { optimizers: vec![momentum, changed], ..lists() }.cells().unwrap();
+        assert_eq!(names(&varied(&cells)), ["lr", "weight decay", "hidden"]);
+        assert_eq!(cells[3].name(&varied(&cells)), "lr 0.1, weight decay 0.5, 3");
+        assert_eq!(cells[3].optimizer_with_numbers(), "momentum (momentum 0.9, weight decay 0.5)");
+        assert_eq!((&cells[0].json()["weight_decay"], &cells[3].json()["weight_decay"]), (&Value::Null, &json!(0.5)));
+    }
+
     #[test]
     fn every_combination_that_means_something_is_a_cell() {
         let cells = lists().cells().unwrap();
         assert_eq!(cells.len(), 2 * (2 * 3 + 3), "epsilon is aSGD's alone");
-        assert_eq!(varied(&cells), [0, 1, 2, 4]);
+        assert_eq!(names(&varied(&cells)), ["optimizer", "lr", "epsilon", "hidden"]);
         assert_eq!(cells[1].name(&varied(&cells)), "asgd, lr 0.2, epsilon 1e-8, 3");
         assert_eq!(cells[17].name(&varied(&cells)), "sgd, lr 0.3, 7");
         let one_epsilon = Lists { epsilons: vec![1.0], ..lists() }.cells().unwrap();
-        assert_eq!(varied(&one_epsilon), [0, 1, 4]);
+        assert_eq!(names(&varied(&one_epsilon)), ["optimizer", "lr", "hidden"]);
         let usual = Lists { learning_rates: Vec::new(), ..lists() }.cells().unwrap();
         assert_eq!(usual.len(), 2 * 3);
         assert_eq!((usual[0].learning_rate, usual[2].learning_rate), (0.01, 0.1));

@@ -8,7 +8,8 @@ use super::cells::Cell;
 use crate::run::chunks::Trained;
 use crate::run::metrics::{self, Point, Trajectories};
 
-/// Cells of one batch size and depth. Narrower networks are padded to the widest: [`Model::resized`].
+/// Cells of one batch size and depth. Narrower networks are padded to the widest: [`Model::resized`]; but not where the order in
+/// which a norm is summed, and so its bits, would depend on it.
 pub struct Group {
     /// Their numbers, from 0.
     pub cells: Vec<usize>,
@@ -41,7 +42,9 @@ pub fn groups(cells: &[Cell], pads: bool) -> Vec<Group> {
     for (index, cell) in cells.iter().enumerate() {
         let fits = |group: &&mut Group| {
             let (own, theirs) = (&cell.spec, &group.spec);
-            let is_padded = pads && own.layers().len() == theirs.layers().len();
+            let clips_norm = |cell: &Cell| cell.optimizer.clips_norm();
+            let norms = clips_norm(cell) || group.cells.iter().any(|&other| clips_norm(&cells[other]));
+            let is_padded = pads && own.layers().len() == theirs.layers().len() && !norms;
             group.batch_size == cell.batch_size && (own == theirs || is_padded)
         };
         match groups.iter_mut().find(fits) {

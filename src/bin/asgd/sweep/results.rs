@@ -68,7 +68,7 @@ impl<'a> Sweep<'a> {
         let varied = cells::varied(self.cells);
         let has_validation = self.has_validation;
         let mut header = vec!["", "cell"];
-        header.extend(varied.iter().map(|&column| cells::SHOWN[column]));
+        header.extend(varied.iter().map(|&column| COLUMNS[column].shown));
         let of_validation: &[&str] = if has_validation { &["validation loss"] } else { &[] };
         header.extend(of_validation);
         header.extend(["train loss", "test loss", "test accuracy"]);
@@ -173,7 +173,7 @@ impl<'a> Sweep<'a> {
         let best = ["best_epoch", "best_validation_loss", "best_replica"];
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut header = vec!["cell"];
-        header.extend(COLUMNS);
+        header.extend(COLUMNS.iter().map(|column| column.name));
         header.extend(["epochs", "rank", "replicas", "diverged_replicas"]);
         header.extend(measured.iter().map(String::as_str).chain(best));
         writer.write_record(&header)?;

@@ -1,6 +1,7 @@
 //! `asgd train`
 
 mod job;
+mod optimizer;
 mod plan;
 mod watch;
 
@@ -10,11 +11,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use asgd::dataset::{Prepared, Scale};
-use asgd::{Dataset, Device, Error, Init, Model, NetworkSpec, Optimizer, Order};
+use asgd::{Dataset, Device, Error, Init, Model, NetworkSpec, Order};
 use clap::Parser;
 use serde_json::{Value, json};
 
 use self::job::Job;
+use self::optimizer::OptimizerArgs;
 use self::plan::{cells, check_memory, rates, schedules, seeds};
 use crate::console::{Reporter, announce};
 use crate::data_source::{DataArgs, open_for_training, short_name};
@@ -26,7 +28,7 @@ use crate::run::rates::{RateSchedule, Warmup};
 use crate::run::schedule::Extent;
 use crate::run::stopping::{Criterion, Keep, Rules};
 use crate::run::{interrupt, outcome};
-use crate::sweep::cells::{Cell, SHOWN, varied};
+use crate::sweep::cells::{COLUMNS, Cell, varied};
 use crate::sweep::groups::{CellTrained, Group, groups};
 use crate::sweep::results::Sweep;
 use crate::usage;
@@ -39,6 +41,7 @@ Examples:
   asgd train spirals --optimizer sgd --lr 0.3 --epochs 400
   asgd train mnist --hidden 30,20 --epochs 10 --replicas 8 --out runs/first
   asgd train mnist --init start.safetensors --order sequential --steps 5
+  asgd train mnist --gradient mean,effective --rule adam --beta1 0.5,0.9 --lr 0.001          a sweep
   asgd train mnist --optimizer asgd,sgd --lr 0.003,0.01,0.03 --hidden 30,20 --hidden 60,40 --replicas 5      a sweep
   asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut
   asgd train --resume runs/first --epochs 20          the same, longer")]
@@ -52,14 +55,13 @@ pub struct TrainArgs {
     /// [default: those of the --init file, else 30,20 for images and 10,10 for points]
     #[arg(long, value_name = "WIDTHS", value_parser = hidden)]
     pub hidden: Vec<Hidden>,
-    /// sgd, momentum, nesterov, adagrad, adadelta, rmsprop, adam or adamw, with the numbers of torch.optim; with an `a` before it
-    /// (asgd, aadam) the rule gets the effective gradient, S / (c + epsilon). Several for a sweep.
-    #[arg(long, default_value = "asgd", value_delimiter = ',')]
-    pub optimizer: Vec<Optimizer>,
+    #[command(flatten)]
+    pub optimizer: OptimizerArgs,
     /// Learning rate; several, separated by commas, for a sweep. [default: 0.01 for asgd, 0.1 for sgd, torch.optim's for most others]
     #[arg(long, value_name = "RATE", value_delimiter = ',', value_parser = positive)]
     pub lr: Vec<f32>,
-    /// epsilon in S / (c + epsilon) of aSGD; 1 is the paper's literal reading. Several for a sweep.
+    /// epsilon in the effective gradient, S / (c + epsilon); 1 is the paper's literal reading. --eps is that of a rule. Several for
+    /// a sweep.
     #[arg(long, default_value = "1e-8", value_delimiter = ',', value_parser = not_negative::<f32>)]
     pub epsilon: Vec<f32>,
     /// Samples of a mini-batch; several for a sweep. [default: 64, or all of a smaller training set]
@@ -120,7 +122,8 @@ pub struct TrainArgs {
     pub checkpoint_every: Option<u64>,
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "lr", "epsilon", "batch_size",
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "gradient",
+        "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "batch_size",
         "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
         "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
@@ -173,9 +176,8 @@ impl TrainArgs {
 
     /// Whether settings are listed, so that they are compared.
     fn is_sweep(&self) -> bool {
-        [self.hidden.len(), self.optimizer.len(), self.lr.len(), self.epsilon.len(), self.batch_size.len()]
-            .iter()
-            .any(|&count| count > 1)
+        let counts = [self.hidden.len(), self.lr.len(), self.epsilon.len(), self.batch_size.len()];
+        self.optimizer.is_sweep() || counts.iter().any(|&count| count > 1)
     }
 
     /// What evaluations decide, if anything.
@@ -421,12 +423,12 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
             "network  {}, {} parameters, {replicas}, {}, lr {}",
             widths(&cell.spec),
             cell.spec.parameter_count(),
-            cell.optimizer,
+            cell.optimizer_with_numbers(),
             number(cell.learning_rate)
         ));
         return;
     }
-    let varied: Vec<&str> = varied(cells).into_iter().map(|column| SHOWN[column]).collect();
+    let varied: Vec<&str> = varied(cells).into_iter().map(|column| COLUMNS[column].shown).collect();
     report.line(&format!(
         "sweep    {} cells, which differ in {}; {replicas} each, {} networks in {} group{}",
         cells.len(),

@@ -23,7 +23,8 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
         let problem = format!("{size} samples, but the training set of {} has {samples}", dataset.name);
         return Err(Error::Setting { setting: "--batch-size", problem }.into());
     }
-    let has_epsilon = args.optimizer.iter().any(|optimizer| optimizer.gradient == Gradient::Effective);
+    let optimizers = args.optimizer.optimizers()?;
+    let has_epsilon = optimizers.iter().any(|optimizer| optimizer.gradient == Gradient::Effective);
     if args.epsilon.len() > 1 && !has_epsilon {
         let problem = "several, but none of the optimizers has an epsilon".into();
         return Err(Error::Setting { setting: "--epsilon", problem }.into());
@@ -31,7 +32,7 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
     let lists = Lists {
         specs,
         batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
-        optimizers: args.optimizer.clone(),
+        optimizers,
         learning_rates: args.lr.clone(),
         epsilons: args.epsilon.clone(),
     };

@@ -117,7 +117,7 @@ impl Observer for Watch<'_> {
 pub fn label_columns(cells: &[Cell]) -> Vec<&'static str> {
     match cells.len() {
         1 => Vec::new(),
-        _ => ["cell"].into_iter().chain(COLUMNS).collect(),
+        _ => ["cell"].into_iter().chain(COLUMNS.iter().map(|column| column.name)).collect(),
     }
 }
 
