@@ -89,7 +89,9 @@ fn listed_bindings_are_those_in_use() {
                 variable.space == naga::AddressSpace::WorkGroup && is_used
             });
             let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
-            assert!(bytes <= 16 << 10, "{}: {bytes} bytes of workgroup memory", kernel.entry);
+            // step.wgsl is chosen only where the adapter has what it takes.
+            let limit = if kernel.file == "step" { 32 << 10 } else { 16 << 10 };
+            assert!(bytes <= limit, "{}: {bytes} bytes of workgroup memory", kernel.entry);
         }
     }
 }

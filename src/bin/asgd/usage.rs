@@ -8,10 +8,9 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Options by the names that other programs give them.
-const OPTIONS: [(&str, &[&str]); 25] = [
+const OPTIONS: [(&str, &[&str]); 24] = [
     ("--lr", &["learning-rate", "learning-rate-init", "lrate", "eta", "step-size"]),
-    ("--epsilon", &["eps"]),
-    ("--weight-decay", &["wd", "l2", "decay"]),
+    ("--weight-decay", &["wd", "l2"]),
     ("--clip-value", &["clipvalue", "clip-grad-value", "grad-clip-value"]),
     ("--clip-norm", &["clipnorm", "clip-grad-norm", "max-grad-norm", "max-norm", "grad-clip", "gradient-clipping"]),
     ("--batch-size", &["batch", "bs", "mini-batch", "minibatch", "b"]),
@@ -27,7 +26,7 @@ const OPTIONS: [(&str, &[&str]); 25] = [
     ("--label", &["target", "class-column", "label-column", "y"]),
     ("--delimiter", &["separator", "sep"]),
     ("--test-fraction", &["test-size", "test-split"]),
-    ("--schedule", &["lr-schedule", "lr-scheduler", "scheduler", "decay", "lr-decay"]),
+    ("--schedule", &["lr-schedule", "lr-scheduler", "scheduler", "lr-decay"]),
     ("--warmup", &["warm-up", "warmup-steps", "warmup-epochs"]),
     ("--patience", &["early-stopping", "early-stop", "n-iter-no-change"]),
     ("--keep", &["restore-best", "restore-best-weights", "save-best", "save-best-only"]),
