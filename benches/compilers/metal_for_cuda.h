@@ -61,7 +61,9 @@ FUNCTION_2(float, min, fminf(a, b))
 FUNCTION_2(float, max, fmaxf(a, b))
 
 uint clamp(uint a, uint low, uint high) { return min(max(a, low), high); }
-float4 clamp(float4 a, float low, float high) { return min(max(a, float4(low)), float4(high)); }
+float4 clamp(float4 a, float4 low, float4 high) { return min(max(a, low), high); }
+float4 clamp(float4 a, float low, float high) { return clamp(a, float4(low), float4(high)); }
+float dot(float4 a, float4 b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]; }
 float4 fma(float4 a, float4 b, float4 c) { float4 r; for (int i = 0; i < 4; i++) r[i] = fmaf(a[i], b[i], c[i]); return r; }
 uint extract_bits(uint a, uint offset, uint count) { return count == 0 ? 0 : a >> offset & 0xffffffffu >> (32 - count); }
 
@@ -71,6 +73,7 @@ template <class T, int N> vec<T, N> select(vec<T, N> a, vec<T, N> b, vec<bool, N
     FOR_EACH(i) r[i] = c[i] ? b[i] : a[i];
     return r;
 }
+float4 sign(float4 a) { return select(select(float4(0.0f), float4(-1.0f), a < float4(0.0f)), float4(1.0f), a > float4(0.0f)); }
 template <int N> bool all(vec<bool, N> a) { bool r = true; FOR_EACH(i) r = r && a[i]; return r; }
 template <int N> bool any(vec<bool, N> a) { bool r = false; FOR_EACH(i) r = r || a[i]; return r; }
 
