@@ -209,7 +209,7 @@ pub struct ReplicaColumns {
 
 impl From<&ReplicaSettings> for ReplicaColumns {
     fn from(settings: &ReplicaSettings) -> Self {
-        let ReplicaSettings { seed, optimizer, learning_rate, epsilon } = *settings;
+        let ReplicaSettings { seed, optimizer, learning_rate, epsilon, .. } = *settings;
         let numbers = optimizer.rule.hyperparameters();
         let eps = numbers.iter().find(|(name, _)| *name == "eps").map_or(0.0, |&(_, value)| value);
         let mut others = numbers.iter().filter(|(name, _)| *name != "eps").map(|&(_, value)| value);

@@ -16,7 +16,7 @@ use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
 use crate::engine::{KernelTime, TrainingEngine, check_learning_rates, check_moments, no_validation_set};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::{Order, TrainSettings};
@@ -87,6 +87,9 @@ impl Trainer {
     /// (see [`Self::max_replicas`]), or what the driver reported.
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         settings.check(dataset, initial)?;
+        if settings.drops_out() {
+            return Err(Error::setting("--dropout", "not on a GPU yet; use --device cpu"));
+        }
         let spec = initial.spec().clone();
         let format = InputFormat::from(dataset.train.inputs());
         let network = Network::new(&spec, settings.replicas.len()).with_moments(settings.moments());

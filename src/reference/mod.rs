@@ -9,6 +9,7 @@ pub mod clip;
 pub mod count;
 pub mod delta;
 pub mod divergence;
+pub mod dropout;
 pub mod evaluate;
 pub mod forward;
 pub mod gather;

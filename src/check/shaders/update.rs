@@ -27,6 +27,7 @@ pub fn settings(case: &Case, round: usize) -> Vec<ReplicaSettings> {
         },
         learning_rate: [0.1, 0.5, 1.0][(replica + round) % 3],
         epsilon: [0.0, 1e-8, 1.0][(replica / 2 + round) % 3],
+        dropout: 0.0,
     };
     (0..case.replicas).map(of_replica).collect()
 }
