@@ -12,10 +12,7 @@ use asgd::{Dataset, Model, Optimizer, ReplicaSettings, Split, TrainSettings};
 
 mod engines;
 
-use engines::{Engine, circles, images, model, replica, replicas};
-
-const ENGINES: [Engine; 2] = [Engine::Cpu(1), Engine::Cpu(3)];
-const FORMS: [(Engine, [usize; 2]); 2] = [(Engine::Cpu(3), [100, 6]), (Engine::Cpu(3), [129, 6])];
+use engines::{ENGINES, Engine, FORMS, circles, images, model, replica, replicas};
 
 /// Replicas of these seeds with these dropouts in turn.
 fn dropping(seeds: std::ops::Range<u64>, dropouts: &[f32]) -> Vec<ReplicaSettings> {

@@ -16,7 +16,7 @@ use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
 use crate::engine::{KernelTime, TrainingEngine, check_learning_rates, check_moments, no_validation_set};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluation::{Evaluation, Split};
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::{Order, TrainSettings};
@@ -87,9 +87,6 @@ impl Trainer {
     /// (see [`Self::max_replicas`]), or what the driver reported.
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         settings.check(dataset, initial)?;
-        if settings.drops_out() {
-            return Err(Error::setting("--dropout", "not on a GPU yet; use --device cpu"));
-        }
         let spec = initial.spec().clone();
         let format = InputFormat::from(dataset.train.inputs());
         let network = Network::new(&spec, settings.replicas.len()).with_moments(settings.moments());
@@ -125,6 +122,11 @@ impl Trainer {
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
+        let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
+        let bind_dropout = |kernel, storage: &[&wgpu::Buffer]| {
+            let pipeline = Pipeline::with_constants(gpu, kernel, format, &[has_dropout]);
+            pipeline.bind(gpu, &network_uniform, &batch_uniform, storage)
+        };
         let update = || {
             let storage = [&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas];
             let update = Pipeline::with_constants(gpu, &UPDATE, format, &[has_rules]);
@@ -134,16 +136,16 @@ impl Trainer {
         let form = if dispatch.is_small(workgroup_bytes, gpu.is_software()) {
             let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
             let [pool, masks] = dispatch.step_constants();
-            let step = Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules]);
+            let step = Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules, has_dropout]);
             Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
         } else if dispatch.is_narrow() {
-            let storage = [&parameters, inputs, activations, masks, deltas, features, labels];
-            Form::Propagate { propagate: bind(&PROPAGATE, &storage), update: update() }
+            let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
+            Form::Propagate { propagate: bind_dropout(&PROPAGATE, &storage), update: update() }
         } else {
             Form::Layers {
-                forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
+                forward: bind_dropout(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
                 loss: bind(&LOSS, &[activations, masks, deltas, labels]),
-                delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
+                delta: bind_dropout(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
                 update: update(),
             }
         };

@@ -38,6 +38,11 @@ impl Sum {
         self.magnitude += term.abs();
     }
 
+    /// So many times the sum, and each term.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { value: factor * self.value, magnitude: factor.abs() * self.magnitude }
+    }
+
     /// How far `roundings` roundings can carry the sum in f32. Subnormal terms may have been flushed to zero.
     pub fn bound(&self, roundings: usize) -> f64 {
         gamma(roundings) * self.magnitude + roundings as f64 * f64::from(f32::MIN_POSITIVE)
