@@ -161,7 +161,6 @@ impl Job<'_> {
 }
 
 fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
-    let Cell { optimizer, learning_rate, epsilon, .. } = *cell;
-    let own = ReplicaSettings { optimizer, learning_rate, epsilon, ..Default::default() };
-    seeds.iter().map(move |&seed| ReplicaSettings { seed, ..own })
+    let Cell { optimizer, learning_rate, epsilon, dropout, .. } = *cell;
+    seeds.iter().map(move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout })
 }
