@@ -1,8 +1,8 @@
-// Uses: block
+// Uses: block, dropout
 // delta.wgsl: delta^l = (W^(l+1)^T delta^(l+1)) * [z^l > 0] (eqs. 5 and 6), with their masks.
 //
 // A workgroup owns a block: 32 neurons of layer l by 32 samples of a replica. The terms are the neurons of layer l + 1. Outputs are
-// written. ReLU'(0) = 0: the activation is positive exactly where z is.
+// written. ReLU'(0) = 0: the activation is positive exactly where z is, but for silent neurons (dropout.wgsl), whose deltas are 0.
 
 // Four samples of output `j` of `layer`.
 fn load_delta(replica: u32, layer: Layer, j: u32, sample4: u32) -> vec4<f32> {
@@ -26,7 +26,7 @@ fn mask_delta(replica: u32, layer: Layer, neuron: u32, sample4: u32, sum: vec4<f
         return vec4<f32>();
     }
     let own = row_start(replica, layer.input_row + neuron) + sample4;
-    let delta = select(vec4<f32>(), sum, activations[own] > vec4<f32>());
+    let delta = select(vec4<f32>(), scale_deltas(dropout_of(replica, batch.t), sum), activations[own] > vec4<f32>());
     deltas[own] = delta;
     return delta;
 }

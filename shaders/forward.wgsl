@@ -1,5 +1,5 @@
-// Uses: block
-// forward.wgsl: a^l = ReLU(W^l a^(l-1) + b^l), and the logits for the last layer, with their masks.
+// Uses: block, dropout
+// forward.wgsl: a^l = ReLU(W^l a^(l-1) + b^l), and the logits for the last layer, with their masks. Dropout silences hidden neurons.
 //
 // A workgroup owns a block: 32 neurons by 32 samples of a replica. The terms are the inputs, and last the one that is always 1; in
 // the first layer only the features that select.wgsl listed as active. Outputs are written. The row of ones that follows a
@@ -33,19 +33,23 @@ fn stage_term(layer: Layer, term: Term, k: u32, is_term: bool, local: u32) {
 }
 
 // The activations of one neuron from their finished sums.
-fn activate(replica: u32, layer: Layer, neuron: u32, sample4: u32, sum: vec4<f32>) -> vec4<f32> {
+fn activate(replica: u32, l: u32, neuron: u32, sample4: u32, sum: vec4<f32>) -> vec4<f32> {
+    let layer = network.layers[l];
     if neuron >= layer.outputs {
         return vec4<f32>();
     }
     let z = sum * input_scale(layer);
     // NaN stays NaN, so that a diverged replica shows.
-    let activation = select(z, vec4<f32>(), (z <= vec4<f32>()) & vec4(layer.is_output == 0u));
+    let whole = select(z, vec4<f32>(), (z <= vec4<f32>()) & vec4(layer.is_output == 0u));
+    let samples = vec4(4u * sample4) + vec4(0u, 1u, 2u, 3u);
+    let activation = drop_out(dropout_of(replica, batch.t), l, vec4(neuron), samples, whole);
     activations[row_start(replica, layer.output_row + neuron) + sample4] = activation;
     return activation;
 }
 
-// Called by whole workgroups.
-fn forward_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) {
+// Layer `l`. Called by whole workgroups.
+fn forward_block(replica: u32, word: u32, l: u32, block: u32, local: u32) {
+    let layer = network.layers[l];
     let terms = select(layer.inputs + 1u, features[features_start(replica)], layer.reads_data == 1u);
     let k = local / 8u;
     var sums: Pair;
@@ -66,8 +70,8 @@ fn forward_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) 
         add_stage(&sums, local, terms - first);
     }
     let neuron = BLOCK * block + local / 8u * 2u;
-    let a = activate(replica, layer, neuron, 8u * word + local % 8u, sums.a);
-    let b = activate(replica, layer, neuron + 1u, 8u * word + local % 8u, sums.b);
+    let a = activate(replica, l, neuron, 8u * word + local % 8u, sums.a);
+    let b = activate(replica, l, neuron + 1u, 8u * word + local % 8u, sums.b);
     store_masks(mask_start(replica, word) + layer.output_row + BLOCK * block, layer.outputs - BLOCK * block, a, b, local);
 }
 
@@ -75,6 +79,6 @@ fn forward_block(replica: u32, word: u32, layer: Layer, block: u32, local: u32) 
 @compute @workgroup_size(128)
 fn forward(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     for (var replica = id.z; replica < network.replica_count; replica += groups.z) {
-        forward_block(replica, id.x, network.layers[batch.layer], id.y, local);
+        forward_block(replica, id.x, batch.layer, id.y, local);
     }
 }

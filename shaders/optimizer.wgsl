@@ -24,6 +24,8 @@ struct Replica {
     log_second: f32,
     moves_inactive: u32,    // 1: parameters of inactive features move as well
     is_plain: u32,          // 1: SGD or aSGD, without clipping and weight decay
+    dropout_threshold: u32, // P 2^32; see dropout.wgsl
+    dropout_scale: f32,     // 1 / (1 - P)
 }
 
 // Positions in RULES of optimizer.rs.

@@ -1,8 +1,6 @@
-// Uses: optimizer, buffers
+// Uses: replicas, buffers
 // parameters.wgsl: how an invocation moves four parameters: theta and its moments from S and c (algorithm 2, last line). Replicas
 // with the mean gradient need no counts.
-
-@group(0) @binding(10) var<storage, read> replicas: array<Replica>;                     // (R)
 
 fn counts_wanted(replica: u32) -> bool {
     return replicas[replica].is_effective == 1u;

@@ -1,4 +1,4 @@
-// Uses: optimizer, common
+// Uses: hash, optimizer, common
 // permute.wgsl: which sample of the data set is at each index of the next batches, and its label.
 //
 // Every epoch has its own permutation per replica: a Feistel network keyed by (seed, epoch) permutes the
@@ -14,13 +14,6 @@
 @group(0) @binding(5) var<storage, read_write> labels: array<u32>;            // (T, R, B)
 
 const FEISTEL_ROUNDS = 6u;
-
-// The finalizer of MurmurHash3 (Appleby): every input bit reaches every output bit.
-fn mix(value: u32) -> u32 {
-    let x = (value ^ (value >> 16u)) * 0x85ebca6bu;
-    let y = (x ^ (x >> 13u)) * 0xc2b2ae35u;
-    return y ^ (y >> 16u);
-}
 
 fn permuted(position: u32, count: u32, key: u32) -> u32 {
     let bits = 32u - countLeadingZeros(max(count - 1u, 3u));

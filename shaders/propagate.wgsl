@@ -13,7 +13,7 @@ fn propagate(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grou
         for (var l = 0u; l <= last; l++) {
             let layer = network.layers[l];
             for (var block = 0u; BLOCK * block < layer.outputs; block++) {
-                forward_block(replica, id.x, layer, block, local);
+                forward_block(replica, id.x, l, block, local);
             }
         }
         loss_block(replica, id.x, network.layers[last], local);

@@ -1,4 +1,4 @@
-// Uses: loss, parameters
+// Uses: loss, dropout, parameters
 // step.wgsl: whole steps of a small network, many a dispatch, where a layer would not fill the blocks of propagate.wgsl and the tiles of
 // reduce.wgsl: the same sums in the same order.
 //
@@ -73,7 +73,9 @@ fn read_inputs(gathered: u32, word: u32, sample: u32, local: u32) {
     }
 }
 
-fn forward_sample(layer: Layer, sample: u32, quad: u32) {
+// Layer `l` of sample `sample` of the word, which is sample `position` of the batch.
+fn forward_sample(l: u32, dropout: Dropout, position: u32, sample: u32, quad: u32) {
+    let layer = network.layers[l];
     let stride = layer.weight_stride;
     let samples = at(sample, input_quad(layer));
     var weights = layer.weight_start + quad;
@@ -100,7 +102,8 @@ fn forward_sample(layer: Layer, sample: u32, quad: u32) {
     }
     z *= input_scale(layer);
     // NaN stays NaN, so that a diverged replica shows.
-    let activations = select(z, vec4<f32>(), (z <= vec4<f32>()) & vec4(layer.is_output == 0u));
+    let whole = select(z, vec4<f32>(), (z <= vec4<f32>()) & vec4(layer.is_output == 0u));
+    let activations = drop_out(dropout, l, neurons_of(quad), vec4(position), whole);
     let after = select(vec4<f32>(), vec4(1.0), neurons_of(quad) == vec4(layer.outputs));
     pool[at(sample, output_quad(layer) + quad)] = select(activations, after, neurons_of(quad) >= vec4(layer.outputs));
 }
@@ -126,7 +129,7 @@ fn loss_sample(layer: Layer, sample: u32, is_valid: bool, label: u32, local: u32
 }
 
 // `below` is layer l, `layer` layer l + 1.
-fn delta_sample(below: Layer, layer: Layer, sample: u32, quad: u32) {
+fn delta_sample(below: Layer, layer: Layer, dropout: Dropout, sample: u32, quad: u32) {
     let stride = layer.weight_stride;
     let deltas = at(sample, delta_quad(layer));
     let weights = layer.weight_start + 4u * quad * stride;
@@ -140,7 +143,7 @@ fn delta_sample(below: Layer, layer: Layer, sample: u32, quad: u32) {
         sums = fma(vec4(delta.w), columns[3], sums);
     }
     let are_active = (pool[at(sample, output_quad(below) + quad)] > vec4<f32>()) & (neurons_of(quad) < vec4(below.outputs));
-    pool[at(sample, delta_quad(below) + quad)] = select(vec4<f32>(), sums, are_active);
+    pool[at(sample, delta_quad(below) + quad)] = select(vec4<f32>(), scale_deltas(dropout, sums), are_active);
 }
 
 // Row `row` of the inputs, activations and deltas, of four samples.
@@ -231,6 +234,7 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
     let own = network.layers[min(l, last)];
     let gathered = batch_at(slot, replica);
     let step = step_of(slot);
+    let dropout = dropout_of(replica, step.t);
     let is_last = slot + 1u == batch.slot + batch.steps;
     let has_counts = counts_wanted(replica);
     var sums: Sums;
@@ -241,7 +245,7 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
         for (var i = 0u; i <= last; i++) {
             let layer = network.layers[i];
             for (var quad = local / SAMPLES; 4u * quad < layer.outputs; quad += INVOCATIONS / SAMPLES) {
-                forward_sample(layer, sample, quad);
+                forward_sample(i, dropout, SAMPLES * word + sample, sample, quad);
             }
             workgroupBarrier();
         }
@@ -251,7 +255,7 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
             let below = network.layers[i - 1u];
             let layer = network.layers[i];
             for (var quad = local / SAMPLES; 4u * quad < below.outputs; quad += INVOCATIONS / SAMPLES) {
-                delta_sample(below, layer, sample, quad);
+                delta_sample(below, layer, dropout, sample, quad);
             }
             workgroupBarrier();
         }

@@ -44,7 +44,7 @@ impl fmt::Display for Order {
 /// Settings of one replica.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplicaSettings {
-    /// Decides initial parameters and permutations.
+    /// Decides initial parameters, permutations and which nodes dropout silences.
     pub seed: u64,
     /// How its parameters move.
     pub optimizer: Optimizer,
@@ -52,6 +52,9 @@ pub struct ReplicaSettings {
     pub learning_rate: f32,
     /// epsilon of aSGD: finite and not negative.
     pub epsilon: f32,
+    /// P: the probability that a hidden node is silent for a sample of a step; at least 0 and below 1. The others give
+    /// 1 / (1 - P) times what they would (inverted dropout). Evaluations silence none.
+    pub dropout: f32,
 }
 
 /// Settings of a training.
@@ -71,7 +74,7 @@ impl Default for ReplicaSettings {
     /// aSGD with its usual learning rate, and 1e-8 for epsilon: S / c is then the mean of the gradients that are not zero.
     fn default() -> Self {
         let optimizer = Optimizer::default();
-        Self { seed: 0, optimizer, learning_rate: optimizer.default_learning_rate(), epsilon: 1e-8 }
+        Self { seed: 0, optimizer, learning_rate: optimizer.default_learning_rate(), epsilon: 1e-8, dropout: 0.0 }
     }
 }
 
@@ -92,6 +95,16 @@ impl ReplicaSettings {
     pub fn scaled(self, rate_factor: f32) -> Self {
         Self { learning_rate: self.learning_rate * rate_factor, ..self }
     }
+
+    /// A node is silent where its hash is below P 2^32, rounded.
+    pub(crate) fn dropout_threshold(self) -> u32 {
+        (f64::from(self.dropout) * 2f64.powi(32)).round() as u32
+    }
+
+    /// 1 / (1 - P), what a node that is not silent is multiplied by.
+    pub(crate) fn dropout_scale(self) -> f32 {
+        (1.0 / (1.0 - f64::from(self.dropout))) as f32
+    }
 }
 
 impl TrainSettings {
@@ -108,6 +121,11 @@ impl TrainSettings {
     /// Whether any replica clips its gradient by its norm.
     pub fn clips_norm(&self) -> bool {
         self.replicas.iter().any(|replica| replica.optimizer.clips_norm())
+    }
+
+    /// Whether any replica silences nodes.
+    pub fn drops_out(&self) -> bool {
+        self.replicas.iter().any(|replica| replica.dropout != 0.0)
     }
 
     /// Refuses settings that make no sense for this data set and these networks. Every engine asks before it begins.
@@ -130,15 +148,27 @@ impl TrainSettings {
             let problem = format!("{} settings for {} initial networks", replicas.len(), initial.replicas());
             return Err(Error::setting("--replicas", problem));
         }
-        for ReplicaSettings { optimizer, learning_rate, epsilon, .. } in replicas {
+        for ReplicaSettings { optimizer, learning_rate, epsilon, dropout, .. } in replicas {
             optimizer.check()?;
             check_learning_rate(*learning_rate)?;
             if !epsilon.is_finite() || *epsilon < 0.0 {
                 return Err(Error::setting("--epsilon", format!("{epsilon} is not a finite number of at least 0")));
             }
+            check_dropout(*dropout)?;
         }
         Ok(())
     }
+}
+
+/// Refuses a probability that makes no sense: with 1, no node would ever be trained.
+///
+/// # Errors
+/// [`Error::Setting`].
+fn check_dropout(dropout: f32) -> Result<()> {
+    if !(0.0..1.0).contains(&dropout) {
+        return Err(Error::setting("--dropout", format!("{dropout} is not at least 0 and below 1")));
+    }
+    Ok(())
 }
 
 /// Refuses a rate that makes no sense.

@@ -185,7 +185,9 @@ fn structs_are_laid_out_alike() {
                 log_first,
                 log_second,
                 moves_inactive,
-                is_plain
+                is_plain,
+                dropout_threshold,
+                dropout_scale
             ),
         ),
     ];

@@ -144,6 +144,42 @@ fn clipping_makes_cells() {
     assert!((settings["clip_norm"].as_f64().unwrap() - 0.02).abs() < 1e-8, "{settings}");
 }
 
+/// A cell with dropout is its training alone, whatever is beside it; padded networks have the same silent nodes. A run that is made
+/// longer goes on with those of its next step.
+#[test]
+fn dropout_makes_cells() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for device in devices() {
+        let rest = format!("--samples 200 --seed 3 --replicas 2 --quiet --validation 0.1 --device {device}");
+        let sweep = format!("{device}-sweep");
+        run(path, &format!("train --dropout 0,0.4 --hidden 5,4 --hidden 9,6 --epochs 3 {rest} --out {sweep}"));
+        let table = rows(&path.join(&sweep).join("sweep.csv"));
+        assert_eq!(table.len(), 2 * 2);
+        let mut models = Vec::new();
+        for row in &table {
+            let [cell, dropout, hidden] = ["cell", "dropout", "hidden"].map(|title| row[title].as_str());
+            let settings = format!("--dropout {dropout} --hidden {hidden}");
+            run(path, &format!("train {settings} --epochs 3 {rest} --out {device}-{cell}"));
+            let alone = path.join(format!("{device}-{cell}/model.safetensors"));
+            same(&path.join(format!("{sweep}/models/cell-{cell}.safetensors")), &alone);
+            models.push(fs::read(alone).unwrap());
+            run(path, &format!("train {settings} --epochs 5 {rest} --out longer-{device}-{cell}"));
+            run(path, &format!("train --resume {device}-{cell} --epochs 5 --quiet"));
+            same(
+                &path.join(format!("longer-{device}-{cell}/model.safetensors")),
+                &path.join(format!("{device}-{cell}/model.safetensors")),
+            );
+        }
+        models.sort();
+        models.dedup();
+        assert_eq!(models.len(), table.len(), "{device}: dropout changes nothing");
+    }
+    let settings = |run: &str| json(&path.join(run).join("run.json"))["settings"]["dropout"].clone();
+    assert_eq!((settings("cpu-1").as_f64(), settings("cpu-2").as_f64()), (None, Some(f64::from(0.4f32))));
+    refuses(path, "train --resume cpu-2 --dropout 0.4", 2, &["--resume", "--dropout"]);
+}
+
 #[test]
 fn validation_samples_choose_the_best() {
     let folder = TempDir::new().unwrap();
@@ -299,6 +335,9 @@ fn mistakes_get_one_clear_line() {
         ("train --rule adam --optimizer sgd", &["--rule", "--optimizer"]),
         ("train --rule momentum --beta1 0.9", &["--beta1", "momentum has no such number", "adam, adamw, lion"]),
         ("train --rule adam,sgd --beta1 0.9,1", &["--beta1", "1 is not at least 0 and below 1"]),
+        ("train --dropout 1", &["'1' for '--dropout", "at least 0 and below 1"]),
+        ("train --dropout 0.1,-0.1", &["'-0.1' for '--dropout", "at least 0 and below 1"]),
+        ("train --dropout 0.5 --hidden none", &["--dropout", "none of the networks has any"]),
         ("train --clip-value 0", &["--clip-value", "0 is not a number above 0"]),
         ("train --clip-norm -1", &["--clip-norm", "-1 is not a number above 0"]),
         ("train --clip-norm 1,off", &["'off' for '--clip-norm", "must be a number or none"]),

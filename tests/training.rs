@@ -128,8 +128,8 @@ fn the_reference_equals_pytorch() {
         // The file's learning rate is 0.05 in f64, the reference's an f32: compare in units of that rounding.
         let tolerance = 1e-7;
         for (optimizer, expected) in [(Optimizer::ASGD, &case.asgd), (Optimizer::SGD, &case.sgd)] {
-            let settings =
-                ReplicaSettings { seed: 0, optimizer, learning_rate: golden.learning_rate, epsilon: golden.epsilon };
+            let Golden { learning_rate, epsilon, .. } = golden;
+            let settings = ReplicaSettings { optimizer, learning_rate, epsilon, ..Default::default() };
             let mut training = Training::new(&case.model(), 0, settings, |value| value);
             assert!((training.loss(&samples, &all) - case.loss_sum).abs() < 1e-12 * case.loss_sum);
             let sums: Vec<f64> = training.reduce(&samples, &all).into_iter().flatten().collect();
@@ -161,12 +161,8 @@ fn the_engines_equal_pytorch() {
         };
         for engine in ENGINES {
             for (optimizer, expected) in [(Optimizer::ASGD, &case.asgd), (Optimizer::SGD, &case.sgd)] {
-                let replicas = vec![ReplicaSettings {
-                    seed: 0,
-                    optimizer,
-                    learning_rate: golden.learning_rate,
-                    epsilon: golden.epsilon,
-                }];
+                let Golden { learning_rate, epsilon, .. } = golden;
+                let replicas = vec![ReplicaSettings { optimizer, learning_rate, epsilon, ..Default::default() }];
                 let settings = TrainSettings {
                     batch_size: case.labels.len(),
                     order: Order::Sequential,

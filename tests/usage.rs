@@ -18,6 +18,7 @@ fn names_that_are_nearly_right_are_understood() {
         ("train --epoch 3", "'--epochs'"),
         ("train --optimiser sgd", "'--optimizer'"),
         ("train --max-grad-norm 1", "'--clip-norm'"),
+        ("train --dropout-rate 0.5", "'--dropout'"),
         ("train --batchsize 3", "'--batch-size'"),
         ("train --batch_size 3", "'--batch-size'"),
         ("train --replica 3", "'--replicas'"),

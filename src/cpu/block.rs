@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use super::delta::Delta;
+use super::dropout::{Drop, Dropout, ScaleDeltas};
 use super::forward::{Forward, LayerInputs};
 use super::gather::{BatchInputs, Gather};
 use super::loss::LossDelta;
@@ -83,21 +84,25 @@ impl Block {
         simd.run(Gather { from, indices, next, inputs: &mut self.inputs, labels: &mut self.labels });
     }
 
-    /// Computes activations and logits.
-    pub fn forward(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>]) {
+    /// Computes activations and logits, with the dropout of a step or, for evaluation, without.
+    pub fn forward(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>], dropout: Option<Dropout>) {
         let samples = self.samples;
         let last = self.activations.len() - 1;
         for layer in 0..=last {
             let (below, above) = self.activations.split_at_mut(layer);
             let inputs = below.last().map_or_else(|| LayerInputs::from(&self.inputs), LayerInputs::Panels);
             let activation = (layer < last).then_some(self.activation);
-            simd.run(Forward { layer, activation, shares, inputs, samples, outputs: &mut above[0] });
+            let outputs = &mut above[0];
+            simd.run(Forward { layer, activation, shares, inputs, samples, outputs: &mut *outputs });
+            if let Some(dropout) = dropout.filter(|_| layer < last) {
+                simd.run(Drop { dropout, layer, samples, activations: outputs });
+            }
         }
     }
 
     /// Computes activations, logits, the deltas of all layers, and what is zero.
-    pub fn propagate(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>]) {
-        self.forward(simd, shares);
+    pub fn propagate(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>], dropout: Option<Dropout>) {
+        self.forward(simd, shares, dropout);
         let samples = self.samples;
         let last = self.activations.len() - 1;
         simd.run(LossDelta { loss: self.loss, labels: &self.labels, logits: &mut self.activations[last] });
@@ -106,7 +111,11 @@ impl Block {
             let (deltas, above) = self.hidden_deltas.split_at_mut(layer);
             let above = above.first().unwrap_or(&output[0]);
             let (activations, deltas) = (&hidden[layer - 1], &mut deltas[layer - 1]);
-            simd.run(Delta { layer, activation: self.activation, shares, above, activations, samples, deltas });
+            let activation = self.activation;
+            simd.run(Delta { layer, activation, shares, above, activations, samples, deltas: &mut *deltas });
+            if let Some(dropout) = dropout {
+                simd.run(ScaleDeltas { dropout, samples, deltas });
+            }
         }
         for layer in 0..=last {
             let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);

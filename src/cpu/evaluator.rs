@@ -48,7 +48,7 @@ impl Replicas<'_> {
                 let indices: Vec<u32> = range.map(|index| index as u32).collect();
                 block.gather(cpu.simd, samples, &indices, &[]);
                 let forward = |replica: usize| {
-                    block.forward(cpu.simd, &parameters[replica].read());
+                    block.forward(cpu.simd, &parameters[replica].read(), None);
                     each(block)
                 };
                 replicas.map(forward).collect::<Vec<T>>()

@@ -13,6 +13,7 @@ mod activation;
 mod block;
 mod clip;
 mod delta;
+mod dropout;
 mod evaluate;
 mod evaluator;
 mod exp;

@@ -3,7 +3,9 @@
 /// Rounds of the Feistel network.
 const ROUNDS: usize = 6;
 
-fn mix(value: u32) -> u32 {
+/// The finalizer of MurmurHash3: every input bit reaches every output bit.
+#[inline(always)]
+pub(super) fn mix(value: u32) -> u32 {
     let x = (value ^ (value >> 16)).wrapping_mul(0x85eb_ca6b);
     let x = (x ^ (x >> 13)).wrapping_mul(0xc2b2_ae35);
     x ^ (x >> 16)

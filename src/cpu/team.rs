@@ -12,6 +12,7 @@ use std::sync::{PoisonError, RwLock};
 
 use super::block::Block;
 use super::clip;
+use super::dropout::Dropout;
 use super::gather::BatchInputs;
 use super::optimizer::Update;
 use super::parameters::{Parameters, Share};
@@ -39,6 +40,10 @@ pub struct Step<'a> {
     pub samples: &'a StoredSamples,
     /// The replica.
     pub parameters: &'a Parameters,
+    /// Samples of its batch.
+    pub size: usize,
+    /// Of the replica in this step.
+    pub dropout: Option<Dropout>,
     /// Whether to keep the parameters as they were before.
     pub is_kept: bool,
 }
@@ -117,13 +122,14 @@ impl<'a> Worker<'a> {
 
     /// The first half of a step.
     pub fn propagate(&self, step: Step<'_>) {
-        let Step { simd, samples, parameters, .. } = step;
+        let Step { simd, samples, parameters, size, dropout, .. } = step;
         {
             let shares = parameters.read();
             for (member, [now, next]) in self.members.clone().zip(&self.indices) {
                 let mut block = self.team.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
                 block.gather(simd, samples, now, next);
-                block.propagate(simd, &shares);
+                let dropout = dropout.map(|dropout| dropout.from(self.team.range(member, size).start));
+                block.propagate(simd, &shares, dropout);
             }
         }
         self.wait();

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::Cpu;
 use super::block::block_bytes;
+use super::dropout::Dropout;
 use super::evaluator::{BLOCK, Replicas, evaluate};
 use super::optimizer::{Counts, Effective, GradientOf, Mean, Ruled, Sums, Update};
 use super::pace::Pace;
@@ -169,13 +170,26 @@ impl Trainer {
                 worker.plan(|positions, indices| self.fill_indices(indices, seed, step + 1, positions), size);
             }
             let parameters = &replica.parameters;
-            let task = Step { simd: self.cpu.simd, samples: &self.train, parameters, is_kept: step + 1 == end };
+            let task = self.task(replica, parameters, step);
             let rate_factor = self.settings.schedule.factor(step, self.steps_per_epoch());
-            take_step(worker, task, &replica.settings.scaled(rate_factor), self.batch(step).size, step + 1);
+            let settings = replica.settings.scaled(rate_factor);
+            take_step(worker, Step { is_kept: step + 1 == end, ..task }, &settings, step + 1);
         }
         worker.wait();
         if let Some(mut step) = held {
             *step = stop;
+        }
+    }
+
+    /// A step of a replica, of parameters that need not be its own.
+    fn task<'a>(&'a self, replica: &Replica, parameters: &'a Parameters, step: u64) -> Step<'a> {
+        Step {
+            simd: self.cpu.simd,
+            samples: &self.train,
+            parameters,
+            size: self.batch(step).size,
+            dropout: Dropout::new(&replica.settings, step + 1),
+            is_kept: false,
         }
     }
 
@@ -214,8 +228,7 @@ impl Trainer {
         let mut worker = Worker::new(&team, 0, 1);
         worker.plan(|positions, indices| self.fill_indices(indices, replica.settings.seed, step, positions), size);
         worker.advance();
-        let task = Step { simd: self.cpu.simd, samples: &self.train, parameters: &parameters, is_kept: false };
-        worker.step(task, update);
+        worker.step(self.task(replica, &parameters, step), update);
         parameters.write_to(&mut model, 0);
         model
     }
@@ -339,8 +352,8 @@ impl TrainingEngine for Trainer {
 }
 
 /// Step t, from 1, of a replica: plain SGD and aSGD have code of their own, the rest is for any rule.
-fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, samples: usize, t: u64) {
-    let ReplicaSettings { optimizer, learning_rate, epsilon, .. } = *settings;
+fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, t: u64) {
+    let (ReplicaSettings { optimizer, learning_rate, epsilon, .. }, samples) = (*settings, task.size);
     match optimizer {
         Optimizer::SGD => worker.step(task, Mean { learning_rate, samples: samples as f32 }),
         Optimizer::ASGD => worker.step(task, Effective { learning_rate, epsilon }),

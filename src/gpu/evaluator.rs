@@ -78,13 +78,16 @@ impl Evaluator {
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
             Pipeline::new(gpu, kernel, format).bind(gpu, network_uniform, &batch_uniform, storage)
         };
+        let forward = Pipeline::with_constants(gpu, &FORWARD, format, &[("HAS_DROPOUT", 0)]);
         let gatherer =
             |samples| Gatherer::new(gpu, format, samples, &batches, network_uniform, &batch_uniform, replicas);
         Ok(Self {
             sets: sets.map(|samples| (gatherer(samples), samples.count)).collect(),
-            forward: bind(
-                &FORWARD,
-                &[parameters, &batches.inputs, &state.activations, &state.masks, &batches.features],
+            forward: forward.bind(
+                gpu,
+                network_uniform,
+                &batch_uniform,
+                &[parameters, &batches.inputs, &state.activations, &state.masks, &batches.features, replicas],
             ),
             evaluate: bind(&EVALUATE, &[&state.activations, &batches.labels, &loss_sums, &hits]),
             activity: bind(&ACTIVITY, &[&state.masks, &activity_bits]),

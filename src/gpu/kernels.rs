@@ -40,7 +40,7 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 23] = files![
+pub const FILES: [(&str, &str); 26] = files![
     "activity",
     "block",
     "buffers",
@@ -49,9 +49,11 @@ pub const FILES: [(&str, &str); 23] = files![
     "count",
     "delta",
     "divergence",
+    "dropout",
     "evaluate",
     "forward",
     "gather",
+    "hash",
     "inputs_f32",
     "inputs_u8",
     "loss",
@@ -60,6 +62,7 @@ pub const FILES: [(&str, &str); 23] = files![
     "permute",
     "propagate",
     "reduce",
+    "replicas",
     "select",
     "step",
     "store",
@@ -82,8 +85,11 @@ pub const SELECT: Kernel = Kernel { file: "select", entry: "list_features", stor
 // The next seven share the numbers of buffers.wgsl.
 
 /// Activations of one layer.
-pub const FORWARD: Kernel =
-    Kernel { file: "forward", entry: "forward", storage: &[(2, Keep), (3, Read), (4, Write), (5, Write), (7, Read)] };
+pub const FORWARD: Kernel = Kernel {
+    file: "forward",
+    entry: "forward",
+    storage: &[(2, Keep), (3, Read), (4, Write), (5, Write), (7, Read), (10, Read)],
+};
 
 /// Deltas of the output layer.
 pub const LOSS: Kernel =
@@ -91,13 +97,13 @@ pub const LOSS: Kernel =
 
 /// Deltas of one hidden layer.
 pub const DELTA: Kernel =
-    Kernel { file: "delta", entry: "delta", storage: &[(2, Keep), (4, Keep), (5, Write), (6, Write)] };
+    Kernel { file: "delta", entry: "delta", storage: &[(2, Keep), (4, Keep), (5, Write), (6, Write), (10, Read)] };
 
 /// Forward, loss and delta of all layers.
 pub const PROPAGATE: Kernel = Kernel {
     file: "propagate",
     entry: "propagate",
-    storage: &[(2, Keep), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read)],
+    storage: &[(2, Keep), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read), (10, Read)],
 };
 
 /// Gradient sums and counts, written to be looked at.

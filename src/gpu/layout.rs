@@ -205,11 +205,15 @@ pub struct ReplicaColumns {
     pub moves_inactive: u32,
     /// Whether it is SGD or aSGD, without clipping and weight decay.
     pub is_plain: u32,
+    /// A neuron is silent where its hash is below.
+    pub dropout_threshold: u32,
+    /// What the other neurons are multiplied by.
+    pub dropout_scale: f32,
 }
 
 impl From<&ReplicaSettings> for ReplicaColumns {
     fn from(settings: &ReplicaSettings) -> Self {
-        let ReplicaSettings { seed, optimizer, learning_rate, epsilon } = *settings;
+        let ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout: _ } = *settings;
         let numbers = optimizer.rule.hyperparameters();
         let eps = numbers.iter().find(|(name, _)| *name == "eps").map_or(0.0, |&(_, value)| value);
         let mut others = numbers.iter().filter(|(name, _)| *name != "eps").map(|&(_, value)| value);
@@ -237,6 +241,8 @@ impl From<&ReplicaSettings> for ReplicaColumns {
             log_second: log(second),
             moves_inactive: u32::from(optimizer.moves_inactive()),
             is_plain: u32::from(optimizer.is_plain()),
+            dropout_threshold: settings.dropout_threshold(),
+            dropout_scale: settings.dropout_scale(),
         }
     }
 }

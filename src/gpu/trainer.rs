@@ -122,6 +122,11 @@ impl Trainer {
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
+        let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
+        let bind_dropout = |kernel, storage: &[&wgpu::Buffer]| {
+            let pipeline = Pipeline::with_constants(gpu, kernel, format, &[has_dropout]);
+            pipeline.bind(gpu, &network_uniform, &batch_uniform, storage)
+        };
         let update = || {
             let storage = [&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas];
             let update = Pipeline::with_constants(gpu, &UPDATE, format, &[has_rules]);
@@ -131,16 +136,16 @@ impl Trainer {
         let form = if dispatch.is_small(workgroup_bytes, gpu.is_software()) {
             let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
             let [pool, masks] = dispatch.step_constants();
-            let step = Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules]);
+            let step = Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules, has_dropout]);
             Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
         } else if dispatch.is_narrow() {
-            let storage = [&parameters, inputs, activations, masks, deltas, features, labels];
-            Form::Propagate { propagate: bind(&PROPAGATE, &storage), update: update() }
+            let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
+            Form::Propagate { propagate: bind_dropout(&PROPAGATE, &storage), update: update() }
         } else {
             Form::Layers {
-                forward: bind(&FORWARD, &[&parameters, inputs, activations, masks, features]),
+                forward: bind_dropout(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
                 loss: bind(&LOSS, &[activations, masks, deltas, labels]),
-                delta: bind(&DELTA, &[&parameters, activations, masks, deltas]),
+                delta: bind_dropout(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
                 update: update(),
             }
         };

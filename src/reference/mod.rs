@@ -9,6 +9,7 @@ pub mod clip;
 pub mod count;
 pub mod delta;
 pub mod divergence;
+pub mod dropout;
 pub mod evaluate;
 pub mod forward;
 pub mod gather;
@@ -35,6 +36,11 @@ impl Sum {
     pub fn add(&mut self, term: f64) {
         self.value += term;
         self.magnitude += term.abs();
+    }
+
+    /// So many times the sum, and each term.
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { value: factor * self.value, magnitude: factor.abs() * self.magnitude }
     }
 
     /// How far `roundings` roundings can carry the sum in f32. Subnormal terms may have been flushed to zero.

@@ -2,7 +2,8 @@
 
 const ROUNDS: u32 = 6;
 
-fn mix(value: u32) -> u32 {
+/// The finalizer of MurmurHash3.
+pub(super) fn mix(value: u32) -> u32 {
     let x = (value ^ (value >> 16)).wrapping_mul(0x85eb_ca6b);
     let x = (x ^ (x >> 13)).wrapping_mul(0xc2b2_ae35);
     x ^ (x >> 16)

@@ -2,6 +2,7 @@
 //! operation; the difference of the two tells how far rounding alone can carry a training.
 
 use super::clip;
+use super::dropout;
 use super::evaluate::evaluate_sample;
 use super::loss::loss;
 use super::update::{At, Parameter, update};
@@ -79,10 +80,17 @@ impl Training {
         for counts in &mut self.counts {
             counts.fill(0);
         }
-        for &index in indices {
-            self.add_sample(&samples.sample(index as usize), samples.labels()[index as usize], &mut sums);
+        for (position, &index) in indices.iter().enumerate() {
+            self.add_sample(samples, index, position, &mut sums);
         }
         sums
+    }
+
+    /// Gradients of the sample at `index` alone, where it is at `position` of the batch.
+    pub fn gradients(&self, samples: &Samples, index: u32, position: usize) -> Vec<Vec<f64>> {
+        let mut gradients: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
+        self.clone().add_sample(samples, index, position, &mut gradients);
+        gradients
     }
 
     /// Summed cross-entropy of the samples at `indices`.
@@ -121,12 +129,18 @@ impl Training {
 
     /// Activations of all layers of one sample, inputs first and logits last.
     pub fn activations(&self, input: &[f32]) -> Vec<Vec<f64>> {
-        self.forward(input).0
+        self.forward(input, None).0
     }
 
-    /// The same, and the smallest |z| of a hidden node.
-    fn forward(&self, input: &[f32]) -> (Vec<Vec<f64>>, f64) {
+    /// The same in the next step, where the sample is at `position` of the batch: with dropout.
+    pub fn activations_at(&self, input: &[f32], position: usize) -> Vec<Vec<f64>> {
+        self.forward(input, Some(position)).0
+    }
+
+    /// The same, and the smallest |z| of a hidden node that is not silent.
+    fn forward(&self, input: &[f32], position: Option<usize>) -> (Vec<Vec<f64>>, f64) {
         let round = self.round;
+        let ReplicaSettings { seed, dropout: p, .. } = self.settings;
         let mut smallest_z = f64::INFINITY;
         let mut activations: Vec<Vec<f64>> = vec![input.iter().map(|&x| f64::from(x)).collect()];
         for (layer, (inputs, _)) in self.spec.layers().enumerate() {
@@ -137,8 +151,15 @@ impl Training {
             });
             let z: Vec<f64> = z.collect();
             if layer + 1 < self.parameters.len() {
-                smallest_z = z.iter().fold(smallest_z, |smallest, z| smallest.min(z.abs()));
-                activations.push(z.into_iter().map(|z| z.max(0.0)).collect());
+                let is_kept = |neuron: usize| {
+                    position.is_none_or(|sample| dropout::is_kept(p, seed, self.steps + 1, layer, neuron, sample))
+                };
+                let scale = if position.is_some() { round(dropout::scale(p)) } else { 1.0 };
+                let kept = z.iter().enumerate().filter(|&(neuron, _)| is_kept(neuron));
+                smallest_z = kept.fold(smallest_z, |smallest, (_, z)| smallest.min(z.abs()));
+                let activation =
+                    |(neuron, z): (usize, f64)| if is_kept(neuron) { round(z.max(0.0) * scale) } else { 0.0 };
+                activations.push(z.into_iter().enumerate().map(activation).collect());
             } else {
                 activations.push(z);
             }
@@ -147,10 +168,12 @@ impl Training {
     }
 
     /// Adds one sample's gradients and counts (eqs. 3 to 7).
-    fn add_sample(&mut self, input: &[f32], label: u32, sums: &mut [Vec<f64>]) {
+    fn add_sample(&mut self, samples: &Samples, index: u32, position: usize, sums: &mut [Vec<f64>]) {
         let round = self.round;
         let shapes: Vec<_> = self.spec.layers().collect();
-        let (activations, smallest_z) = self.forward(input);
+        let label = samples.labels()[index as usize];
+        let (activations, smallest_z) = self.forward(&samples.sample(index as usize), Some(position));
+        let scale = round(dropout::scale(self.settings.dropout));
         self.smallest_z = self.smallest_z.min(smallest_z);
         let mut deltas: Vec<f64> = loss(&activations[shapes.len()], &[label]).into_iter().map(round).collect();
         for (layer, &(inputs, _)) in shapes.iter().enumerate().rev() {
@@ -168,7 +191,11 @@ impl Training {
                     *next = round(*next + round(self.parameters[layer][row + k] * delta));
                 }
             }
-            deltas = next.into_iter().zip(below).map(|(delta, &a)| if a > 0.0 { delta } else { 0.0 }).collect();
+            deltas = next
+                .into_iter()
+                .zip(below)
+                .map(|(delta, &a)| if a > 0.0 { round(delta * scale) } else { 0.0 })
+                .collect();
         }
     }
 

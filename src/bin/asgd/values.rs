@@ -80,6 +80,14 @@ pub fn not_negative<T: std::str::FromStr + Into<f64> + Copy>(text: &str) -> Resu
     }
 }
 
+/// A number of at least 0 and below 1.
+pub fn below_one(text: &str) -> Result<f32, String> {
+    match text.trim().parse::<f32>() {
+        Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
+        _ => Err("must be a number of at least 0 and below 1".into()),
+    }
+}
+
 /// A number between 0 and 1.
 pub fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -1,14 +1,15 @@
 //! The state of R networks in the middle of a step, made of random numbers and packed as the GPU keeps it.
 
 use super::case::Case;
-use super::kernels::{Batch, InputFormat, Job, Kernels, Layer, Network, Shader};
+use super::kernels::{Batch, InputFormat, Job, Kernels, Layer, Network, ReplicaColumns, Shader};
 use crate::check::comparison::Comparison;
 use crate::dataset::{Inputs, Samples};
 use crate::error::Result;
 use crate::model::Model;
 use crate::random::Random;
-use crate::reference::gather;
 use crate::reference::select::select;
+use crate::reference::{dropout, gather};
+use crate::settings::ReplicaSettings;
 use crate::spec::NetworkSpec;
 
 /// What outputs and scratch hold before a kernel runs: as a float it is NaN, as an integer no possible count, and no mask of
@@ -23,6 +24,18 @@ pub struct Parameter {
     pub neuron: usize,
     pub column: usize,
     pub is_padding: bool,
+}
+
+/// Seed and dropout of a replica; some have none.
+pub fn with_dropout(replica: usize) -> ReplicaSettings {
+    let seed = (replica as u64).wrapping_mul(0x1_0000_0001_0003);
+    ReplicaSettings { seed, dropout: [0.4, 0.0, 0.9][replica % 3], ..Default::default() }
+}
+
+/// What (R) of settings holds.
+pub fn packed_settings(settings: impl Iterator<Item = ReplicaSettings>) -> Vec<u32> {
+    let columns: Vec<ReplicaColumns> = settings.map(|settings| ReplicaColumns::from(&settings)).collect();
+    bytemuck::cast_slice(&columns).to_vec()
 }
 
 /// Random state of R networks in the middle of a step: nothing in it was computed by a kernel.
@@ -131,6 +144,18 @@ impl Fixture {
     pub fn rate_factor(&self) -> f32 {
         let batch = self.batch(0);
         batch.rate_factors[batch.slot as usize]
+    }
+
+    /// (R): [`with_dropout`].
+    pub fn packed_dropout(&self) -> Vec<u32> {
+        packed_settings((0..self.case.replicas).map(with_dropout))
+    }
+
+    /// Whether a hidden neuron is not silent for a sample, and what it is multiplied by then.
+    pub fn dropout(&self, replica: usize, layer: usize, neuron: usize, sample: usize) -> (bool, f64) {
+        let ReplicaSettings { seed, dropout: p, .. } = with_dropout(replica);
+        let t = u64::from(self.batch(layer).t);
+        (dropout::is_kept(p, seed, t, layer, neuron, sample), dropout::scale(p))
     }
 
     /// Samples of a row, padding included.

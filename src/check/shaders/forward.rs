@@ -2,12 +2,13 @@
 //! shows.
 
 use super::case::Case;
-use super::fixture::{Fixture, floats, untouched};
+use super::fixture::{Fixture, floats, packed_settings, untouched};
 use super::kernels::{Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::reference::forward::{forward, relu};
 use crate::reference::gather::mask;
+use crate::settings::ReplicaSettings;
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
     let mut fixture = Fixture::new(case)?;
@@ -23,7 +24,7 @@ fn check_one(kernels: &dyn Kernels, fixture: &Fixture, layer: usize, comparison:
     let (mut activations, mut masks) = (fixture.packed_activations(), fixture.packed_masks());
     fixture.poison_rows(&mut activations, shape);
     fixture.poison_masks(&mut masks, shape, false);
-    let buffers = run(kernels, fixture, layer, &activations, &masks)?;
+    let buffers = run(kernels, fixture, layer, [&activations, &masks, &fixture.packed_dropout()])?;
     let below = |replica: usize| fixture.below(replica, layer).to_vec();
     check_layer(fixture, layer, below, &buffers[2], &buffers[3], comparison);
     untouched(comparison, || format!("{case}; activations, layer {layer}"), &buffers[2], &activations);
@@ -35,11 +36,10 @@ fn run(
     kernels: &dyn Kernels,
     fixture: &Fixture,
     layer: usize,
-    activations: &[u32],
-    masks: &[u32],
+    [activations, masks, settings]: [&[u32]; 3],
 ) -> Result<Vec<Vec<u32>>> {
     let (parameters, inputs) = (fixture.packed_parameters(), fixture.packed_inputs());
-    let storage = [&parameters[..], &inputs, activations, masks, &fixture.packed_features()];
+    let storage = [&parameters[..], &inputs, activations, masks, &fixture.packed_features(), settings];
     fixture.run(kernels, Shader::Forward, fixture.batch(layer), &storage)
 }
 
@@ -54,8 +54,8 @@ pub fn check_layer(
 ) {
     let (case, size) = (&fixture.case, fixture.case.size);
     let shape = &fixture.network.layers()[layer];
-    // A term an input, one for the bias, and two in the scale of 8-bit inputs.
-    let roundings = shape.inputs as usize + 1 + 2;
+    // A term an input, one for the bias, two in the scale of 8-bit inputs, and two in that of dropout.
+    let roundings = shape.inputs as usize + 1 + 2 + 2;
     for replica in 0..case.replicas {
         let (weight, bias) = (fixture.model.weight(layer, replica), fixture.model.bias(layer, replica));
         let expected = forward(weight, bias, &below(replica), size);
@@ -64,8 +64,15 @@ pub fn check_layer(
             let row = fixture.row(replica, shape, neuron);
             for sample in 0..size {
                 let z = expected[neuron * size + sample];
-                let a = if shape.is_output == 1 { z } else { relu(z) };
                 let actual = f32::from_bits(activations[row + sample]);
+                let a = match fixture.dropout(replica, layer, neuron, sample) {
+                    _ if shape.is_output == 1 => z,
+                    (true, scale) => relu(z).scaled(scale),
+                    (false, _) => {
+                        comparison.equal(|| place("activations of silent neurons"), row + sample, actual, 0.0);
+                        continue;
+                    }
+                };
                 comparison.close(|| place("activations"), row + sample, actual, a, roundings);
             }
             // The mask belongs to what was really computed, padding included.
@@ -81,7 +88,9 @@ fn nan_stays_nan(kernels: &dyn Kernels, fixture: &mut Fixture, comparison: &mut 
     let shape = fixture.network.layers()[0];
     let (replica, spoilt) = (fixture.case.replicas - 1, (shape.outputs as usize - 1).min(3));
     fixture.model.bias_mut(0, replica)[spoilt] = f32::NAN;
-    let buffers = run(kernels, fixture, 0, &fixture.packed_activations(), &fixture.packed_masks())?;
+    let settings = packed_settings((0..fixture.case.replicas).map(|_| ReplicaSettings::default()));
+    let state = [&fixture.packed_activations()[..], &fixture.packed_masks(), &settings];
+    let buffers = run(kernels, fixture, 0, state)?;
     for neuron in 0..shape.outputs as usize {
         let index = fixture.row(replica, &shape, neuron);
         let value = f32::from_bits(buffers[2][index]);

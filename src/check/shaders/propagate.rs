@@ -2,6 +2,7 @@
 //! below or above it.
 
 use super::case::Case;
+use super::delta::scaled;
 use super::fixture::{Fixture, POISON, floats, untouched};
 use super::forward::check_layer;
 use super::kernels::{Kernels, Shader};
@@ -15,8 +16,8 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
     let state = poisoned_state(&fixture);
     let (parameters, inputs) = (fixture.packed_parameters(), fixture.packed_inputs());
     let [activations, masks, deltas] = &state;
-    let (features, labels) = (fixture.packed_features(), fixture.packed_labels());
-    let storage = [&parameters[..], &inputs, activations, masks, deltas, &features, &labels];
+    let (features, labels, settings) = (fixture.packed_features(), fixture.packed_labels(), fixture.packed_dropout());
+    let storage = [&parameters[..], &inputs, activations, masks, deltas, &features, &labels, &settings];
     let buffers = fixture.run(kernels, Shader::Propagate, fixture.batch(0), &storage)?;
     check_propagated(&fixture, &state, [&buffers[2], &buffers[3], &buffers[4]], comparison);
     Ok(())
@@ -69,7 +70,7 @@ pub fn check_propagated(
             } else {
                 let above = values(deltas, replica, layer + 1);
                 let expected = delta(fixture.model.weight(layer + 1, replica), &above, &own, case.size);
-                (expected, layers[layer + 1].outputs as usize)
+                (scaled(replica, expected), layers[layer + 1].outputs as usize + 2)
             };
             check_deltas(fixture, layer, replica, &expected, roundings, deltas, masks, comparison);
         }

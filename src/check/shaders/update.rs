@@ -2,7 +2,7 @@
 //! side by side. With the effective gradient, c = 0 leaves a parameter and its moments untouched, bit for bit, for every epsilon.
 
 use super::case::Case;
-use super::fixture::Fixture;
+use super::fixture::{Fixture, with_dropout};
 use super::kernels::{Kernels, ReplicaColumns, Shader};
 use super::reduce::{expected, of_parameter, reduced_buffers, roundings};
 use crate::check::comparison::Comparison;
@@ -17,7 +17,6 @@ use crate::settings::ReplicaSettings;
 pub fn settings(case: &Case, round: usize) -> Vec<ReplicaSettings> {
     let optimizers: Vec<Optimizer> = Optimizer::all().collect();
     let of_replica = |replica: usize| ReplicaSettings {
-        seed: 0,
         optimizer: Optimizer {
             weight_decay: [0.0, 0.02][(replica + round) / 3 % 2],
             clip_value: [f32::INFINITY, 0.1][(replica + round) / 2 % 2],
@@ -27,6 +26,7 @@ pub fn settings(case: &Case, round: usize) -> Vec<ReplicaSettings> {
         },
         learning_rate: [0.1, 0.5, 1.0][(replica + round) % 3],
         epsilon: [0.0, 1e-8, 1.0][(replica / 2 + round) % 3],
+        ..with_dropout(replica)
     };
     (0..case.replicas).map(of_replica).collect()
 }

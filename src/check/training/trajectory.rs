@@ -145,11 +145,11 @@ fn exp_error(training: &Training, course: &Course, batch: &[u32]) -> f64 {
     let samples = &course.dataset.train;
     let mut magnitudes: Vec<f64> = Vec::new();
     let mut largest_x = 0.0f64;
-    for &index in batch {
-        let gradients = training.clone().reduce(samples, &[index]).concat();
+    for (position, &index) in batch.iter().enumerate() {
+        let gradients = training.gradients(samples, index, position).concat();
         magnitudes.resize(gradients.len(), 0.0);
         magnitudes.iter_mut().zip(&gradients).for_each(|(sum, gradient)| *sum += gradient.abs());
-        let activations = training.activations(&samples.sample(index as usize));
+        let activations = training.activations_at(&samples.sample(index as usize), position);
         let logits = activations.last().map_or(&[][..], Vec::as_slice);
         let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let x = |z: &f64| if logits.len() == 1 { z.abs() } else { highest - z };

@@ -3,6 +3,7 @@
 
 mod clip;
 mod delta;
+mod dropout;
 mod evaluate;
 mod exp;
 mod fixture;

@@ -27,7 +27,7 @@ impl Batch {
         let propagate = |indices: &Vec<u32>| {
             let mut block = Block::new(model.spec(), stored, indices.len() + 2);
             block.gather(simd, stored, indices, &[]);
-            block.propagate(simd, &parameters.read());
+            block.propagate(simd, &parameters.read(), None);
             block
         };
         let samples = stored.len();
@@ -185,7 +185,7 @@ fn with_update_equals_its_twins() {
         let (model, data) = (model(&[case.inputs, case.outputs, 4]), case.data(4));
         let rules = [(Optimizer::ASGD, 0.0), (Optimizer::ASGD, 1e-8), (Optimizer::ASGD, 1.0), (Optimizer::SGD, 0.0)];
         for (optimizer, epsilon) in rules {
-            let settings = ReplicaSettings { seed: 0, optimizer, learning_rate: 0.3, epsilon };
+            let settings = ReplicaSettings { seed: 0, optimizer, learning_rate: 0.3, epsilon, dropout: 0.0 };
             let stored = StoredSamples::new(&data);
             let expected = Batch::new(InstructionSet::Baseline, &model, &stored, 1).expected(&case.values());
             let actual = on_every_machine(|simd| {

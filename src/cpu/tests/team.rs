@@ -1,6 +1,7 @@
 //! Whole steps by teams of any size, which are chosen here rather than by the amount of work.
 
 use super::fixture::{Case, dense, model, on_every_machine};
+use crate::cpu::dropout::Dropout;
 use crate::cpu::optimizer::{Effective, GradientOf, Mean, Ruled};
 use crate::cpu::parameters::{Parameters, split};
 use crate::cpu::samples::StoredSamples;
@@ -16,6 +17,7 @@ fn trained(
     initial: &Model,
     samples: &StoredSamples,
     (members, crew): (usize, usize),
+    dropout: Option<Dropout>,
     step: impl Fn(&Worker<'_>, Step<'_>) + Sync,
 ) -> Model {
     let entries: Vec<f64> = samples.entries_per_feature().into_iter().map(|count| count as f64 / 10.0).collect();
@@ -28,7 +30,8 @@ fn trained(
         for batch in order.chunks(BATCH_SIZE) {
             worker.plan(|positions, indices| indices.extend(&batch[positions]), batch.len());
             worker.advance();
-            step(&worker, Step { simd, samples, parameters: &parameters, is_kept: false });
+            let size = batch.len();
+            step(&worker, Step { simd, samples, parameters: &parameters, size, dropout, is_kept: false });
         }
     };
     std::thread::scope(|scope| {
@@ -68,16 +71,20 @@ fn the_bits_do_not_depend_on_the_team() {
                     let scale = worker.clip(step, gradient, optimizer.clip_norm);
                     worker.update(step, Ruled::<0>::at(1, &settings, BATCH_SIZE, scale));
                 };
+                let dropout = Dropout::new(&ReplicaSettings { dropout: 0.3, ..settings }, 5);
+                let samples = &forms[form];
                 let trained = [
-                    trained(simd, &initial, &forms[form], team, |worker, step| worker.step(step, effective)),
-                    trained(simd, &initial, &forms[form], team, |worker, step| worker.step(step, mean)),
-                    trained(simd, &initial, &forms[form], team, clipped),
+                    trained(simd, &initial, samples, team, None, |worker, step| worker.step(step, effective)),
+                    trained(simd, &initial, samples, team, None, |worker, step| worker.step(step, mean)),
+                    trained(simd, &initial, samples, team, None, clipped),
+                    trained(simd, &initial, samples, team, dropout, |worker, step| worker.step(step, effective)),
                 ];
                 trained.map(|model| model.to_bytes())
             })
         };
         let alone = run((1, 1), 0);
         assert!(alone[0] != alone[1] && alone[0] != initial.to_bytes() && alone[2] != initial.to_bytes());
+        assert_eq!(alone[3] == alone[0], widths.len() == 2, "there is dropout where there are hidden nodes");
         for team in [(1, 1), (2, 2), (2, 1), (3, 3), (3, 2), (5, 5), (5, 1)] {
             for form in [0, 1] {
                 assert!(run(team, form) == alone, "{widths:?}: {team:?}, {}", ["as stored", "dense"][form]);

@@ -185,7 +185,8 @@ fn training<'a>(
     for &(paper, epsilon) in rows {
         let PaperRow { optimizer, learning_rate, .. } = PAPER[paper];
         initial.append(&start);
-        replicas.extend(seeds.iter().map(|&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon }));
+        let own = ReplicaSettings { optimizer, learning_rate, epsilon, ..Default::default() };
+        replicas.extend(seeds.iter().map(|&seed| ReplicaSettings { seed, ..own }));
     }
     let settings = TrainSettings { batch_size: BATCH_SIZE, replicas, ..Default::default() };
     let every = steps_per_epoch(data);

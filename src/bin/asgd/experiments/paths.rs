@@ -80,6 +80,7 @@ pub fn run(args: &PathsArgs) -> Result<()> {
         optimizer,
         learning_rate: args.lr,
         epsilon: args.epsilon,
+        ..Default::default()
     };
     let settings =
         TrainSettings { batch_size: args.batch_size, replicas: OPTIMIZERS.map(replica).into(), ..Default::default() };

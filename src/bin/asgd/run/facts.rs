@@ -17,7 +17,7 @@ pub fn label(key: &str) -> String {
 
 /// The settings of a run, those first that people look for first.
 pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
-    const FIRST: [&str; 18] = [
+    const FIRST: [&str; 19] = [
         "widths",
         "hidden",
         "optimizer",
@@ -32,6 +32,7 @@ pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
         "weight_decay",
         "clip_value",
         "clip_norm",
+        "dropout",
         "batch_size",
         "replicas",
         "steps",

@@ -15,6 +15,7 @@ pub struct Cell {
     pub optimizer: Optimizer,
     pub learning_rate: f32,
     pub epsilon: f32,
+    pub dropout: f32,
 }
 
 /// The settings that were listed, each at least once.
@@ -26,6 +27,7 @@ pub struct Lists {
     /// Of each optimizer; the usual one where there is none.
     pub learning_rates: Vec<f32>,
     pub epsilons: Vec<f32>,
+    pub dropouts: Vec<f32>,
 }
 
 /// A setting in which cells may differ.
@@ -45,7 +47,7 @@ const fn column(name: &'static str, shown: &'static str, value: fn(&Cell, &str) 
 }
 
 /// Columns of tables that tell cells apart, beside their numbers.
-pub const COLUMNS: [Column; 14] = [
+pub const COLUMNS: [Column; 15] = [
     Column { is_clear: true, ..column("optimizer", "optimizer", |cell, _| cell.optimizer.to_string()) },
     column("learning_rate", "lr", |cell, _| number(cell.learning_rate)),
     column("epsilon", "epsilon", |cell, _| cell.used_epsilon().map_or_else(String::new, number)),
@@ -58,18 +60,21 @@ pub const COLUMNS: [Column; 14] = [
     column("weight_decay", "weight decay", Cell::number),
     column("clip_value", "clip value", Cell::number),
     column("clip_norm", "clip norm", Cell::number),
+    column("dropout", "dropout", |cell, _| cell.used_dropout().map_or_else(String::new, number)),
     column("batch_size", "batch", |cell, _| cell.batch_size.to_string()),
     Column { is_clear: true, ..column("hidden", "hidden", |cell, _| widths(cell.spec.hidden())) },
 ];
 
 impl Lists {
-    /// Every combination once, the learning rate fastest. Optimizers without epsilon do not combine with it.
+    /// Every combination once, the learning rate fastest. Optimizers without epsilon do not combine with it, networks without
+    /// hidden nodes not with dropout.
     ///
     /// # Errors
     /// [`Error::Setting`] if something is listed twice.
     pub fn cells(&self) -> Result<Vec<Cell>, Error> {
         let mut cells: Vec<Cell> = Vec::new();
-        for spec in &self.specs {
+        let with_dropouts = |spec| self.dropouts_of(spec).iter().map(move |&dropout| (spec, dropout));
+        for (spec, dropout) in self.specs.iter().flat_map(with_dropouts) {
             for &batch_size in &self.batch_sizes {
                 for &optimizer in &self.optimizers {
                     let uses_epsilon = optimizer.gradient == Gradient::Effective;
@@ -77,8 +82,9 @@ impl Lists {
                     for &epsilon in epsilons {
                         let usual = [optimizer.default_learning_rate()];
                         let rates = if self.learning_rates.is_empty() { &usual } else { &self.learning_rates[..] };
-                        let cell =
-                            |&learning_rate| Cell { spec: spec.clone(), batch_size, optimizer, learning_rate, epsilon };
+                        let own =
+                            Cell { spec: spec.clone(), batch_size, optimizer, learning_rate: 0.0, epsilon, dropout };
+                        let cell = |&learning_rate| Cell { learning_rate, ..own.clone() };
                         cells.extend(rates.iter().map(cell));
                     }
                 }
@@ -94,6 +100,10 @@ impl Lists {
             None => Ok(cells),
         }
     }
+
+    fn dropouts_of(&self, spec: &NetworkSpec) -> &[f32] {
+        if spec.hidden().is_empty() { &[0.0] } else { &self.dropouts }
+    }
 }
 
 impl Cell {
@@ -104,6 +114,10 @@ impl Cell {
 
     fn used_epsilon(&self) -> Option<f32> {
         (self.optimizer.gradient == Gradient::Effective).then_some(self.epsilon)
+    }
+
+    fn used_dropout(&self) -> Option<f32> {
+        (!self.spec.hidden().is_empty()).then_some(self.dropout)
     }
 
     /// A number of its optimizer.
@@ -130,6 +144,9 @@ impl Cell {
             "batch_size": self.batch_size,
         });
         self.used_numbers().for_each(|(name, value)| settings[name] = json!(value));
+        if self.dropout > 0.0 {
+            settings["dropout"] = json!(self.dropout);
+        }
         settings
     }
 
@@ -178,6 +195,7 @@ mod tests {
             optimizers: vec![Optimizer::ASGD, Optimizer::SGD],
             learning_rates: vec![0.1, 0.2, 0.3],
             epsilons: vec![1e-8, 1.0],
+            dropouts: vec![0.0],
         }
     }
 
@@ -212,6 +230,17 @@ mod tests {
         let usual = Lists { learning_rates: Vec::new(), ..lists() }.cells().unwrap();
         assert_eq!(usual.len(), 2 * 3);
         assert_eq!((usual[0].learning_rate, usual[2].learning_rate), (0.01, 0.1));
+    }
+
+    #[test]
+    fn networks_without_hidden_nodes_have_no_dropout() {
+        let specs = [&[4, 2][..], &[4, 3, 2]].map(|widths| NetworkSpec::new(widths).unwrap()).to_vec();
+        let dropped = Lists { specs, dropouts: vec![0.0, 0.5], optimizers: vec![Optimizer::SGD], ..lists() };
+        let cells = dropped.cells().unwrap();
+        assert_eq!(cells.len(), 3 + 2 * 3);
+        assert_eq!(names(&varied(&cells)), ["lr", "dropout", "hidden"]);
+        assert_eq!(cells[6].name(&varied(&cells)), "lr 0.1, dropout 0.5, 3");
+        assert_eq!((&cells[3].json()["dropout"], &cells[6].json()["dropout"]), (&Value::Null, &json!(0.5)));
     }
 
     #[test]

@@ -161,6 +161,6 @@ impl Job<'_> {
 }
 
 fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
-    let Cell { optimizer, learning_rate, epsilon, .. } = *cell;
-    seeds.iter().map(move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon })
+    let Cell { optimizer, learning_rate, epsilon, dropout, .. } = *cell;
+    seeds.iter().map(move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout })
 }

@@ -32,7 +32,7 @@ use crate::sweep::cells::{COLUMNS, Cell, varied};
 use crate::sweep::groups::{CellTrained, Group, groups};
 use crate::sweep::results::Sweep;
 use crate::usage;
-use crate::values::{Hidden, at_least_one, hidden, not_negative, number, positive};
+use crate::values::{Hidden, at_least_one, below_one, hidden, not_negative, number, positive};
 
 #[derive(Debug, Parser)]
 #[command(after_help = "\
@@ -64,6 +64,10 @@ pub struct TrainArgs {
     /// a sweep.
     #[arg(long, default_value = "1e-8", value_delimiter = ',', value_parser = not_negative::<f32>)]
     pub epsilon: Vec<f32>,
+    /// Dropout of the hidden layers: the probability that a node is silent for a sample of a step. The others are multiplied by
+    /// 1 / (1 - P), and evaluations silence none, as in torch.nn.Dropout. Several for a sweep.
+    #[arg(long, value_name = "P", default_value = "0", value_delimiter = ',', value_parser = below_one)]
+    pub dropout: Vec<f32>,
     /// Samples of a mini-batch; several for a sweep. [default: 64, or all of a smaller training set]
     #[arg(long, value_name = "SAMPLES", value_delimiter = ',', value_parser = at_least_one::<usize>)]
     pub batch_size: Vec<usize>,
@@ -123,8 +127,8 @@ pub struct TrainArgs {
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "gradient",
-        "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "batch_size",
-        "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
+        "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "dropout",
+        "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
         "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
         "keep_index", "drop_missing", "force_classes", "scale"])]
@@ -176,7 +180,8 @@ impl TrainArgs {
 
     /// Whether settings are listed, so that they are compared.
     fn is_sweep(&self) -> bool {
-        let counts = [self.hidden.len(), self.lr.len(), self.epsilon.len(), self.batch_size.len()];
+        let counts = [&self.lr, &self.epsilon, &self.dropout].map(Vec::len);
+        let counts = [&counts[..], &[self.hidden.len(), self.batch_size.len()]].concat();
         self.optimizer.is_sweep() || counts.iter().any(|&count| count > 1)
     }
 
@@ -420,11 +425,12 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
     let replicas = format!("{} replica{}", args.replicas, if args.replicas == 1 { "" } else { "s" });
     if let [cell] = cells {
         report.line(&format!(
-            "network  {}, {} parameters, {replicas}, {}, lr {}",
+            "network  {}, {} parameters, {replicas}, {}, lr {}{}",
             widths(&cell.spec),
             cell.spec.parameter_count(),
             cell.optimizer_with_numbers(),
-            number(cell.learning_rate)
+            number(cell.learning_rate),
+            if cell.dropout > 0.0 { format!(", dropout {}", number(cell.dropout)) } else { String::new() }
         ));
         return;
     }

@@ -29,12 +29,17 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
         let problem = "several, but none of the optimizers has an epsilon".into();
         return Err(Error::Setting { setting: "--epsilon", problem }.into());
     }
+    if args.dropout.iter().any(|&dropout| dropout > 0.0) && specs.iter().all(|spec| spec.hidden().is_empty()) {
+        let problem = "silences hidden nodes, and none of the networks has any: add --hidden".into();
+        return Err(Error::Setting { setting: "--dropout", problem }.into());
+    }
     let lists = Lists {
         specs,
         batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
         optimizers,
         learning_rates: args.lr.clone(),
         epsilons: args.epsilon.clone(),
+        dropouts: args.dropout.clone(),
     };
     Ok(lists.cells()?)
 }

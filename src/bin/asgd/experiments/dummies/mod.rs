@@ -108,6 +108,7 @@ fn training<'a>(
         optimizer: member.optimizer,
         learning_rate: case.learning_rate,
         epsilon: args.epsilon,
+        ..Default::default()
     };
     let settings =
         TrainSettings { batch_size: BATCH_SIZE, replicas: members.iter().map(replica).collect(), ..Default::default() };

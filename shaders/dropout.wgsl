@@ -1,0 +1,44 @@
+// Uses: hash, replicas, common
+// dropout.wgsl: which hidden neurons are silent for which samples of a step, by a hash of (seed, step, layer, neuron, sample): no
+// state, and the same integers on the CPU. The others are multiplied by 1 / (1 - P) (inverted dropout), and so are their deltas; that
+// of a silent neuron is 0, as its activation is.
+
+// Whether any replica has dropout. Without, a kernel has nothing of it; evaluation never has.
+override HAS_DROPOUT = true;
+
+// Of a replica in one step.
+struct Dropout {
+    key: u32,
+    threshold: u32,     // a neuron is silent where its hash is below
+    scale: f32,         // 1 / (1 - P)
+}
+
+fn dropout_of(replica: u32, t: u32) -> Dropout {
+    if !HAS_DROPOUT {
+        return Dropout();
+    }
+    // Steps are counted down: epochs, which are the keys of the permutations, are counted up.
+    let key = mix(mix(mix(replicas[replica].seed_low) + replicas[replica].seed_high) - t);
+    return Dropout(key, replicas[replica].dropout_threshold, replicas[replica].dropout_scale);
+}
+
+fn mix4(values: vec4<u32>) -> vec4<u32> {
+    return vec4(mix(values.x), mix(values.y), mix(values.z), mix(values.w));
+}
+
+// Activations of four pairs of a neuron of layer `l` and a sample of the batch.
+fn drop_out(dropout: Dropout, l: u32, neurons: vec4<u32>, samples: vec4<u32>, activations: vec4<f32>) -> vec4<f32> {
+    if !HAS_DROPOUT || network.layers[l].is_output == 1u {
+        return activations;
+    }
+    let hashes = mix4(mix4(vec4(mix(dropout.key + l)) + neurons) + samples);
+    return select(vec4<f32>(), activations * dropout.scale, hashes >= vec4(dropout.threshold));
+}
+
+// Deltas of hidden neurons that are not silent.
+fn scale_deltas(dropout: Dropout, deltas: vec4<f32>) -> vec4<f32> {
+    if !HAS_DROPOUT {
+        return deltas;
+    }
+    return deltas * dropout.scale;
+}

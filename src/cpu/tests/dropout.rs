@@ -1,0 +1,40 @@
+use super::fixture::{bits, for_each_case, numbers, on_every_machine, panels, values_of};
+use crate::ReplicaSettings;
+use crate::cpu::dropout::{Drop, Dropout, ScaleDeltas};
+use crate::random::Random;
+use crate::reference::dropout::{is_kept, scale};
+
+/// The same nodes are silent as in the reference, for blocks from any position of a batch on; the others and the deltas are scaled,
+/// and rows after the samples stay as they are.
+#[test]
+fn equals_its_twin() {
+    for_each_case(|case| {
+        let index = case.inputs + case.outputs + case.samples;
+        let (seed, t, layer) = ([0, 7, 1 << 40][index % 3], 1 + index as u64, index % 4);
+        let (p, first) = ([0.1, 0.5, 0.999][index % 3], [0, 31, 1000][index / 3 % 3]);
+        let settings = ReplicaSettings { seed, dropout: p, ..Default::default() };
+        let dropout = Dropout::new(&settings, t).unwrap().from(first);
+        let values = numbers(&mut Random::new(index as u64, 0), case.outputs * case.samples, 3);
+        let dropped = on_every_machine(|simd| {
+            let mut activations = panels(&values, case.samples);
+            simd.run(Drop { dropout, layer, samples: case.samples, activations: &mut activations });
+            assert!(activations.get(case.samples, 0).is_nan(), "{case:?}: a row after the samples");
+            bits(&values_of(&activations, case.samples))
+        });
+        let scaled = on_every_machine(|simd| {
+            let mut deltas = panels(&values, case.samples);
+            simd.run(ScaleDeltas { dropout, samples: case.samples, deltas: &mut deltas });
+            bits(&values_of(&deltas, case.samples))
+        });
+        let all: Vec<f32> = values.iter().map(|value| value * scale(p) as f32).collect();
+        assert_eq!(scaled, bits(&all), "{case:?}");
+        let kept = |index: usize| is_kept(p, seed, t, layer, index / case.samples, first + index % case.samples);
+        let expected = all.iter().enumerate().map(|(index, &value)| if kept(index) { value } else { 0.0 });
+        assert_eq!(dropped, bits(&expected.collect::<Vec<_>>()), "{case:?}");
+    });
+}
+
+#[test]
+fn without_dropout_there_is_no_work() {
+    assert!(Dropout::new(&ReplicaSettings::default(), 1).is_none());
+}
