@@ -35,7 +35,9 @@ fn clip(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
             }
             workgroupBarrier();
         }
-        let scale = min(1.0, settings.clip_norm / (sqrt(squares[0]) + 1e-6));
+        let norm = sqrt(squares[0]) + 1e-6;
+        // NaN stays NaN.
+        let scale = select(settings.clip_norm / norm, 1.0, norm < settings.clip_norm);
         workgroupBarrier();
         for (var i = local; i < count; i += INVOCATIONS) {
             let parameter = replica * network.replica_vec4s + i;

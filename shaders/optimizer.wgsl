@@ -120,7 +120,9 @@ fn divisor_of(counts: vec4<u32>, settings: Replica, step: Step) -> vec4<f32> {
 fn gradient_of(sums: vec4<f32>, counts: vec4<u32>, settings: Replica, step: Step) -> vec4<f32> {
     let gradient = select(sums / divisor_of(counts, settings, step), vec4<f32>(), is_still(counts, settings));
     let bound = vec4(settings.clip_value);
-    return select(gradient, clamp(gradient, -bound, bound), settings.clip_value > 0.0);
+    // NaN stays NaN.
+    let clipped = select(select(gradient, -bound, gradient < -bound), bound, gradient > bound);
+    return select(gradient, clipped, settings.clip_value > 0.0);
 }
 
 // `scale` is what clipping by norm multiplies the gradient by, 1 without.

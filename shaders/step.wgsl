@@ -132,11 +132,12 @@ fn loss_sample(layer: Layer, sample: u32, is_valid: bool, label: u32, local: u32
 fn delta_sample(below: Layer, layer: Layer, dropout: Dropout, sample: u32, quad: u32) {
     let stride = layer.weight_stride;
     let deltas = at(sample, delta_quad(layer));
-    let weights = layer.weight_start + 4u * quad * stride;
+    // Rows past the last one are left out of what is stored.
+    let weights = layer.weight_start + min(neurons_of(quad), vec4(layer.inputs)) * stride;
     var sums: vec4<f32>;
     for (var j4 = 0u; 4u * j4 < layer.outputs; j4++) {
         let delta = pool[deltas + j4];
-        let columns = transpose(mat4x4(pool[weights + j4], pool[weights + stride + j4], pool[weights + 2u * stride + j4], pool[weights + 3u * stride + j4]));
+        let columns = transpose(mat4x4(pool[weights.x + j4], pool[weights.y + j4], pool[weights.z + j4], pool[weights.w + j4]));
         sums = fma(vec4(delta.x), columns[0], sums);
         sums = fma(vec4(delta.y), columns[1], sums);
         sums = fma(vec4(delta.z), columns[2], sums);

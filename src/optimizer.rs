@@ -106,7 +106,7 @@ struct Facts {
     /// Numbers that it keeps for each parameter.
     moments: usize,
     /// Where none is given, on the mean gradient.
-    learning_rate: f32,
+    learning_rate: f64,
     /// Whether a step grows with the gradient, so that the effective one, larger by m / c, wants a lower learning rate.
     is_linear: bool,
 }
@@ -242,7 +242,7 @@ impl Optimizer {
     /// is larger by m / c, where a step grows with the gradient.
     pub fn default_learning_rate(self) -> f32 {
         let Facts { learning_rate, is_linear, .. } = self.rule.facts();
-        if is_linear && self.gradient == Gradient::Effective { learning_rate / 10.0 } else { learning_rate }
+        (if is_linear && self.gradient == Gradient::Effective { learning_rate / 10.0 } else { learning_rate }) as f32
     }
 
     /// All numbers that it has, by their names: those of its rule, as in torch.optim, `weight_decay`, `clip_value` and
@@ -344,6 +344,12 @@ impl fmt::Display for Optimizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn usual_rates_are_round_numbers() {
+        let rate = |name: &str| name.parse::<Optimizer>().unwrap().default_learning_rate();
+        assert_eq!(["asgd", "amomentum", "sgd", "aadam"].map(rate), [0.01, 0.001, 0.1, 0.001]);
+    }
 
     #[test]
     fn optimizers_are_read_as_they_are_written() {

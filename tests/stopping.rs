@@ -329,3 +329,38 @@ fn compare_knows_what_is_kept() {
     let of_best = &compared["runs"][0];
     assert!(close(of_best["test_loss"].as_f64().unwrap(), result["test_loss"].as_f64().unwrap()), "{text}");
 }
+
+#[test]
+fn rules_that_keep_more_may_stop_first() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let train =
+        "train circles --validation 0.2 --optimizer adam,sgd --lr 0.1 --epochs 60 --patience 2 --eval-every 1 --quiet";
+    for device in devices() {
+        let out = path.join(&device);
+        run(path, &format!("{train} --device {device} --out {}", out.display()));
+        let sweep = fs::read_to_string(out.join("sweep.csv")).unwrap();
+        assert_eq!(sweep.lines().count(), 3, "{sweep}");
+    }
+}
+
+#[test]
+fn a_network_kept_from_before_does_not_hide_divergence() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let wild = "train circles --validation 0.2 --lr 1e30 --patience 3 --replicas 2 --epochs 20 --device cpu --out wild";
+    let output = run(path, wild);
+    let result = &document(&path.join("wild"))["result"];
+    assert_eq!(steps(&result["diverged_replicas"]), [Some(0), Some(1)]);
+    assert_eq!((&result["test_loss"], &result["at_best_validation"]["replicas"]), (&Value::Null, &Value::from(0)));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("2 of 2 replicas diverged") && !stdout.contains("test accuracy"), "{stdout}");
+    // In a sweep, such a cell comes last.
+    let sweep = "train circles --validation 0.2 --lr 1e30,0.0001 --patience 3 --replicas 2 --epochs 20 --device cpu --out sweep";
+    run(path, sweep);
+    let mut rows = csv::Reader::from_path(path.join("sweep/sweep.csv")).unwrap();
+    let rows: Vec<std::collections::HashMap<String, String>> = rows.deserialize().map(Result::unwrap).collect();
+    let of = |rate: &str| rows.iter().find(|row| row["learning_rate"].parse::<f64>() == rate.parse::<f64>()).unwrap();
+    assert_eq!((&of("1e30")["diverged_replicas"][..], &of("1e30")["rank"][..]), ("2", "2"), "{rows:?}");
+    assert_eq!((&of("0.0001")["diverged_replicas"][..], &of("0.0001")["rank"][..]), ("0", "1"), "{rows:?}");
+}

@@ -151,9 +151,10 @@ impl PastRun {
         self.history.replicas.len()
     }
 
-    /// Replicas whose networks have diverged, in their order.
+    /// Replicas whose trainings have diverged, whatever networks of before were kept, in their order.
     pub fn diverged(&self) -> Vec<usize> {
-        (0..self.replicas()).filter(|&replica| self.end_of(replica).has_diverged).collect()
+        let last = |replica: usize| at(&self.history.replicas[replica], self.evaluations() - 1);
+        (0..self.replicas()).filter(|&replica| last(replica).has_diverged).collect()
     }
 
     /// Evaluation after evaluation, what those replicas came to that do not diverge: (a row of them, a value of each).
@@ -172,8 +173,9 @@ impl PastRun {
 
     /// Over the networks that have not diverged.
     pub fn end(&self, value: fn(&Row) -> f64) -> Summary {
-        let ends = (0..self.replicas()).map(|replica| self.end_of(replica)).filter(|row| !row.has_diverged);
-        Summary::of(ends.map(|row| value(&row)))
+        let diverged = self.diverged();
+        let sound = (0..self.replicas()).filter(|replica| !diverged.contains(replica));
+        Summary::of(sound.map(|replica| value(&self.end_of(replica))))
     }
 
     /// How far it is.

@@ -53,8 +53,11 @@ impl<'a> Chunk<'a> {
             })
             .collect();
         let settings = TrainSettings { replicas, ..self.settings.clone() };
+        // Those that have stopped may have been the ones whose rules keep more.
+        let kept = settings.moments();
         let mut trainer = Trainer::new(self.device, self.dataset, &self.state.model.select(&self.members), settings)?;
-        let moments: Vec<Model> = self.state.moments.iter().map(|moment| moment.select(&self.members)).collect();
+        let moments = self.state.moments.iter().take(kept);
+        let moments: Vec<Model> = moments.map(|moment| moment.select(&self.members)).collect();
         trainer.resume_at(self.state.step, &moments)?;
         Ok(trainer)
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use asgd::dataset::Samples;
 use asgd::{Activity, Dataset, Device, Model, Predictor};
 
-use super::metrics::{Point, by_layer, has_diverged};
+use super::metrics::{Point, by_layer};
 use crate::sweep::groups::CellTrained;
 use crate::trained::{class_name, classify};
 
@@ -22,7 +22,7 @@ impl Health {
     pub fn of(device: &Device, dataset: &Dataset, trained: &CellTrained) -> Result<Self> {
         let mut health = Self::default();
         let model = &trained.model;
-        for (replica, last) in trained.ends().enumerate().filter(|(_, end)| !has_diverged(end)) {
+        for (replica, last) in trained.sound() {
             let dead = by_layer(model.spec(), &last.train.nodes, Activity::Never);
             let dead = dead.zip(model.spec().hidden()).position(|(dead, &width)| dead == width);
             health.dead.extend(dead.map(|layer| (replica, layer + 1)));

@@ -24,12 +24,11 @@ pub fn of(spec: &NetworkSpec, trained: &CellTrained, schedule: &Schedule, rules:
         let first = points.iter().find(|point| metrics::has_diverged(point));
         first.map(|point| point.step as f64 / steps_per_epoch as f64)
     };
-    let (diverged, sound): (Vec<_>, Vec<_>) =
-        last.iter().enumerate().partition(|(_, point)| metrics::has_diverged(point));
+    let diverged: Vec<usize> = (0..trajectories.len()).filter(|&replica| trained.has_diverged(replica)).collect();
     let mut result = json!({
         "replicas": trajectories.len(),
-        "diverged_replicas": diverged.iter().map(|(replica, _)| replica).collect::<Vec<_>>(),
-        "diverged_at_epochs": diverged.iter().map(|(replica, _)| first_diverged(&trajectories[*replica])).collect::<Vec<_>>(),
+        "diverged_replicas": diverged,
+        "diverged_at_epochs": diverged.iter().map(|&replica| first_diverged(&trajectories[replica])).collect::<Vec<_>>(),
     });
     let values: [(&str, Column); 9] = [
         ("train_loss", |_, point| point.train.loss),
@@ -56,7 +55,7 @@ pub fn of(spec: &NetworkSpec, trained: &CellTrained, schedule: &Schedule, rules:
             result[format!("{name}_std")] = json!(summary.deviation);
         }
     };
-    summarise(&mut result, &sound.iter().map(|(_, point)| **point).collect::<Vec<_>>());
+    summarise(&mut result, &trained.sound().map(|(_, point)| point).collect::<Vec<_>>());
     if let Some(rules) = rules {
         let stopped = trajectories.iter().map(|points| points.last().filter(|last| last.step < schedule.steps));
         result["stopped_steps"] = json!(stopped.map(|last| last.map(|last| last.step)).collect::<Vec<_>>());
@@ -65,13 +64,16 @@ pub fn of(spec: &NetworkSpec, trained: &CellTrained, schedule: &Schedule, rules:
     }
     if has_validation {
         let criterion = rules.map_or(Criterion::default(), |rules| rules.criterion);
-        let best: Vec<Option<&Point>> =
-            trajectories.iter().map(|points| Some(&points[criterion.best(points)?])).collect();
-        let found: Vec<&Point> = best.iter().flatten().copied().collect();
+        let best_of = |(replica, points): (usize, &'_ Vec<Point>)| {
+            let best = criterion.best(points).filter(|_| !trained.has_diverged(replica))?;
+            Some(points[best].clone())
+        };
+        let best: Vec<Option<Point>> = trajectories.iter().enumerate().map(best_of).collect();
+        let found: Vec<&Point> = best.iter().flatten().collect();
         let mut of_best = json!({
             "by": criterion.to_string(),
             "replicas": found.len(),
-            "steps": best.iter().map(|point| point.map(|point| point.step)).collect::<Vec<_>>(),
+            "steps": best.iter().map(|point| point.as_ref().map(|point| point.step)).collect::<Vec<_>>(),
         });
         summarise(&mut of_best, &found);
         result["at_best_validation"] = of_best;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::curve::{OfPoint, learning_panels, mean_and_range};
 use super::facts;
 use super::folder::Folder;
-use super::metrics::{Point, by_layer, has_diverged};
+use super::metrics::{Point, by_layer};
 use super::outcome;
 use super::rates::Rates;
 use crate::confusion::Confusion;
@@ -88,7 +88,7 @@ impl Network<'_> {
 
     /// The evaluation of every network that has not diverged, with the replica's number.
     fn sound(&self) -> Vec<(usize, &Point)> {
-        self.trained.ends().enumerate().filter(|(_, point)| !has_diverged(point)).collect()
+        self.trained.sound().collect()
     }
 }
 

@@ -33,6 +33,16 @@ impl CellTrained {
     pub fn ends(&self) -> impl Iterator<Item = &Point> {
         self.trajectories.iter().zip(&self.kept).filter_map(|(points, &kept)| points.get(kept))
     }
+
+    /// Whether the training of a replica diverged, whatever network of before was kept.
+    pub fn has_diverged(&self, replica: usize) -> bool {
+        self.trajectories[replica].last().is_some_and(metrics::has_diverged)
+    }
+
+    /// The evaluation of each network whose training did not diverge, with the replica's number.
+    pub fn sound(&self) -> impl Iterator<Item = (usize, &Point)> {
+        self.ends().enumerate().filter(|(replica, _)| !self.has_diverged(*replica))
+    }
 }
 
 /// Deals the cells to groups, in the order of their first cells. Where `pads` is false, only networks of the same widths

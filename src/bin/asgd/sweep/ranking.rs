@@ -2,7 +2,7 @@
 //! test figures too good.
 
 use super::groups::CellTrained;
-use crate::run::metrics::{Point, has_diverged};
+use crate::run::metrics::Point;
 use crate::statistics::Summary;
 
 /// What tells how good a cell is.
@@ -20,7 +20,7 @@ pub struct Standing {
 
 impl Standing {
     pub fn of(cell: &CellTrained) -> Self {
-        let sound: Vec<(usize, &Point)> = cell.ends().enumerate().filter(|(_, end)| !has_diverged(end)).collect();
+        let sound: Vec<(usize, &Point)> = cell.sound().collect();
         let trajectories: Vec<&Vec<Point>> = sound.iter().map(|(replica, _)| &cell.trajectories[*replica]).collect();
         let loss = |point: &Point| point.validation.as_ref().map(|validation| validation.loss);
         let at_end = |point: &Point| loss(point).filter(|loss| loss.is_finite());

@@ -9,7 +9,7 @@ use super::groups::CellTrained;
 use super::ranking::{Standing, rank};
 use crate::console::announce;
 use crate::run::folder::Folder;
-use crate::run::metrics::{Point, has_diverged};
+use crate::run::metrics::Point;
 use crate::run::outcome;
 use crate::run::schedule::Schedule;
 use crate::run::stopping::Rules;
@@ -198,7 +198,7 @@ impl<'a> Sweep<'a> {
 
     /// Over the sound replicas of a cell at the end.
     fn summary(&self, cell: usize, value: fn(&Point) -> f64) -> Summary {
-        Summary::of(self.trained[cell].ends().filter(|point| !has_diverged(point)).map(value))
+        Summary::of(self.trained[cell].sound().map(|(_, point)| value(point)))
     }
 
     /// Where the mean validation loss of a cell was lowest.
