@@ -19,12 +19,13 @@ var<workgroup> squares: array<f32, INVOCATIONS>;
 fn clip(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     for (var replica = id.z; replica < network.replica_count; replica += groups.z) {
         let settings = replicas[replica];
+        let step = step_of(batch.slot, batch.size);
         // No iterations for the others.
         let count = select(0u, network.parameter_vec4s, settings.clip_norm > 0.0);
         let start = replica * network.parameter_vec4s;
         var own = 0.0;
         for (var i = local; i < count; i += INVOCATIONS) {
-            let g = gradient_of(gradient_sums[start + i], adaptive_batch_sizes[start + i], settings, step_of(batch.slot));
+            let g = gradient_of(gradient_sums[start + i], adaptive_batch_sizes[start + i], settings, step);
             own += dot(g, g);
         }
         squares[local] = own;
@@ -42,7 +43,7 @@ fn clip(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
         for (var i = local; i < count; i += INVOCATIONS) {
             let parameter = replica * network.replica_vec4s + i;
             let theta = parameters[parameter];
-            parameters[parameter] = moved(replica, parameter, theta, gradient_sums[start + i], adaptive_batch_sizes[start + i], scale, step_of(batch.slot));
+            parameters[parameter] = moved(replica, parameter, theta, gradient_sums[start + i], adaptive_batch_sizes[start + i], scale, step);
         }
     }
 }

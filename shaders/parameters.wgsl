@@ -11,9 +11,8 @@ fn moves_at_once(replica: u32) -> bool {
     return !HAS_RULES || replicas[replica].clip_norm == 0.0;
 }
 
-// The step of a slot.
-fn step_of(slot: u32) -> Step {
-    let size = min(batch.batch_size, batch.sample_count - place_of(slot).position);
+// The step of a slot, whose batch really has `size` samples.
+fn step_of(slot: u32, size: u32) -> Step {
     return Step(size, batch.t + slot - batch.slot, batch.rate_factors[slot / 4u][slot % 4u]);
 }
 

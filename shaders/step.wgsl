@@ -234,7 +234,7 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
     let sample = local % SAMPLES;
     let own = network.layers[min(l, last)];
     let gathered = batch_at(slot, replica);
-    let step = step_of(slot);
+    let step = step_of(slot, min(batch.batch_size, batch.sample_count - place_of(slot).position));
     let dropout = dropout_of(replica, step.t);
     let is_last = slot + 1u == batch.slot + batch.steps;
     let has_counts = counts_wanted(replica);

@@ -8,6 +8,6 @@ fn reduces_all(replica: u32) -> bool {
 
 fn finish(replica: u32, parameter: u32, sums: vec4<f32>, counts: vec4<u32>) {
     if moves_at_once(replica) {
-        parameters[parameter] = moved(replica, parameter, parameters[parameter], sums, counts, 1.0, step_of(batch.slot));
+        parameters[parameter] = moved(replica, parameter, parameters[parameter], sums, counts, 1.0, step_of(batch.slot, batch.size));
     }
 }

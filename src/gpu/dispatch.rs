@@ -150,8 +150,10 @@ impl Dispatch<'_> {
 
     /// The constants of step.wgsl that say how much workgroup memory it takes: vec4s of parameters and samples, and mask words.
     pub fn step_constants(&self) -> [(&'static str, u32); 2] {
-        let pool = self.network.parameter_vec4s + 32 * ((self.all_rows() / 4) | 1);
-        [("POOL", pool), ("MASKS", self.all_rows() * self.words())]
+        // What is out of all bounds stays so.
+        let samples = ((self.all_rows() / 4) | 1).saturating_mul(32);
+        let pool = self.network.parameter_vec4s.saturating_add(samples);
+        [("POOL", pool), ("MASKS", self.all_rows().saturating_mul(self.words()))]
     }
 
     /// Whether one dispatch does whole steps, where a workgroup may have so many bytes.
@@ -249,7 +251,7 @@ mod tests {
     fn small_networks_take_whole_steps() {
         let is_small = |widths: &[usize], batch_size: u32, bytes| {
             let network = Network::new(&NetworkSpec::new(widths).unwrap(), 2);
-            Dispatch { network: &network, sample4s: batch_size / 4 }.is_small(bytes, true)
+            Dispatch { network: &network, sample4s: batch_size / 4 }.is_small(bytes, false)
         };
         // The extremes of its check, and the circles of the benchmarks.
         let cases: [(&[usize], u32); 5] = [
@@ -265,6 +267,8 @@ mod tests {
         }
         assert!(!is_small(&[784, 30, 20, 10], 64, 1 << 20));
         assert!(!is_small(&[2, 10, 1], 1 << 20, 1 << 20));
+        // 2^32 mask words.
+        assert!(!is_small(&[123, 2], 1 << 30, 1 << 20));
     }
 
     #[test]

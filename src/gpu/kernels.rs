@@ -82,7 +82,7 @@ pub const GATHER: Kernel =
 /// Which features of the next batches are active.
 pub const SELECT: Kernel = Kernel { file: "select", entry: "list_features", storage: &[(2, Read), (3, Write)] };
 
-// The next seven share the numbers of buffers.wgsl.
+// The next eight share the numbers of buffers.wgsl.
 
 /// Activations of one layer.
 pub const FORWARD: Kernel = Kernel {
