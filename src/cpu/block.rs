@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use super::delta::Delta;
-use super::dropout::{Drop, Dropout, ScaleDeltas};
+use super::dropout::{Dropout, ScaleDeltas, Silence};
 use super::forward::{Forward, LayerInputs};
 use super::gather::{BatchInputs, Gather};
 use super::loss::LossDelta;
@@ -95,7 +95,7 @@ impl Block {
             let outputs = &mut above[0];
             simd.run(Forward { layer, activation, shares, inputs, samples, outputs: &mut *outputs });
             if let Some(dropout) = dropout.filter(|_| layer < last) {
-                simd.run(Drop { dropout, layer, samples, activations: outputs });
+                simd.run(Silence { dropout, layer, samples, activations: outputs });
             }
         }
     }

@@ -33,7 +33,7 @@ impl Dropout {
 }
 
 /// Silences nodes of a layer, and scales the others.
-pub struct Drop<'a> {
+pub struct Silence<'a> {
     /// Of the step.
     pub dropout: Dropout,
     /// Which layer, from 0.
@@ -44,7 +44,7 @@ pub struct Drop<'a> {
     pub activations: &'a mut Panels,
 }
 
-impl Kernel for Drop<'_> {
+impl Kernel for Silence<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 use super::fixture::{bits, for_each_case, numbers, on_every_machine, panels, values_of};
 use crate::ReplicaSettings;
-use crate::cpu::dropout::{Drop, Dropout, ScaleDeltas};
+use crate::cpu::dropout::{Dropout, ScaleDeltas, Silence};
 use crate::random::Random;
 use crate::reference::dropout::{is_kept, scale};
 
@@ -17,7 +17,7 @@ fn equals_its_twin() {
         let values = numbers(&mut Random::new(index as u64, 0), case.outputs * case.samples, 3);
         let dropped = on_every_machine(|simd| {
             let mut activations = panels(&values, case.samples);
-            simd.run(Drop { dropout, layer, samples: case.samples, activations: &mut activations });
+            simd.run(Silence { dropout, layer, samples: case.samples, activations: &mut activations });
             assert!(activations.get(case.samples, 0).is_nan(), "{case:?}: a row after the samples");
             bits(&values_of(&activations, case.samples))
         });
