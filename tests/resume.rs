@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 mod command;
 
-use command::{adapter, asgd, devices, refuses, run, wait_for};
+use command::{adapter, asgd, devices, kill_often, refuses, run, wait_for};
 
 const RESULTS: [&str; 4] = ["model.safetensors", "counts.safetensors", "metrics.csv", "learning_curve.svg"];
 
@@ -47,20 +47,8 @@ fn twenty_kills_change_no_bit() {
              --quiet --device {device} --optimizer {optimizer}"
         );
         run(path, &format!("{long} --out long"));
-        let mut child = asgd(path, &format!("{long} --out killed")).spawn().unwrap();
-        wait_for(&path.join("killed").join(CHECKPOINT), &mut child);
-        let (mut state, mut kills) = (12345u64, 0);
-        for _ in 0..20 {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            sleep(Duration::from_millis((state >> 33) % 300));
-            kills += usize::from(child.try_wait().unwrap().is_none());
-            let _ = child.kill();
-            child.wait().unwrap();
-            child = asgd(path, "train --resume killed --quiet").spawn().unwrap();
-        }
+        let kills = kill_often(path, &long, CHECKPOINT, 20);
         assert!(kills >= 5, "{device}: only {kills} kills hit a run");
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         same_results(&path.join("long"), &path.join("killed"));
     }
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 mod command;
 
 use command::page::{Metrics, stands_alone, text};
-use command::{adapter, asgd, devices, refuses, run, wait_for};
+use command::{adapter, asgd, devices, kill_often, refuses, run, wait_for};
 
 /// Few noisy points and many nodes: the validation loss falls, then rises, at another step in every replica.
 const OVERFITS: &str = "train circles --samples 120 --noise 0.25 --validation 0.3 --hidden 12,9 --batch-size 16 --lr 0.2 \
@@ -166,8 +166,16 @@ fn kills_change_no_decision() {
     let adapter = adapter();
     for (device, rules, epochs) in [
         ("cpu", "--patience 40 --schedule plateau:2:0.9 --optimizer aadam --lr 0.0005 --eval-every 20", 20_000),
-        ("cpu", "--keep best --schedule cosine --warmup 0.3 --optimizer sgd --lr 0.005 --eval-every 20", 1500),
-        (&adapter, "--patience 20 --schedule exponential:0.99 --warmup 3 --optimizer sgd --lr 0.1 --eval-every 2", 300),
+        (
+            "cpu",
+            "--keep best --schedule cosine --warmup 0.3 --dropout 0.2 --optimizer sgd --lr 0.005 --eval-every 20",
+            1500,
+        ),
+        (
+            &adapter,
+            "--patience 20 --schedule exponential:0.99 --warmup 3 --dropout 0.1 --optimizer sgd --lr 0.1 --eval-every 2",
+            300,
+        ),
     ] {
         let folder = TempDir::new().unwrap();
         let path = folder.path();
@@ -176,19 +184,7 @@ fn kills_change_no_decision() {
              --epochs {epochs} {rules} --checkpoint-every 1 --device {device}"
         );
         run(path, &format!("{train} --out long"));
-        let mut child = asgd(path, &format!("{train} --out killed")).spawn().unwrap();
-        wait_for(&path.join("killed/checkpoints/replicas-0-5.safetensors"), &mut child);
-        let (mut state, mut kills) = (12345u64, 0);
-        for _ in 0..8 {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            sleep(Duration::from_millis((state >> 33) % 300));
-            kills += usize::from(child.try_wait().unwrap().is_none());
-            let _ = child.kill();
-            child.wait().unwrap();
-            child = asgd(path, "train --resume killed --quiet").spawn().unwrap();
-        }
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let kills = kill_often(path, &train, "checkpoints/replicas-0-5.safetensors", 8);
         assert!(kills >= 2, "{device} {rules}: only {kills} kills hit a run");
         same_results(&path.join("long"), &path.join("killed"));
         let [long, killed] = ["long", "killed"].map(|name| document(&path.join(name))["result"].clone());
@@ -338,9 +334,19 @@ fn rules_that_keep_more_may_stop_first() {
         "train circles --validation 0.2 --optimizer adam,sgd --lr 0.1 --epochs 60 --patience 2 --eval-every 1 --quiet";
     for device in devices() {
         let out = path.join(&device);
-        run(path, &format!("{train} --device {device} --out {}", out.display()));
+        let train = format!("{train} --checkpoint-every 1 --device {device}");
+        run(path, &format!("{train} --out {}", out.display()));
         let sweep = fs::read_to_string(out.join("sweep.csv")).unwrap();
         assert_eq!(sweep.lines().count(), 3, "{sweep}");
+        // Also where it is resumed after the ones with more have stopped.
+        let killed = path.join(format!("{device}-killed"));
+        let mut child = asgd(path, &format!("{train} --out {}", killed.display())).spawn().unwrap();
+        wait_for(&killed.join("checkpoints"), &mut child);
+        sleep(Duration::from_millis(20));
+        let _ = child.kill();
+        child.wait().unwrap();
+        run(path, &format!("train --resume {} --quiet", killed.display()));
+        assert_eq!(fs::read(killed.join("sweep.csv")).unwrap(), sweep.into_bytes());
     }
 }
 

@@ -71,3 +71,23 @@ pub fn refuses(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
         assert!(errors[0].contains(word), "{arguments}: '{word}' is missing in: {stderr}");
     }
 }
+
+/// Starts a training in `folder`/killed and, once it has saved `checkpoint`, kills it so many times at moments within 300 ms, and
+/// resumes it every time, at last to its end. How many kills hit it.
+#[track_caller]
+pub fn kill_often(folder: &Path, train: &str, checkpoint: &str, times: usize) -> usize {
+    let mut child = asgd(folder, &format!("{train} --out killed")).spawn().unwrap();
+    wait_for(&folder.join("killed").join(checkpoint), &mut child);
+    let (mut state, mut kills) = (12345u64, 0);
+    for _ in 0..times {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        sleep(Duration::from_millis((state >> 33) % 300));
+        kills += usize::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        child.wait().unwrap();
+        child = asgd(folder, "train --resume killed --quiet").spawn().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    kills
+}
