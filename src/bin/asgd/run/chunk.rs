@@ -66,7 +66,7 @@ impl<'a> Chunk<'a> {
     fn rates(&self) -> Vec<f32> {
         let rate = |&member: &usize| {
             let initial = self.settings.replicas[member].learning_rate;
-            self.rules.map_or(initial, |rules| rules.rate(initial, &self.progress[member]))
+            self.rules.map_or(initial, |rules| rules.rate(initial, self.progress[member].falls().len()))
         };
         self.members.iter().map(rate).collect()
     }

@@ -4,8 +4,8 @@ use asgd::{Dataset, Device, Model};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::length::Length;
 use super::rates::Rates;
-use super::schedule::Schedule;
 use super::stopping::Rules;
 use crate::sweep::cells::Cell;
 
@@ -33,25 +33,25 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// With the schedule of each cell.
-    pub fn json(&self, schedules: &[Schedule]) -> Value {
+    /// With the length of each cell.
+    pub fn json(&self, lengths: &[Length]) -> Value {
         let Self { device, dataset, cells, rates, initials, replicas, seed, init, order, padded, .. } = self;
         let Self { schedule, rules, arguments, .. } = self;
         let mut hash = Sha256::new();
         initials.iter().for_each(|initial| hash.update(initial.to_bytes()));
         let initial_sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let settings_of = |((cell, schedule), rates): ((&Cell, &Schedule), &Rates)| {
+        let settings_of = |((cell, length), rates): ((&Cell, &Length), &Rates)| {
             let mut settings = cell.json();
-            settings["steps"] = json!(schedule.steps);
-            settings["steps_per_epoch"] = json!(schedule.steps_per_epoch);
-            settings["evaluate_every_steps"] = json!(schedule.evaluate_every);
+            settings["steps"] = json!(length.steps);
+            settings["steps_per_epoch"] = json!(length.steps_per_epoch);
+            settings["evaluate_every_steps"] = json!(length.evaluate_every);
             // Runs without them have no such settings, as those of earlier versions.
             if rates.schedule.warmup > 0 {
                 settings["warmup_steps"] = json!(rates.schedule.warmup);
             }
             settings
         };
-        let mut of_cells: Vec<Value> = cells.iter().zip(schedules).zip(*rates).map(settings_of).collect();
+        let mut of_cells: Vec<Value> = cells.iter().zip(lengths).zip(*rates).map(settings_of).collect();
         let mut settings = match of_cells.len() {
             1 => of_cells.swap_remove(0),
             _ => json!({ "cells": of_cells, "padded": padded }),

@@ -13,7 +13,7 @@ pub enum Extent {
 
 /// In steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Schedule {
+pub struct Length {
     pub steps: u64,
     pub steps_per_epoch: u64,
     /// Evaluations are at step 0, at the multiples of this, and at the last step.
@@ -30,7 +30,7 @@ impl Extent {
     }
 }
 
-impl Schedule {
+impl Length {
     /// Evaluations are every `evaluate_every` epochs, or about 50 in all.
     ///
     /// # Errors
@@ -82,15 +82,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn extended_schedules_keep_to_the_evaluations_there_are() {
-        let schedule = |extent, every| Schedule::new(extent, 8, every).unwrap();
-        let short = schedule(Extent::Epochs(200), None);
+    fn longer_trainings_keep_to_the_evaluations_there_are() {
+        let length = |extent, every| Length::new(extent, 8, every).unwrap();
+        let short = length(Extent::Epochs(200), None);
         assert_eq!((short.steps, short.evaluate_every), (1600, 4 * 8));
-        assert_eq!(short.extended(Extent::Epochs(400), None).unwrap(), schedule(Extent::Epochs(400), None));
+        assert_eq!(short.extended(Extent::Epochs(400), None).unwrap(), length(Extent::Epochs(400), None));
         assert_eq!(short.extended(Extent::Epochs(300), None).unwrap().evaluate_every, 4 * 8, "6 is no multiple of 4");
         assert_eq!(short.extended(Extent::Epochs(200), None).unwrap(), short);
         assert!(short.extended(Extent::Steps(1599), None).unwrap_err().to_string().contains("1600 steps (200 epochs)"));
-        assert!(Schedule::new(Extent::Epochs(u64::MAX), 8, None).is_err());
-        assert!(Schedule::new(Extent::Steps(u64::MAX), 8, None).unwrap_err().to_string().contains("--steps"));
+        assert!(Length::new(Extent::Epochs(u64::MAX), 8, None).is_err());
+        assert!(Length::new(Extent::Steps(u64::MAX), 8, None).unwrap_err().to_string().contains("--steps"));
     }
 }

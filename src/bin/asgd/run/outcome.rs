@@ -4,8 +4,8 @@ use asgd::NetworkSpec;
 use serde_json::{Value, json};
 
 use super::folder::Folder;
+use super::length::Length;
 use super::metrics::{self, Point};
-use super::schedule::Schedule;
 use super::stopping::{Criterion, Keep, Rules};
 use crate::console::announce;
 use crate::statistics::Summary;
@@ -16,8 +16,8 @@ type Column = fn(&NetworkSpec, &Point) -> f64;
 
 /// Means and standard deviations over the networks of the result, without those that diverged; and where the validation set would
 /// have chosen others, over these.
-pub fn of(spec: &NetworkSpec, trained: &CellTrained, schedule: &Schedule, rules: Option<Rules>) -> Value {
-    let steps_per_epoch = schedule.steps_per_epoch;
+pub fn of(spec: &NetworkSpec, trained: &CellTrained, length: &Length, rules: Option<Rules>) -> Value {
+    let steps_per_epoch = length.steps_per_epoch;
     let trajectories = &trained.trajectories;
     let last: Vec<&Point> = trained.ends().collect();
     let first_diverged = |points: &Vec<Point>| {
@@ -57,7 +57,7 @@ pub fn of(spec: &NetworkSpec, trained: &CellTrained, schedule: &Schedule, rules:
     };
     summarise(&mut result, &trained.sound().map(|(_, point)| point).collect::<Vec<_>>());
     if let Some(rules) = rules {
-        let stopped = trajectories.iter().map(|points| points.last().filter(|last| last.step < schedule.steps));
+        let stopped = trajectories.iter().map(|points| points.last().filter(|last| last.step < length.steps));
         result["stopped_steps"] = json!(stopped.map(|last| last.map(|last| last.step)).collect::<Vec<_>>());
         result["kept"] = json!(rules.keep.to_string());
         result["kept_steps"] = json!(last.iter().map(|point| point.step).collect::<Vec<_>>());

@@ -133,13 +133,12 @@ impl Rates {
             .map(|points| plateau.map_or_else(Vec::new, |(rules, _)| rules.progress(points).falls().to_vec()))
             .collect();
         let ends: Vec<u64> = trajectories.iter().map(|points| points.last().map_or(0, |point| point.step)).collect();
-        let factor = plateau.map_or(1.0, |(_, plateau)| plateau.factor);
         let end = ends.iter().copied().max().unwrap_or(0).min(self.steps);
         let point = |step: u64| {
             let training = falls.iter().zip(&ends).filter(|(_, end)| step < **end);
             let rates = training.map(|(falls, _)| {
-                let fallen = falls.iter().filter(|fall| **fall <= step);
-                fallen.fold(self.learning_rate, |rate, _| rate * factor)
+                let fallen = falls.iter().filter(|fall| **fall <= step).count();
+                self.rules.map_or(self.learning_rate, |rules| rules.rate(self.learning_rate, fallen))
             });
             let scale = self.schedule.factor(step, self.steps_per_epoch);
             let values = band(rates.map(|rate| f64::from(rate * scale)))?;

@@ -76,10 +76,10 @@ impl Rules {
         best.map_or(points.len().saturating_sub(1), |(index, _)| index)
     }
 
-    /// A learning rate after the falls of this replica.
-    pub fn rate(&self, initial: f32, progress: &Progress) -> f32 {
+    /// A learning rate after so many falls.
+    pub fn rate(&self, initial: f32, falls: usize) -> f32 {
         let factor = self.plateau.map_or(1.0, |plateau| plateau.factor);
-        progress.falls.iter().fold(initial, |rate, _| rate * factor)
+        (0..falls).fold(initial, |rate, _| rate * factor)
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
         let losses = [3.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0];
         let progress = rules.progress(&points(&losses));
         assert_eq!(progress.falls(), [30, 50]);
-        assert_eq!(rules.rate(0.1, &progress), 0.1 * 0.5 * 0.5);
+        assert_eq!(rules.rate(0.1, progress.falls().len()), 0.1 * 0.5 * 0.5);
         assert!(!progress.has_stopped());
     }
 }

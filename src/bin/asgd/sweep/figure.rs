@@ -44,7 +44,7 @@ pub fn panels(sweep: &Sweep<'_>) -> Vec<LinePanel> {
     let curve = |cell: usize, color, names: &[usize]| Curve {
         name: sweep.cells[cell].name(names),
         color,
-        points: mean_and_range(&sweep.trained[cell].trajectories, sweep.schedules[cell].steps_per_epoch, value),
+        points: mean_and_range(&sweep.trained[cell].trajectories, sweep.lengths[cell].steps_per_epoch, value),
     };
     // Colours go with values, the same in every panel.
     let color = |cell: &Cell, index: usize| match by_curve.filter(|_| fits) {

@@ -9,9 +9,9 @@ use super::groups::CellTrained;
 use super::ranking::{Standing, rank};
 use crate::console::announce;
 use crate::run::folder::Folder;
+use crate::run::length::Length;
 use crate::run::metrics::Point;
 use crate::run::outcome;
-use crate::run::schedule::Schedule;
 use crate::run::stopping::Rules;
 use crate::statistics::Summary;
 use crate::table::{Cell, Table};
@@ -19,7 +19,7 @@ use crate::table::{Cell, Table};
 /// All cells with what became of them, in their order.
 pub struct Sweep<'a> {
     pub cells: &'a [cells::Cell],
-    pub schedules: &'a [Schedule],
+    pub lengths: &'a [Length],
     pub trained: &'a [CellTrained],
     standings: Vec<Standing>,
     /// From best to worst; `None` without a validation set.
@@ -35,7 +35,7 @@ const ROWS: usize = 40;
 impl<'a> Sweep<'a> {
     pub fn new(
         cells: &'a [cells::Cell],
-        schedules: &'a [Schedule],
+        lengths: &'a [Length],
         trained: &'a [CellTrained],
         rules: Option<Rules>,
     ) -> Self {
@@ -43,7 +43,7 @@ impl<'a> Sweep<'a> {
         let has_validation =
             trained.iter().flat_map(|cell| cell.trajectories.iter().flatten()).any(|point| point.validation.is_some());
         let order = rank(&standings);
-        Self { cells, schedules, trained, standings, order, has_validation, rules }
+        Self { cells, lengths, trained, standings, order, has_validation, rules }
     }
 
     /// The best cell, from 0.
@@ -135,13 +135,13 @@ impl<'a> Sweep<'a> {
     pub fn json(&self) -> Value {
         let cell = |(index, trained): (usize, &CellTrained)| {
             let cell = &self.cells[index];
-            let mut value = outcome::of(&cell.spec, trained, &self.schedules[index], self.rules);
+            let mut value = outcome::of(&cell.spec, trained, &self.lengths[index], self.rules);
             value["cell"] = json!(index + 1);
             if let (Some(value), Value::Object(settings)) = (value.as_object_mut(), cell.json()) {
                 value.extend(settings);
             }
-            value["steps"] = json!(self.schedules[index].steps);
-            value["epochs"] = json!(self.schedules[index].epoch(self.schedules[index].steps));
+            value["steps"] = json!(self.lengths[index].steps);
+            value["epochs"] = json!(self.lengths[index].epoch(self.lengths[index].steps));
             value["best_epoch"] = json!(self.best_epoch(index));
             value["best_validation_loss"] = json!(self.standings[index].best_evaluation.map(|(_, loss)| loss));
             value["best_replica"] = json!(self.standings[index].best_replica);
@@ -205,6 +205,6 @@ impl<'a> Sweep<'a> {
     fn best_epoch(&self, cell: usize) -> Option<f64> {
         let (index, _) = self.standings[cell].best_evaluation?;
         let step = self.trained[cell].trajectories.iter().find_map(|points| points.get(index))?.step;
-        Some(self.schedules[cell].epoch(step))
+        Some(self.lengths[cell].epoch(step))
     }
 }

@@ -10,10 +10,10 @@ use crate::console::Reporter;
 use crate::run::chunks::{SaveEvery, Training};
 use crate::run::curve::learning_curve;
 use crate::run::folder::Folder;
+use crate::run::length::Length;
 use crate::run::metrics;
 use crate::run::page::{self, Network, Run};
 use crate::run::rates::Rates;
-use crate::run::schedule::Schedule;
 use crate::run::stopping::Rules;
 use crate::sweep::cells::{Cell, varied};
 use crate::sweep::figure::figure;
@@ -28,7 +28,7 @@ pub struct Job<'a> {
     pub folder: &'a Folder,
     pub report: &'a Reporter,
     pub cells: &'a [Cell],
-    pub schedules: &'a [Schedule],
+    pub lengths: &'a [Length],
     /// Of each cell.
     pub rates: &'a [Rates],
     pub rules: Option<Rules>,
@@ -37,11 +37,11 @@ pub struct Job<'a> {
 impl Job<'_> {
     /// Trains group after group what is not trained yet; what became of each cell.
     pub fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Vec<CellTrained>> {
-        let Self { args, dataset, device, folder, report, cells, schedules, rates, rules } = *self;
+        let Self { args, dataset, device, folder, report, cells, lengths, rates, rules } = *self;
         let mut throttle = Throttle::default();
         let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
         for (number, group) in (1..).zip(groups) {
-            let schedule = schedules[group.cells[0]];
+            let length = lengths[group.cells[0]];
             if groups.len() > 1 {
                 report.line(&format!(
                     "group    {number} of {}: {}, batches of {}, {} network{}",
@@ -62,11 +62,11 @@ impl Job<'_> {
                     schedule: rates[group.cells[0]].schedule,
                     replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
                 },
-                steps: schedule.steps,
-                evaluate_every: schedule.evaluate_every,
+                steps: length.steps,
+                evaluate_every: length.evaluate_every,
                 rules,
                 save: match args.checkpoint_every {
-                    Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(schedule.steps_per_epoch)),
+                    Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(length.steps_per_epoch)),
                     None => SaveEvery::Time(std::time::Duration::from_secs(15)),
                 },
             };
@@ -74,7 +74,7 @@ impl Job<'_> {
                 report,
                 folder,
                 cells,
-                schedules,
+                lengths,
                 replicas: args.replicas,
                 group,
                 trained: &trained,
@@ -96,8 +96,8 @@ impl Job<'_> {
         document: &Value,
         notes: &[String],
     ) -> Result<()> {
-        let Self { args, dataset, device, folder, cells, schedules, rates, .. } = *self;
-        let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, schedules, trained))?;
+        let Self { args, dataset, device, folder, cells, lengths, rates, .. } = *self;
+        let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, lengths, trained))?;
         folder.write("metrics.csv", &metrics)?;
         match sweep {
             None => {

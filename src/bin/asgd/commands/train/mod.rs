@@ -17,15 +17,15 @@ use serde_json::{Value, json};
 
 use self::job::Job;
 use self::optimizer::OptimizerArgs;
-use self::plan::{cells, check_memory, rates, schedules, seeds};
+use self::plan::{cells, check_memory, lengths, rates, seeds};
 use crate::console::{Reporter, announce};
 use crate::data_source::{DataArgs, open_for_training, short_name};
 use crate::device_args::DeviceArgs;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
+use crate::run::length::Extent;
 use crate::run::rates::{RateSchedule, Warmup};
-use crate::run::schedule::Extent;
 use crate::run::stopping::{Criterion, Keep, Rules};
 use crate::run::{interrupt, outcome};
 use crate::sweep::cells::{COLUMNS, Cell, varied};
@@ -290,10 +290,10 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let Prepared { dataset, record, notes } =
         open_for_training(&args.dataset, &args.data, args.scale, args.validation_share(), from_file.as_ref())?;
     let cells = cells(args, &dataset, from_file.as_ref().map(Model::spec))?;
-    let earlier_schedules = schedules(args, &dataset, &cells, &args.extended[..extents])?;
-    let schedules = schedules(args, &dataset, &cells, &args.extended)?;
-    let rates = rates(args, &cells, &schedules, rules)?;
-    check_memory(args, &cells, &schedules, rules)?;
+    let earlier_lengths = lengths(args, &dataset, &cells, &args.extended[..extents])?;
+    let lengths = lengths(args, &dataset, &cells, &args.extended)?;
+    let rates = rates(args, &cells, &lengths, rules)?;
+    check_memory(args, &cells, &lengths, rules)?;
     let seeds = seeds(args)?;
     let initial = |cell: &Cell| {
         let mut initial = args.init.model(&cell.spec, &seeds)?;
@@ -328,11 +328,11 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
             "directory": std::env::current_dir().ok(), "command": args.words, "extended": args.extended,
         }),
     };
-    let settings = identity.json(&schedules);
-    let folder = if schedules == earlier_schedules {
+    let settings = identity.json(&lengths);
+    let folder = if lengths == earlier_lengths {
         Folder::open(path, &settings, opening)?
     } else {
-        let folder = Folder::open(path, &identity.json(&earlier_schedules), opening)?;
+        let folder = Folder::open(path, &identity.json(&earlier_lengths), opening)?;
         folder.change_settings(&settings)?;
         folder
     };
@@ -343,7 +343,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         folder: &folder,
         report: &report,
         cells: &cells,
-        schedules: &schedules,
+        lengths: &lengths,
         rates: &rates,
         rules,
     };
@@ -358,15 +358,15 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         }
     };
     drop(initials);
-    let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &schedules, &trained, rules));
+    let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &lengths, &trained, rules));
     let mut result = match &sweep {
-        None => outcome::of(&cells[0].spec, &trained[0], &schedules[0], rules),
+        None => outcome::of(&cells[0].spec, &trained[0], &lengths[0], rules),
         Some(sweep) => sweep.json(),
     };
     result["dataset"] = json!(args.dataset);
     if sweep.is_none() {
-        result["steps"] = json!(schedules[0].steps);
-        result["epochs"] = json!(schedules[0].epoch(schedules[0].steps));
+        result["steps"] = json!(lengths[0].steps);
+        result["epochs"] = json!(lengths[0].epoch(lengths[0].steps));
     }
     result["seconds"] = json!(start.elapsed().as_secs_f64());
     let warnings = warnings(&device, &dataset, &cells, &trained, &mut result)?;

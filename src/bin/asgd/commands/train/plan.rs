@@ -1,13 +1,13 @@
-//! What the arguments of a training ask for: cells, schedules, seeds; and whether there is room for it.
+//! What the arguments of a training ask for: cells, lengths, rates, seeds; and whether there is room for it.
 
 use anyhow::Result;
-use asgd::{Dataset, Error, Gradient, NetworkSpec, Schedule as RateSchedule, memory};
+use asgd::{Dataset, Error, Gradient, NetworkSpec, Schedule, memory};
 
 use super::TrainArgs;
 use crate::data_source::{is_small, is_table};
+use crate::run::length::{Extent, Length};
 use crate::run::metrics::Point;
 use crate::run::rates::Rates;
-use crate::run::schedule::{Extent, Schedule};
 use crate::run::stopping::Rules;
 use crate::sweep::cells::{Cell, Lists};
 use crate::values::Hidden;
@@ -45,34 +45,35 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
 }
 
 /// Of each cell, after it was made longer.
-pub fn schedules(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: &[Extent]) -> Result<Vec<Schedule>> {
+pub fn lengths(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: &[Extent]) -> Result<Vec<Length>> {
     let steps_per_epoch = |cell: &Cell| dataset.train.len().div_ceil(cell.batch_size) as u64;
     // All cells see the samples equally often.
     let fewest = cells.iter().map(steps_per_epoch).min().unwrap_or(1);
     let extent = args.extent().unwrap_or_else(|| Extent::Epochs(default_epochs(&args.dataset, fewest)));
-    let schedule = |cell: &Cell| -> Result<Schedule> {
+    let length = |cell: &Cell| -> Result<Length> {
         let steps_per_epoch = steps_per_epoch(cell);
-        let first = Schedule::new(extent, steps_per_epoch, args.eval_every)?;
-        let longer = |schedule: Schedule, extent: &Extent| schedule.extended(*extent, args.eval_every);
+        let first = Length::new(extent, steps_per_epoch, args.eval_every)?;
+        let longer = |length: Length, extent: &Extent| length.extended(*extent, args.eval_every);
         Ok(extended.iter().try_fold(first, longer)?)
     };
-    cells.iter().map(schedule).collect()
+    cells.iter().map(length).collect()
 }
 
 /// The learning rate of each cell over its steps.
-pub fn rates(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule], rules: Option<Rules>) -> Result<Vec<Rates>> {
-    let rates = |(cell, length): (&Cell, &Schedule)| {
+pub fn rates(args: &TrainArgs, cells: &[Cell], lengths: &[Length], rules: Option<Rules>) -> Result<Vec<Rates>> {
+    let rates = |(cell, length): (&Cell, &Length)| {
         let warmup = args.warmup.map_or(0, |warmup| warmup.steps(length.steps_per_epoch));
         if warmup >= length.steps {
-            let problem = format!("{warmup} steps, but the training has {}", length.steps);
+            let problem =
+                format!("{warmup} steps, but the training with batches of {} has {}", cell.batch_size, length.steps);
             return Err(Error::Setting { setting: "--warmup", problem }.into());
         }
-        let schedule = RateSchedule { decay: args.schedule.decay(), warmup, steps: length.steps };
+        let schedule = Schedule { decay: args.schedule.decay(), warmup, steps: length.steps };
         schedule.check()?;
-        let Schedule { steps, steps_per_epoch, .. } = *length;
+        let Length { steps, steps_per_epoch, .. } = *length;
         Ok(Rates { learning_rate: cell.learning_rate, schedule, rules, steps, steps_per_epoch })
     };
-    cells.iter().zip(schedules).map(rates).collect()
+    cells.iter().zip(lengths).map(rates).collect()
 }
 
 /// Images have many samples, of which a few passes make a network; tables and points few.
@@ -86,13 +87,16 @@ fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
 }
 
 /// Refuses more replicas than memory can hold, before anything is allocated for them.
-pub fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule], rules: Option<Rules>) -> Result<()> {
-    let bytes = |(cell, schedule): (&Cell, &Schedule)| {
-        // Five values for each parameter: the initial twice, those in training, the final, the counts; each moment twice; where
-        // evaluations decide, those that are kept with their counts, and what they are taken from.
-        let values = 5 + 2 * cell.optimizer.rule.moments() as u128 + if rules.is_some() { 4 } else { 0 };
+pub fn check_memory(args: &TrainArgs, cells: &[Cell], lengths: &[Length], rules: Option<Rules>) -> Result<()> {
+    let bytes = |(cell, length): (&Cell, &Length)| {
+        // Five values for each parameter: the initial twice, those in training, the final, the counts; each moment twice; the
+        // gradient, where its norm is clipped; where evaluations decide, those that are kept with their counts, and what they are
+        // taken from.
+        let optimizer = cell.optimizer;
+        let values = 5 + 2 * optimizer.rule.moments() as u128 + u128::from(optimizer.clips_norm());
+        let values = values + if rules.is_some() { 4 } else { 0 };
         let parameters = values * 4 * cell.spec.arena_stride() as u128;
-        let evaluations = u128::from(schedule.steps / schedule.evaluate_every) + 2;
+        let evaluations = u128::from(length.steps / length.evaluate_every) + 2;
         let of_evaluation =
             size_of::<Point>() + cell.spec.hidden().iter().sum::<usize>() + 8 * cell.spec.layers().len();
         // At least one replica at a time has as many on the device.
@@ -103,7 +107,7 @@ pub fn check_memory(args: &TrainArgs, cells: &[Cell], schedules: &[Schedule], ru
         (replicas, 1) => format!("training {replicas} replicas"),
         (replicas, cells) => format!("training {} networks", replicas as u128 * cells as u128),
     };
-    let bytes = cells.iter().zip(schedules).map(bytes).sum();
+    let bytes = cells.iter().zip(lengths).map(bytes).sum();
     Ok(memory::require(&what, bytes, "use fewer --replicas, fewer cells or a smaller network")?)
 }
 

@@ -11,8 +11,8 @@ use crate::console::Reporter;
 use crate::run::chunks::Observer;
 use crate::run::curve::OfPoint;
 use crate::run::folder::Folder;
+use crate::run::length::Length;
 use crate::run::metrics::{self, Point, Rows, Trajectories};
-use crate::run::schedule::Schedule;
 use crate::statistics::quartiles;
 use crate::sweep::cells::{COLUMNS, Cell};
 use crate::sweep::groups::{CellTrained, Group};
@@ -22,7 +22,7 @@ pub struct Watch<'a> {
     pub report: &'a Reporter,
     pub folder: &'a Folder,
     pub cells: &'a [Cell],
-    pub schedules: &'a [Schedule],
+    pub lengths: &'a [Length],
     /// Of each cell.
     pub replicas: usize,
     /// That trains now.
@@ -53,7 +53,7 @@ impl Observer for Watch<'_> {
         let last: Vec<&Point> = chunk.iter().filter_map(|points| points.last()).collect();
         // Replicas that have stopped have no newer one.
         let Some(newest) = last.iter().max_by_key(|point| point.step) else { return };
-        let epoch = self.schedules[self.group.cells[0]].epoch(newest.step);
+        let epoch = self.lengths[self.group.cells[0]].epoch(newest.step);
         let epoch = format!("epoch {:>5}", (epoch * 100.0).round() / 100.0);
         let line = if self.cells.len() == 1 {
             let sets: [(&str, OfPoint); 3] = [
@@ -106,7 +106,7 @@ impl Observer for Watch<'_> {
             done.chain(now.map(|(cell, trajectories)| (cell, Cow::Owned(trajectories)))).collect();
         all.sort_by_key(|(cell, _)| *cell);
         let rows: Vec<Rows<'_>> =
-            all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.schedules, cell, trajectories)).collect();
+            all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.lengths, cell, trajectories)).collect();
         self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)?;
         self.throttle.last = Some((Instant::now(), begin.elapsed()));
         Ok(())
@@ -121,15 +121,15 @@ pub fn label_columns(cells: &[Cell]) -> Vec<&'static str> {
     }
 }
 
-fn rows<'a>(cells: &'a [Cell], schedules: &[Schedule], cell: usize, trajectories: Cow<'a, Trajectories>) -> Rows<'a> {
+fn rows<'a>(cells: &'a [Cell], lengths: &[Length], cell: usize, trajectories: Cow<'a, Trajectories>) -> Rows<'a> {
     let labels = match cells.len() {
         1 => Vec::new(),
         _ => [(cell + 1).to_string()].into_iter().chain(cells[cell].settings()).collect(),
     };
-    Rows { labels, spec: &cells[cell].spec, steps_per_epoch: schedules[cell].steps_per_epoch, trajectories }
+    Rows { labels, spec: &cells[cell].spec, steps_per_epoch: lengths[cell].steps_per_epoch, trajectories }
 }
 
-pub fn rows_of_all<'a>(cells: &'a [Cell], schedules: &[Schedule], trained: &'a [CellTrained]) -> Vec<Rows<'a>> {
+pub fn rows_of_all<'a>(cells: &'a [Cell], lengths: &[Length], trained: &'a [CellTrained]) -> Vec<Rows<'a>> {
     let trajectories = trained.iter().map(|cell| Cow::Borrowed(&cell.trajectories)).enumerate();
-    trajectories.map(|(cell, trajectories)| rows(cells, schedules, cell, trajectories)).collect()
+    trajectories.map(|(cell, trajectories)| rows(cells, lengths, cell, trajectories)).collect()
 }
