@@ -12,7 +12,6 @@ use super::masks::{FillMasks, Masks};
 use super::panels::Panels;
 use super::parameters::Share;
 use super::samples::StoredSamples;
-use super::select::Columns;
 use super::simd::InstructionSet;
 use crate::spec::{Activation, Loss, NetworkSpec};
 
@@ -24,12 +23,8 @@ pub struct Block {
     pub loss: Loss,
     /// How many samples it holds now.
     pub samples: usize,
-    /// How many inputs a sample has.
-    features: usize,
     /// The data's inputs.
     pub inputs: BatchInputs,
-    /// What is not zero in them, feature by feature, where the data is listed.
-    pub columns: Columns,
     /// (samples)
     pub labels: Vec<u32>,
     /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
@@ -66,9 +61,7 @@ impl Block {
             activation: spec.activation(),
             loss: spec.loss(),
             samples: 0,
-            features: widths[0],
             inputs,
-            columns: Columns::default(),
             labels: Vec::new(),
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
             hidden_deltas: widths[1..widths.len() - 1].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
@@ -120,8 +113,7 @@ impl Block {
         for layer in 0..=last {
             let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
             let inputs = match (&self.inputs, layer) {
-                (BatchInputs::Listed(lists), 0) => {
-                    self.columns.fill(self.features, lists, samples);
+                (BatchInputs::Listed(_), 0) => {
                     simd.run(Mark { deltas, marked: &mut self.marked, samples });
                     continue;
                 }

@@ -1,8 +1,6 @@
 //! Deltas with a byte for each that says whether it is zero: beside the lists of the first layer, where adding bytes is the
 //! cheapest way to count.
 
-use wide::u8x16;
-
 use super::panels::{PANEL, Panels};
 use super::simd::{Kernel, LANES, Lanes, with_lanes};
 
@@ -31,10 +29,12 @@ impl MarkedDeltas {
     }
 }
 
-/// The flags of a row, a byte each: 1 where a delta is not zero. Vectors already, because the compiler would add bytes that
-/// are used eight by eight also eight by eight, or one by one.
+/// A byte for each unit of a panel, eight in a word.
+pub type Flags = [u64; PANEL / 8];
+
+/// The flags of a row: 1 where a delta is not zero.
 #[inline(always)]
-pub fn flags(vector: &Lanes) -> &[u8x16; 2] {
+pub fn flags(vector: &Lanes) -> &Flags {
     bytemuck::cast_ref(vector)
 }
 

@@ -30,7 +30,6 @@ mod permute;
 mod product;
 mod reduce;
 mod samples;
-mod select;
 pub(crate) mod simd;
 mod team;
 #[cfg(test)]

@@ -1,17 +1,23 @@
 //! theta and its moments from S and c: update.wgsl and optimizer.wgsl.
 
-use super::simd::{LANES, Lanes};
+use super::simd::{Lanes, floats, floats_mut};
 use crate::optimizer::{Gradient, Optimizer, Rule};
 use crate::settings::ReplicaSettings;
 
-/// What becomes of eight parameters, and of their M moments, from their gradient sums and adaptive batch sizes.
+/// What becomes of parameters, and of their M moments, from their gradient sums and adaptive batch sizes.
 pub trait Update<const M: usize>: Copy {
     /// Whether parameters may change whose S and c are 0. Otherwise weights of inputs that are zero in the whole batch are
     /// skipped.
     fn moves_inactive(self) -> bool;
 
-    /// The new parameters; the moments change in place.
-    fn apply(self, theta: Lanes, moments: &mut [Lanes; M], sum: Lanes, count: Lanes) -> Lanes;
+    /// Whether c matters; otherwise it may be anything.
+    #[inline(always)]
+    fn counts(self) -> bool {
+        true
+    }
+
+    /// Moves parameters and their moments. All slices are of one length.
+    fn apply(self, thetas: &mut [Lanes], moments: [&mut [Lanes]; M], sums: &[Lanes], counts: &[Lanes]);
 }
 
 /// SGD: theta - lr S / m.
@@ -30,8 +36,15 @@ impl Update<0> for Mean {
     }
 
     #[inline(always)]
-    fn apply(self, theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, _count: Lanes) -> Lanes {
-        theta.zip(sum, |theta, sum| (-self.learning_rate).mul_add(sum / self.samples, theta))
+    fn counts(self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn apply(self, thetas: &mut [Lanes], _moments: [&mut [Lanes]; 0], sums: &[Lanes], _counts: &[Lanes]) {
+        for (theta, sum) in floats_mut(thetas).iter_mut().zip(floats(sums)) {
+            *theta = (-self.learning_rate).mul_add(sum / self.samples, *theta);
+        }
     }
 }
 
@@ -51,12 +64,14 @@ impl Update<0> for Effective {
     }
 
     #[inline(always)]
-    fn apply(self, theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, count: Lanes) -> Lanes {
-        // Where c = 0, S = 0 too: over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
-        // the division would be compiled to branches.)
-        let divisor = count.map(|count| if count == 0.0 { 1.0 } else { count + self.epsilon });
-        let gradient = sum.zip(divisor, |sum, divisor| sum / divisor);
-        theta.zip(gradient, |theta, gradient| (-self.learning_rate).mul_add(gradient, theta))
+    fn apply(self, thetas: &mut [Lanes], _moments: [&mut [Lanes]; 0], sums: &[Lanes], counts: &[Lanes]) {
+        let pairs = floats(sums).iter().zip(floats(counts));
+        for (theta, (sum, count)) in floats_mut(thetas).iter_mut().zip(pairs) {
+            // Where c = 0, S = 0 too: over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
+            // the division would be compiled to branches.)
+            let divisor = if *count == 0.0 { 1.0 } else { count + self.epsilon };
+            *theta = (-self.learning_rate).mul_add(sum / divisor, *theta);
+        }
     }
 }
 
@@ -88,42 +103,33 @@ impl<const M: usize> Ruled<M> {
         Self { optimizer, learning_rate, epsilon, samples: samples as f32, scale, unbias }
     }
 
-    /// Steps, to be multiplied by lr, and the moments after them.
+    /// Moves parameters; `step` says of a gradient, and of the moments before, the step, to be multiplied by lr, and the moments
+    /// after.
     #[inline(always)]
-    fn steps(self, g: Lanes, [first, second]: [Lanes; 2]) -> (Lanes, [Lanes; 2]) {
-        // share old + (1 - share) g^2
-        let squares = |old: Lanes, share: f32, g: Lanes| old.zip(g, |old, g| share.mul_add(old, (1.0 - share) * g * g));
-        let scaled = |s: Lanes, eps: f32| g.zip(s, |g, s| g / (s.sqrt() + eps));
-        match self.optimizer.rule {
-            Rule::Sgd => (g, [first, second]),
-            Rule::Momentum { momentum, nesterov } => {
-                let v = first.zip(g, |v, g| momentum.mul_add(v, g));
-                (if nesterov { v.zip(g, |v, g| momentum.mul_add(v, g)) } else { v }, [v, second])
-            }
-            Rule::Adagrad { eps } => {
-                let s = first.zip(g, |s, g| g.mul_add(g, s));
-                (scaled(s, eps), [s, second])
-            }
-            Rule::RmsProp { alpha, eps } => {
-                let s = squares(first, alpha, g);
-                (scaled(s, eps), [s, second])
-            }
-            Rule::Adadelta { rho, eps } => {
-                let s = squares(first, rho, g);
-                let root = second.zip(s, |u, s| (u + eps).sqrt() / (s + eps).sqrt());
-                let step = root.zip(g, |root, g| root * g);
-                (step, [s, squares(second, rho, step)])
-            }
-            Rule::Adam { beta1, beta2, eps, .. } => {
-                let [of_mean, of_root] = self.unbias;
-                let m = first.zip(g, |m, g| beta1.mul_add(m, (1.0 - beta1) * g));
-                let v = squares(second, beta2, g);
-                (m.zip(v, |m, v| of_mean * m / of_root.mul_add(v.sqrt(), eps)), [m, v])
-            }
-            Rule::Lion { beta1, beta2 } => {
-                let mixed = |share: f32| first.zip(g, |m, g| share.mul_add(m, (1.0 - share) * g));
-                let sign = |x: f32| if x == 0.0 { 0.0 } else { x.signum() };
-                (mixed(beta1).map(sign), [mixed(beta2), second])
+    fn each(
+        self,
+        (thetas, mut moments, sums, counts): (&mut [f32], [&mut [f32]; M], &[f32], &[f32]),
+        step: impl Fn(f32, [f32; 2]) -> (f32, [f32; 2]),
+    ) {
+        let Self { optimizer: Optimizer { gradient, rule, weight_decay, .. }, learning_rate, scale, .. } = self;
+        let gradient_of = GradientOf::new(&self.optimizer, self.epsilon, self.samples);
+        let (in_gradient, in_step) =
+            if rule.is_decoupled() { (0.0, learning_rate * weight_decay) } else { (weight_decay, 0.0) };
+        let length = thetas.len();
+        let (sums, counts) = (&sums[..length], &counts[..length]);
+        for moment in &mut moments {
+            *moment = &mut std::mem::take(moment)[..length];
+        }
+        for index in 0..length {
+            let theta = thetas[index];
+            let is_still = gradient == Gradient::Effective && counts[index] == 0.0;
+            let g = in_gradient.mul_add(theta, scale * gradient_of.of(sums[index], counts[index]));
+            let before = [0, 1].map(|moment| if moment < M { moments[moment][index] } else { 0.0 });
+            let (step, after) = step(g, before);
+            let moved = theta - in_step.mul_add(theta, learning_rate * step);
+            thetas[index] = if is_still { theta } else { moved };
+            for moment in 0..M {
+                moments[moment][index] = if is_still { before[moment] } else { after[moment] };
             }
         }
     }
@@ -136,28 +142,47 @@ impl<const M: usize> Update<M> for Ruled<M> {
     }
 
     #[inline(always)]
-    fn apply(self, theta: Lanes, moments: &mut [Lanes; M], sum: Lanes, count: Lanes) -> Lanes {
-        let Self { optimizer: Optimizer { gradient, rule, weight_decay, .. }, learning_rate, scale, .. } = self;
-        let gradients = GradientOf::new(&self.optimizer, self.epsilon, self.samples).of(sum, count);
-        let gradients = gradients.map(|gradient| scale * gradient);
-        let (in_gradient, in_step) =
-            if rule.is_decoupled() { (0.0, learning_rate * weight_decay) } else { (weight_decay, 0.0) };
-        let decayed = theta.zip(gradients, |theta, gradient| in_gradient.mul_add(theta, gradient));
-        let before = [0, 1].map(|moment| moments.get(moment).copied().unwrap_or(Lanes::ZERO));
-        let (steps, after) = self.steps(decayed, before);
-        let moved = theta.zip(steps, |theta, step| theta - in_step.mul_add(theta, learning_rate * step));
-        let is_still = |count: f32| gradient == Gradient::Effective && count == 0.0;
-        let kept = |before: Lanes, after: Lanes| {
-            let mut kept = after;
-            for lane in 0..LANES {
-                kept.0[lane] = if is_still(count.0[lane]) { before.0[lane] } else { after.0[lane] };
-            }
-            kept
-        };
-        for (moment, (before, after)) in moments.iter_mut().zip(before.into_iter().zip(after)) {
-            *moment = kept(before, after);
+    fn counts(self) -> bool {
+        self.optimizer.gradient == Gradient::Effective
+    }
+
+    #[inline(always)]
+    fn apply(self, thetas: &mut [Lanes], moments: [&mut [Lanes]; M], sums: &[Lanes], counts: &[Lanes]) {
+        let each = (floats_mut(thetas), moments.map(floats_mut), floats(sums), floats(counts));
+        // share old + (1 - share) g^2
+        let squares = |old: f32, share: f32, g: f32| share.mul_add(old, (1.0 - share) * g * g);
+        // A loop for each rule, so that no parameter asks for the rule.
+        match self.optimizer.rule {
+            Rule::Sgd => self.each(each, |g, moments| (g, moments)),
+            Rule::Momentum { momentum, nesterov } => self.each(each, |g, [v, unused]| {
+                let v = momentum.mul_add(v, g);
+                (if nesterov { momentum.mul_add(v, g) } else { v }, [v, unused])
+            }),
+            Rule::Adagrad { eps } => self.each(each, |g, [s, unused]| {
+                let s = g.mul_add(g, s);
+                (g / (s.sqrt() + eps), [s, unused])
+            }),
+            Rule::RmsProp { alpha, eps } => self.each(each, |g, [s, unused]| {
+                let s = squares(s, alpha, g);
+                (g / (s.sqrt() + eps), [s, unused])
+            }),
+            Rule::Adadelta { rho, eps } => self.each(each, |g, [s, u]| {
+                let s = squares(s, rho, g);
+                let step = (u + eps).sqrt() / (s + eps).sqrt() * g;
+                (step, [s, squares(u, rho, step)])
+            }),
+            Rule::Adam { beta1, beta2, eps, .. } => self.each(each, |g, [m, v]| {
+                let [of_mean, of_root] = self.unbias;
+                let m = beta1.mul_add(m, (1.0 - beta1) * g);
+                let v = squares(v, beta2, g);
+                (of_mean * m / of_root.mul_add(v.sqrt(), eps), [m, v])
+            }),
+            Rule::Lion { beta1, beta2 } => self.each(each, |g, [m, unused]| {
+                let mixed = |share: f32| share.mul_add(m, (1.0 - share) * g);
+                let x = mixed(beta1);
+                (if x == 0.0 { 0.0 } else { x.signum() }, [mixed(beta2), unused])
+            }),
         }
-        kept(theta, moved)
     }
 }
 
@@ -180,24 +205,21 @@ impl GradientOf {
     }
 
     #[inline(always)]
-    fn of(self, sum: Lanes, count: Lanes) -> Lanes {
+    fn of(self, sum: f32, count: f32) -> f32 {
         let Self { gradient, clip_value: bound, epsilon, samples } = self;
-        let gradients = match gradient {
-            Gradient::Mean => sum.map(|sum| sum / samples),
+        let g = match gradient {
+            Gradient::Mean => sum / samples,
             // As in [`Effective`]: S = 0 where c = 0.
-            Gradient::Effective => sum
-                .zip(count.map(|count| if count == 0.0 { 1.0 } else { count + epsilon }), |sum, divisor| sum / divisor),
+            Gradient::Effective => sum / if count == 0.0 { 1.0 } else { count + epsilon },
         };
         // NaN stays NaN.
-        gradients.map(|g| {
-            if g > bound {
-                bound
-            } else if g < -bound {
-                -bound
-            } else {
-                g
-            }
-        })
+        if g > bound {
+            bound
+        } else if g < -bound {
+            -bound
+        } else {
+            g
+        }
     }
 }
 
@@ -209,8 +231,11 @@ impl Update<0> for GradientOf {
     }
 
     #[inline(always)]
-    fn apply(self, _theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, count: Lanes) -> Lanes {
-        self.of(sum, count)
+    fn apply(self, thetas: &mut [Lanes], _moments: [&mut [Lanes]; 0], sums: &[Lanes], counts: &[Lanes]) {
+        let pairs = floats(sums).iter().zip(floats(counts));
+        for (theta, (sum, count)) in floats_mut(thetas).iter_mut().zip(pairs) {
+            *theta = self.of(*sum, *count);
+        }
     }
 }
 
@@ -225,8 +250,8 @@ impl Update<0> for Sums {
     }
 
     #[inline(always)]
-    fn apply(self, _theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, _count: Lanes) -> Lanes {
-        sum
+    fn apply(self, thetas: &mut [Lanes], _moments: [&mut [Lanes]; 0], sums: &[Lanes], _counts: &[Lanes]) {
+        thetas.copy_from_slice(sums);
     }
 }
 
@@ -241,7 +266,7 @@ impl Update<0> for Counts {
     }
 
     #[inline(always)]
-    fn apply(self, _theta: Lanes, _moments: &mut [Lanes; 0], _sum: Lanes, count: Lanes) -> Lanes {
-        count
+    fn apply(self, thetas: &mut [Lanes], _moments: [&mut [Lanes]; 0], _sums: &[Lanes], counts: &[Lanes]) {
+        thetas.copy_from_slice(counts);
     }
 }

@@ -1,15 +1,13 @@
 //! S and c of every parameter, and at once what becomes of it: reduce.wgsl and update.wgsl.
 //!
 //! S = sum_i delta_i a_i is a chain of fused multiply-adds over the samples in their order; c counts the samples where
-//! both factors are not zero.
+//! both factors are not zero. Both are found for a tile of parameters that fits the fastest cache, and then the tile is moved.
 
-use std::hint::black_box;
-use std::ops::Deref;
-
-use wide::u8x16;
+use std::ops::{Deref, Range};
 
 use super::block::Block;
-use super::marked::flags;
+use super::gather::{BatchInputs, BatchLists};
+use super::marked::{Flags, flags};
 use super::masks::{Words, count_shared};
 use super::optimizer::Update;
 use super::panels::{FULL, PANEL};
@@ -26,6 +24,19 @@ pub struct ReduceLists<'a, B, U, const M: usize> {
     pub update: U,
 }
 
+/// S and c of a tile: some inputs to the outputs of a panel.
+struct Tile {
+    sums: [Lanes; Self::ROOM],
+    counts: [Lanes; Self::ROOM],
+    /// c of up to 255 samples.
+    bytes: [Flags; Self::ROOM],
+}
+
+impl Tile {
+    /// 16 KiB of sums.
+    const ROOM: usize = 512;
+}
+
 impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceLists<'_, B, U, M> {
     type Output = ();
 
@@ -36,61 +47,105 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceLi
         let weights = &mut share.values.weights[0];
         let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
         let mut moments = moments.each_mut().map(|values| &mut values.weights[0]);
+        let (sums, counts) = ([Lanes::ZERO; Tile::ROOM], [Lanes::ZERO; Tile::ROOM]);
+        let mut tile = Tile { sums, counts, bytes: [Flags::default(); Tile::ROOM] };
         for panel in 0..weights.panels() {
-            with_lanes!(weights.lanes(panel), P, Q => {
-                let mut moments = moments.each_mut().map(|weights| weights.rows_of_mut::<P>(panel));
-                for (index, (feature, row)) in features.clone().zip(weights.rows_of_mut::<P>(panel)).enumerate() {
-                    let mut sums = [Lanes::ZERO; P];
-                    let mut counts = [Lanes::ZERO; P];
-                    let mut is_active = update.moves_inactive();
-                    for block in blocks {
-                        let entries = block.columns.of(feature);
-                        is_active |= !entries.is_empty();
-                        reduce_list::<P, Q>(entries, block.marked.rows_of::<Q>(panel), &mut sums, &mut counts);
-                    }
-                    if is_active {
-                        // Through memory: in registers, the compiler would gather the first lanes of all vectors, then the
-                        // second, for the update.
-                        let (sums, counts) = (black_box(&sums), black_box(&counts));
-                        for vector in 0..P {
-                            let mut own = moments.each_ref().map(|rows| rows[index][vector]);
-                            row[vector] = update.apply(row[vector], &mut own, sums[vector], counts[vector]);
-                            for (rows, own) in moments.iter_mut().zip(own) {
-                                rows[index][vector] = own;
-                            }
+            let lanes = weights.lanes(panel);
+            let mut moments = moments.each_mut().map(|weights| weights.panel_mut(panel));
+            let mut walks: Vec<Walk<'_>> = blocks.iter().map(|block| Walk::new(block, features.start)).collect();
+            let rows = Tile::ROOM / lanes;
+            for (index, weights) in weights.panel_mut(panel).chunks_mut(rows * lanes).enumerate() {
+                let first = index * rows;
+                let inputs = features.start + first..features.start + first + weights.len() / lanes;
+                let mut own = moments.each_mut().map(|moment| &mut moment[first * lanes..][..weights.len()]);
+                tile.sums[..weights.len()].fill(Lanes::ZERO);
+                tile.counts[..weights.len()].fill(Lanes::ZERO);
+                with_lanes!(lanes, P, Q => {
+                    for walk in &mut walks {
+                        let deltas = walk.block.marked.rows_of::<Q>(panel);
+                        match update.counts() {
+                            true => walk.add::<P, Q, true>(inputs.clone(), deltas, &mut tile),
+                            false => walk.add::<P, Q, false>(inputs.clone(), deltas, &mut tile),
                         }
                     }
+                });
+                let (sums, counts) = (&tile.sums[..weights.len()], &tile.counts[..weights.len()]);
+                if update.moves_inactive() {
+                    update.apply(weights, own, sums, counts);
+                    continue;
                 }
-            });
+                for (row, weights) in weights.chunks_exact_mut(lanes).enumerate() {
+                    let range = row * lanes..(row + 1) * lanes;
+                    let (sums, counts) = (&sums[range.clone()], &counts[range.clone()]);
+                    if [sums, counts].into_iter().flatten().any(|values| *values != Lanes::ZERO) {
+                        update.apply(weights, own.each_mut().map(|own| &mut own[range.clone()]), sums, counts);
+                    }
+                }
+            }
         }
     }
 }
 
-#[inline(always)]
-fn reduce_list<const P: usize, const Q: usize>(
-    entries: &[(u32, f32)],
-    deltas: &[[Lanes; Q]],
-    sums: &mut [Lanes; P],
-    counts: &mut [Lanes; P],
-) {
-    /// So many additions of 1 fit a byte.
-    const BYTE: usize = 255;
-    for entries in entries.chunks(BYTE) {
-        let mut bytes = [u8x16::ZERO; 2];
-        let mut own = *sums;
-        for &(sample, value) in entries {
-            let row = &deltas[sample as usize];
-            for vector in 0..P {
-                own[vector] = own[vector].add_product(value, row[vector]);
+/// The lists of a block, walked through tile by tile: each sample's entries from a place on.
+struct Walk<'a> {
+    block: &'a Block,
+    lists: &'a BatchLists,
+    /// (samples)
+    places: Vec<usize>,
+}
+
+impl<'a> Walk<'a> {
+    /// From an input on.
+    fn new(block: &'a Block, input: usize) -> Self {
+        let BatchInputs::Listed(lists) = &block.inputs else { unreachable!("ReduceLists is for lists") };
+        let place = |sample| lists.of(sample).0.partition_point(|&feature| (feature as usize) < input);
+        Self { block, lists, places: (0..block.samples).map(place).collect() }
+    }
+
+    /// Adds the entries of the next inputs to their S and c.
+    #[inline(always)]
+    fn add<const P: usize, const Q: usize, const COUNTS: bool>(
+        &mut self,
+        inputs: Range<usize>,
+        deltas: &[[Lanes; Q]],
+        tile: &mut Tile,
+    ) {
+        /// So many additions of 1 fit a byte.
+        const BYTE: usize = 255;
+        let Self { lists, places, .. } = self;
+        let (sums, counts) = (tile.sums.as_chunks_mut::<P>().0, tile.counts.as_chunks_mut::<P>().0);
+        let samples = places.len();
+        for first in (0..samples).step_by(BYTE) {
+            for sample in first..samples.min(first + BYTE) {
+                let row = deltas[sample];
+                let flags = flags(&row[P]);
+                let (features, values) = lists.of(sample);
+                let entries = features.iter().zip(values).skip(places[sample]);
+                for (&feature, &value) in entries {
+                    if feature as usize >= inputs.end {
+                        break;
+                    }
+                    places[sample] += 1;
+                    let index = feature as usize - inputs.start;
+                    let sums = &mut sums[index];
+                    for vector in 0..P {
+                        sums[vector] = sums[vector].add_product(value, row[vector]);
+                    }
+                    if COUNTS {
+                        // No byte overflows into the next.
+                        tile.bytes[index].iter_mut().zip(flags).for_each(|(bytes, flags)| *bytes += flags);
+                    }
+                }
             }
-            let flags = flags(&row[P]);
-            bytes = [bytes[0] + flags[0], bytes[1] + flags[1]];
-        }
-        *sums = own;
-        let bytes: [u8; PANEL] = bytemuck::cast(bytes);
-        for vector in 0..P {
-            for lane in 0..LANES {
-                counts[vector].0[lane] += f32::from(bytes[vector * LANES + lane]);
+            if COUNTS {
+                for (counts, bytes) in counts.iter_mut().zip(&mut tile.bytes[..inputs.len()]) {
+                    let bytes: [u8; PANEL] = bytemuck::cast(std::mem::take(bytes));
+                    for vector in 0..P {
+                        for lane in 0..LANES {
+                            counts[vector].0[lane] += f32::from(bytes[vector * LANES + lane]);
+                        }
+                    }
+                }
             }
         }
     }
@@ -118,35 +173,40 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReducePa
         let weights = &mut share.values.weights[layer];
         let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
         let mut moments = moments.each_mut().map(|values| &mut values.weights[layer]);
+        let (mut sums, mut counts) = ([Lanes::ZERO; PANEL * FULL], [Lanes::ZERO; PANEL * FULL]);
         for panel in 0..weights.panels() {
-            with_lanes!(weights.lanes(panel), P => {
-                let mut moments = moments.each_mut().map(|weights| weights.rows_of_mut::<P>(panel));
-                for (offset, weights) in weights.rows_of_mut::<P>(panel).chunks_mut(PANEL).enumerate() {
-                    let from = rows.start / PANEL + offset;
-                    let mut tiles = weights.chunks_exact_mut(TILE);
+            let lanes = weights.lanes(panel);
+            let mut moments = moments.each_mut().map(|weights| weights.panel_mut(panel));
+            for (offset, weights) in weights.panel_mut(panel).chunks_mut(PANEL * lanes).enumerate() {
+                let from = rows.start / PANEL + offset;
+                let (sums, counts) = (&mut sums[..weights.len()], &mut counts[..weights.len()]);
+                with_lanes!(lanes, P => {
+                    let (sums, counts) = (sums.as_chunks_mut::<P>().0, counts.as_chunks_mut::<P>().0);
                     let mut first = 0;
-                    for tile in &mut tiles {
+                    while first + ROWS <= sums.len() {
                         let place = Place { layer, from, panel, first };
-                        let own = moments.each_mut().map(|rows| &mut rows[offset * PANEL + first..][..TILE]);
-                        reduce_tile::<P, TILE, _, _, M>(place, blocks, tile, own, update);
-                        first += TILE;
+                        let (sums, counts) = (&mut sums[first..][..ROWS], &mut counts[first..][..ROWS]);
+                        reduce_rows::<P, ROWS, _>(place, blocks, sums, update.counts().then_some(counts));
+                        first += ROWS;
                     }
-                    for row in tiles.into_remainder() {
+                    for first in first..sums.len() {
                         let place = Place { layer, from, panel, first };
-                        let own = moments.each_mut().map(|rows| &mut rows[offset * PANEL + first..][..1]);
-                        reduce_tile::<P, 1, _, _, M>(place, blocks, std::slice::from_mut(row), own, update);
-                        first += 1;
+                        let (sums, counts) = (&mut sums[first..][..1], &mut counts[first..][..1]);
+                        reduce_rows::<P, 1, _>(place, blocks, sums, update.counts().then_some(counts));
                     }
-                }
-            });
+                });
+                let first = offset * PANEL * lanes;
+                let own = moments.each_mut().map(|moment| &mut moment[first..][..weights.len()]);
+                update.apply(weights, own, sums, counts);
+            }
         }
     }
 }
 
-/// Rows of a tile; see product.rs.
-const TILE: usize = 4;
+/// Rows whose sums are in registers at once; see product.rs.
+const ROWS: usize = 4;
 
-/// Where a tile is: at the inputs from `first` of the input panel `from`, and at the outputs of `panel`.
+/// Where rows are: at the inputs from `first` of the input panel `from`, and at the outputs of `panel`.
 #[derive(Clone, Copy)]
 struct Place {
     layer: usize,
@@ -155,14 +215,13 @@ struct Place {
     first: usize,
 }
 
-/// Weights of T inputs to the outputs of a panel, and their moments.
+/// S and, where it is asked for, c of the weights of T inputs to the outputs of a panel.
 #[inline(always)]
-fn reduce_tile<const P: usize, const T: usize, B: Deref<Target = Block>, U: Update<M>, const M: usize>(
+fn reduce_rows<const P: usize, const T: usize, B: Deref<Target = Block>>(
     place: Place,
     blocks: &[B],
-    weights: &mut [[Lanes; P]],
-    mut moments: [&mut [[Lanes; P]]; M],
-    update: U,
+    all_sums: &mut [[Lanes; P]],
+    all_counts: Option<&mut [[Lanes; P]]>,
 ) {
     let Place { layer, from, panel, first } = place;
     let mut sums = [[Lanes::ZERO; P]; T];
@@ -180,19 +239,16 @@ fn reduce_tile<const P: usize, const T: usize, B: Deref<Target = Block>, U: Upda
                 }
             }
         }
-        let delta_masks = delta_masks.rows_of::<P>(panel);
-        for (row, counts) in counts.iter_mut().enumerate() {
-            count_shared(counts, input_masks.words_of(from, first + row), delta_masks);
-        }
-    }
-    for (row, ((weights, sums), counts)) in weights.iter_mut().zip(sums).zip(counts).enumerate() {
-        for vector in 0..P {
-            let mut own = moments.each_ref().map(|rows| rows[row][vector]);
-            weights[vector] = update.apply(weights[vector], &mut own, sums[vector], to_floats(counts[vector]));
-            for (rows, own) in moments.iter_mut().zip(own) {
-                rows[row][vector] = own;
+        if all_counts.is_some() {
+            let delta_masks = delta_masks.rows_of::<P>(panel);
+            for (row, counts) in counts.iter_mut().enumerate() {
+                count_shared(counts, input_masks.words_of(from, first + row), delta_masks);
             }
         }
+    }
+    all_sums.copy_from_slice(&sums);
+    for (all, counts) in all_counts.into_iter().flatten().zip(counts) {
+        *all = counts.map(to_floats);
     }
 }
 
@@ -227,9 +283,8 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceBi
         let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
         let mut moments = moments.each_mut().map(|values| &mut values.biases[layer][..]);
         for (panel, biases) in share.values.biases[layer].chunks_mut(FULL).enumerate() {
+            let (mut sums, mut counts) = ([Lanes::ZERO; FULL], [Lanes::ZERO; FULL]);
             with_lanes!(biases.len(), P => {
-                let mut sums = [Lanes::ZERO; P];
-                let mut counts = [Lanes::ZERO; P];
                 for block in blocks {
                     for delta in &block.deltas(layer).0.rows_of::<P>(panel)[..block.samples] {
                         for vector in 0..P {
@@ -238,15 +293,9 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceBi
                         }
                     }
                 }
-                for vector in 0..P {
-                    let place = panel * FULL + vector;
-                    let mut own = moments.each_ref().map(|biases| biases[place]);
-                    biases[vector] = update.apply(biases[vector], &mut own, sums[vector], counts[vector]);
-                    for (biases, own) in moments.iter_mut().zip(own) {
-                        biases[place] = own;
-                    }
-                }
             });
+            let own = moments.each_mut().map(|moment| &mut moment[panel * FULL..][..biases.len()]);
+            update.apply(biases, own, &sums[..biases.len()], &counts[..biases.len()]);
         }
     }
 }

@@ -15,5 +15,4 @@ mod masks;
 mod optimizer;
 mod permute;
 mod reduce;
-mod select;
 mod team;

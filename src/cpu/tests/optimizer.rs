@@ -23,10 +23,11 @@ impl<U: Update<M>, const M: usize> Kernel for Apply<'_, U, M> {
     fn run(self) -> Vec<[Lanes; 3]> {
         let Self(rule, parameters) = self;
         let moved = parameters.iter().map(|&[theta, first, second, sum, count]| {
-            let mut own: [Lanes; M] = std::array::from_fn(|moment| [first, second][moment]);
-            let theta = rule.apply(theta, &mut own, sum, count);
-            let [first, second] = [0, 1].map(|moment| own.get(moment).copied().unwrap_or(Lanes::ZERO));
-            [theta, first, second]
+            let mut theta = [theta];
+            let mut own: [[Lanes; 1]; M] = std::array::from_fn(|moment| [[first, second][moment]]);
+            rule.apply(&mut theta, own.each_mut().map(|own| &mut own[..]), &[sum], &[count]);
+            let [first, second] = [0, 1].map(|moment| own.get(moment).map_or(Lanes::ZERO, |own| own[0]));
+            [theta[0], first, second]
         });
         moved.collect()
     }
