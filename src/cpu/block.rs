@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use super::activation::{Activate, MultiplySlopes};
 use super::delta::Delta;
 use super::dropout::{Dropout, ScaleDeltas, Silence};
 use super::forward::{Forward, LayerInputs};
@@ -34,6 +35,8 @@ pub struct Block {
     pub labels: Vec<u32>,
     /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
     pub activations: Vec<Panels>,
+    /// z of each hidden layer whose activation needs it, (samples, outputs); nothing for ReLU.
+    sums: Vec<Panels>,
     /// delta of each hidden layer: (samples, outputs).
     hidden_deltas: Vec<Panels>,
     /// delta of the first layer, where the data is listed.
@@ -44,10 +47,10 @@ pub struct Block {
     delta_masks: Vec<Masks>,
 }
 
-/// Bytes of a block of `samples` samples, at most: activations, deltas with their flags, and inputs.
+/// Bytes of a block of `samples` samples, at most: activations, their sums, deltas with their flags, and inputs.
 pub fn block_bytes(spec: &NetworkSpec, samples: usize) -> u128 {
     let units = spec.widths().iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>();
-    3 * 4 * units * samples as u128
+    (if spec.activation().keeps_sums() { 4 } else { 3 }) * 4 * units * samples as u128
 }
 
 impl Block {
@@ -62,6 +65,7 @@ impl Block {
         let mut delta_masks: Vec<Masks> = widths[1..].iter().map(masks).collect();
         input_masks[0] = of_first(std::mem::take(&mut input_masks[0]));
         delta_masks[0] = of_first(std::mem::take(&mut delta_masks[0]));
+        let hidden = || spec.hidden().iter().map(|&width| Panels::zeros(capacity, width));
         Self {
             activation: spec.activation(),
             loss: spec.loss(),
@@ -71,7 +75,8 @@ impl Block {
             columns: Columns::default(),
             labels: Vec::new(),
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
-            hidden_deltas: widths[1..widths.len() - 1].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
+            sums: if spec.activation().keeps_sums() { hidden().collect() } else { Vec::new() },
+            hidden_deltas: hidden().collect(),
             marked: if is_listed { MarkedDeltas::new(capacity, widths[1]) } else { MarkedDeltas::default() },
             input_masks,
             delta_masks,
@@ -91,11 +96,16 @@ impl Block {
         for layer in 0..=last {
             let (below, above) = self.activations.split_at_mut(layer);
             let inputs = below.last().map_or_else(|| LayerInputs::from(&self.inputs), LayerInputs::Panels);
-            let activation = (layer < last).then_some(self.activation);
+            let is_relu = layer < last && self.activation == Activation::Relu;
             let outputs = &mut above[0];
-            simd.run(Forward { layer, activation, shares, inputs, samples, outputs: &mut *outputs });
+            if let Some(sums) = self.sums.get_mut(layer) {
+                simd.run(Forward { layer, is_relu, shares, inputs, samples, outputs: &mut *sums });
+                simd.run(Activate { activation: self.activation, samples, sums, activations: &mut *outputs });
+            } else {
+                simd.run(Forward { layer, is_relu, shares, inputs, samples, outputs: &mut *outputs });
+            }
             if let Some(dropout) = dropout.filter(|_| layer < last) {
-                simd.run(Silence { dropout, layer, samples, activations: outputs });
+                simd.run(Silence { dropout, layer, samples, values: outputs });
             }
         }
     }
@@ -110,11 +120,18 @@ impl Block {
             let (hidden, output) = self.activations.split_at(last);
             let (deltas, above) = self.hidden_deltas.split_at_mut(layer);
             let above = above.first().unwrap_or(&output[0]);
-            let (activations, deltas) = (&hidden[layer - 1], &mut deltas[layer - 1]);
-            let activation = self.activation;
-            simd.run(Delta { layer, activation, shares, above, activations, samples, deltas: &mut *deltas });
-            if let Some(dropout) = dropout {
-                simd.run(ScaleDeltas { dropout, samples, deltas });
+            let (own, deltas) = (layer - 1, &mut deltas[layer - 1]);
+            let sums = self.sums.get(own);
+            let activations = if sums.is_none() { Some(&hidden[own]) } else { None };
+            simd.run(Delta { layer, shares, above, activations, samples, deltas: &mut *deltas });
+            if let Some(sums) = sums {
+                simd.run(MultiplySlopes { activation: self.activation, samples, sums, deltas: &mut *deltas });
+            }
+            match dropout {
+                // Deltas of silent nodes are 0 where a > 0 tells.
+                Some(dropout) if sums.is_none() => simd.run(ScaleDeltas { dropout, samples, deltas }),
+                Some(dropout) => simd.run(Silence { dropout, layer: own, samples, values: deltas }),
+                None => {}
             }
         }
         for layer in 0..=last {

@@ -40,7 +40,8 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 26] = files![
+pub const FILES: [(&str, &str); 27] = files![
+    "activation",
     "activity",
     "block",
     "buffers",

@@ -7,7 +7,7 @@ use crate::dataset::Inputs;
 use crate::optimizer::{Gradient, Rule};
 use crate::settings::ReplicaSettings;
 pub use crate::spec::MAX_LAYERS;
-use crate::spec::NetworkSpec;
+use crate::spec::{Activation, NetworkSpec};
 
 /// How samples are stored on the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,15 @@ impl Network {
     pub fn parameter_stride(&self) -> usize {
         self.parameter_vec4s as usize * 4
     }
+}
+
+/// The constants of activation.wgsl that choose an activation.
+pub fn activation_constants(activation: Activation) -> [(&'static str, u32); 2] {
+    let slope = match activation {
+        Activation::LeakyRelu { slope } => slope,
+        _ => 0.0,
+    };
+    [("ACTIVATION", activation.position() as u32), ("NEGATIVE_SLOPE", slope.to_bits())]
 }
 
 /// Rows of a layer of `width` neurons or of so many features: those, a row of ones for the bias, zeros up to a multiple of 4.

@@ -6,13 +6,13 @@ use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
 use super::buffers::{
-    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, input_bytes, write_batches,
+    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, input_bytes, write_batches,
 };
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
 use super::kernels::{Bound, CLIP, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
-use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
+use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns, activation_constants};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
 use crate::engine::{KernelTime, TrainingEngine, check_learning_rates, check_moments, no_validation_set};
@@ -111,7 +111,8 @@ impl Trainer {
         let validation_samples =
             validation.map(|samples| DeviceSamples::new(gpu, "validation", samples)).transpose()?;
         let batches = Batches::new(gpu, &network, format, slots, replica_count, sample4s)?;
-        let state = State::new(gpu, &network, sample4s, true)?;
+        let keeps_sums = spec.activation().keeps_sums();
+        let state = State::new(gpu, &network, sample4s, Room { deltas: true, sums: keeps_sums })?;
         let gatherer =
             Gatherer::new(gpu, format, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
         let count_sums = gpu.storage("the count sums", dispatch.rows() * 4)?;
@@ -123,8 +124,10 @@ impl Trainer {
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
         let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
-        let bind_dropout = |kernel, storage: &[&wgpu::Buffer]| {
-            let pipeline = Pipeline::with_constants(gpu, kernel, format, &[has_dropout]);
+        let keeps_sums = ("KEEPS_SUMS", u32::from(keeps_sums));
+        let of_hidden = [&activation_constants(spec.activation())[..], &[keeps_sums, has_dropout]].concat();
+        let bind_hidden = |kernel, storage: &[&wgpu::Buffer]| {
+            let pipeline = Pipeline::with_constants(gpu, kernel, format, &of_hidden);
             pipeline.bind(gpu, &network_uniform, &batch_uniform, storage)
         };
         let update = || {
@@ -133,19 +136,19 @@ impl Trainer {
             update.bind(gpu, &network_uniform, &batch_uniform, &storage)
         };
         let workgroup_bytes = gpu.limits().max_compute_workgroup_storage_size;
-        let form = if dispatch.is_small(workgroup_bytes, gpu.is_software()) {
+        let form = if dispatch.is_small(spec.activation().keeps_sums(), workgroup_bytes, gpu.is_software()) {
             let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
-            let [pool, masks] = dispatch.step_constants();
-            let step = Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules, has_dropout]);
+            let room = dispatch.step_constants(spec.activation().keeps_sums());
+            let step = Pipeline::with_constants(gpu, &STEP, format, &[&room[..], &[has_rules], &of_hidden].concat());
             Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
         } else if dispatch.is_narrow() {
             let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
-            Form::Propagate { propagate: bind_dropout(&PROPAGATE, &storage), update: update() }
+            Form::Propagate { propagate: bind_hidden(&PROPAGATE, &storage), update: update() }
         } else {
             Form::Layers {
-                forward: bind_dropout(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
+                forward: bind_hidden(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
                 loss: bind(&LOSS, &[activations, masks, deltas, labels]),
-                delta: bind_dropout(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
+                delta: bind_hidden(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
                 update: update(),
             }
         };
@@ -164,6 +167,7 @@ impl Trainer {
         let evaluator = Evaluator::new(
             gpu,
             &network,
+            spec.activation(),
             &network_uniform,
             format,
             &parameters,
@@ -205,7 +209,8 @@ impl Trainer {
         let largest = [
             u64::from(one.replica_vec4s) * 16,
             input_bytes(&one, format, 1, sample4s),
-            activation_bytes(&one, sample4s.max(Evaluator::MIN_SAMPLE4S)),
+            if spec.activation().keeps_sums() { 2 } else { 1 } * activation_bytes(&one, sample4s),
+            activation_bytes(&one, Evaluator::MIN_SAMPLE4S),
         ];
         let limits = gpu.limits();
         let available = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);

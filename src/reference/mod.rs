@@ -4,6 +4,7 @@
 //! Arrays are of one replica, without padding: activations and deltas are (neurons, samples), weights
 //! (outputs, inputs).
 
+pub mod activation;
 pub mod activity;
 pub mod clip;
 pub mod count;
