@@ -14,7 +14,8 @@ use super::panels::Panels;
 use super::parameters::Share;
 use super::samples::StoredSamples;
 use super::select::Columns;
-use super::simd::InstructionSet;
+use super::simd::{InstructionSet, LANES, Lanes};
+use super::threshold::{self, FindLargest};
 use crate::spec::{Activation, Loss, NetworkSpec};
 
 /// Inputs, activations and deltas of some samples.
@@ -39,6 +40,10 @@ pub struct Block {
     sums: Vec<Panels>,
     /// delta of each hidden layer: (samples, outputs).
     hidden_deltas: Vec<Panels>,
+    /// T, above which activations count; 0 where all that are not 0 do.
+    pub count_threshold: f32,
+    /// Of each layer, what deltas must exceed to count; before that is known, the largest of the block. Nothing without a threshold.
+    bounds: Vec<Vec<Lanes>>,
     /// delta of the first layer, where the data is listed.
     pub marked: MarkedDeltas,
     /// Masks of the inputs of each layer that reads panels.
@@ -77,6 +82,8 @@ impl Block {
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
             sums: if spec.activation().keeps_sums() { hidden().collect() } else { Vec::new() },
             hidden_deltas: hidden().collect(),
+            count_threshold: 0.0,
+            bounds: Vec::new(),
             marked: if is_listed { MarkedDeltas::new(capacity, widths[1]) } else { MarkedDeltas::default() },
             input_masks,
             delta_masks,
@@ -110,7 +117,7 @@ impl Block {
         }
     }
 
-    /// Computes activations, logits, the deltas of all layers, and what is zero.
+    /// Computes activations, logits and the deltas of all layers; [`Self::find_masks`] comes next.
     pub fn propagate(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>], dropout: Option<Dropout>) {
         self.forward(simd, shares, dropout);
         let samples = self.samples;
@@ -134,20 +141,55 @@ impl Block {
                 None => {}
             }
         }
+    }
+
+    /// Finds the largest |delta| of each neuron.
+    pub fn find_largest(&mut self, simd: InstructionSet) {
+        let last = self.activations.len() - 1;
+        self.bounds.resize(last + 1, Vec::new());
+        for (layer, largest) in self.bounds.iter_mut().enumerate() {
+            let values = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
+            largest.resize(values.columns().div_ceil(LANES), Lanes::ZERO);
+            simd.run(FindLargest { values, samples: self.samples, largest });
+        }
+    }
+
+    /// Adds what [`Self::find_largest`] found to the largest of other blocks.
+    pub fn merge_largest(&self, largest: &mut Vec<Vec<Lanes>>) {
+        if largest.is_empty() {
+            largest.clone_from(&self.bounds);
+        }
+        largest.iter_mut().zip(&self.bounds).for_each(|(largest, own)| threshold::merge(largest, own));
+    }
+
+    /// Finds what counts: what is not zero, or, with a threshold T above 0, what is above T and T times the largest of the batch.
+    pub fn find_masks(&mut self, simd: InstructionSet, count_threshold: f32, largest: &[Vec<Lanes>]) {
+        self.count_threshold = count_threshold;
+        self.bounds =
+            largest.iter().map(|layer| layer.iter().map(|x| x.map(|x| count_threshold * x)).collect()).collect();
+        let (samples, last) = (self.samples, self.activations.len() - 1);
         for layer in 0..=last {
             let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
+            let bounds = self.bounds.get(layer).map(Vec::as_slice);
             let inputs = match (&self.inputs, layer) {
                 (BatchInputs::Listed(lists), 0) => {
                     self.columns.fill(self.features, lists, samples);
-                    simd.run(Mark { deltas, marked: &mut self.marked, samples });
+                    simd.run(Mark { deltas, marked: &mut self.marked, samples, bounds });
                     continue;
                 }
                 (BatchInputs::Dense(inputs), 0) => inputs,
                 _ => &self.activations[layer - 1],
             };
-            simd.run(FillMasks { values: inputs, samples, masks: &mut self.input_masks[layer] });
-            simd.run(FillMasks { values: deltas, samples, masks: &mut self.delta_masks[layer] });
+            let of_inputs = bounds.map(|_| vec![Lanes([count_threshold; LANES]); inputs.columns().div_ceil(LANES)]);
+            let masks = &mut self.input_masks[layer];
+            simd.run(FillMasks { values: inputs, samples, bounds: of_inputs.as_deref(), masks });
+            simd.run(FillMasks { values: deltas, samples, bounds, masks: &mut self.delta_masks[layer] });
         }
+    }
+
+    /// What the deltas of layer `layer` must exceed to count, if it is not 0.
+    pub fn bounds(&self, layer: usize) -> Option<&[Lanes]> {
+        self.bounds.get(layer).map(Vec::as_slice)
     }
 
     /// What layer `layer` reads, and its masks, where it reads panels.

@@ -35,6 +35,7 @@ pub(crate) mod simd;
 mod team;
 #[cfg(test)]
 mod tests;
+mod threshold;
 mod trainer;
 
 use std::sync::Arc;

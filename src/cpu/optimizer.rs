@@ -52,7 +52,7 @@ impl Update<0> for Effective {
 
     #[inline(always)]
     fn apply(self, theta: Lanes, _moments: &mut [Lanes; 0], sum: Lanes, count: Lanes) -> Lanes {
-        // Where c = 0, S = 0 too: over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
+        // Where c = 0, S = 0 too (a threshold of the counts has no part in this): over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
         // the division would be compiled to branches.)
         let divisor = count.map(|count| if count == 0.0 { 1.0 } else { count + self.epsilon });
         let gradient = sum.zip(divisor, |sum, divisor| sum / divisor);
@@ -184,9 +184,12 @@ impl GradientOf {
         let Self { gradient, clip_value: bound, epsilon, samples } = self;
         let gradients = match gradient {
             Gradient::Mean => sum.map(|sum| sum / samples),
-            // As in [`Effective`]: S = 0 where c = 0.
-            Gradient::Effective => sum
-                .zip(count.map(|count| if count == 0.0 { 1.0 } else { count + epsilon }), |sum, divisor| sum / divisor),
+            // S need not be 0 where c is: counts may have a threshold.
+            Gradient::Effective => {
+                let divisor = count.map(|count| if count == 0.0 { 1.0 } else { count + epsilon });
+                let counted = sum.zip(count, |sum, count| if count == 0.0 { 0.0 } else { sum });
+                counted.zip(divisor, |sum, divisor| sum / divisor)
+            }
         };
         // NaN stays NaN.
         gradients.map(|g| {

@@ -1,7 +1,7 @@
 //! S and c of every parameter, and at once what becomes of it: reduce.wgsl and update.wgsl.
 //!
 //! S = sum_i delta_i a_i is a chain of fused multiply-adds over the samples in their order; c counts the samples where
-//! both factors are not zero.
+//! both factors are not zero, or above the bounds of threshold.rs.
 
 use std::hint::black_box;
 use std::ops::Deref;
@@ -15,6 +15,7 @@ use super::optimizer::Update;
 use super::panels::{FULL, PANEL};
 use super::parameters::Share;
 use super::simd::{Kernel, LANES, Lanes, floats, with_lanes};
+use super::threshold::{bounds_of, counts as is_counted};
 
 /// Weights of the first layer, where the data is listed. Rows of inputs that are zero in the whole batch are not touched.
 pub struct ReduceLists<'a, B, U, const M: usize> {
@@ -31,7 +32,19 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceLi
 
     #[inline(always)]
     fn run(self) {
+        match self.blocks[0].count_threshold > 0.0 {
+            false => self.reduce::<false>(),
+            true => self.reduce::<true>(),
+        }
+    }
+}
+
+impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> ReduceLists<'_, B, U, M> {
+    /// With or without a threshold of the counts.
+    #[inline(always)]
+    fn reduce<const HAS_THRESHOLD: bool>(self) {
         let Self { blocks, share, update } = self;
+        let threshold = blocks[0].count_threshold;
         let features = share.split.rows[0].clone();
         let weights = &mut share.values.weights[0];
         let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
@@ -46,7 +59,8 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceLi
                     for block in blocks {
                         let entries = block.columns.of(feature);
                         is_active |= !entries.is_empty();
-                        reduce_list::<P, Q>(entries, block.marked.rows_of::<Q>(panel), &mut sums, &mut counts);
+                        let deltas = block.marked.rows_of::<Q>(panel);
+                        reduce_list::<P, Q, HAS_THRESHOLD>(entries, deltas, threshold, &mut sums, &mut counts);
                     }
                     if is_active {
                         // Through memory: in registers, the compiler would gather the first lanes of all vectors, then the
@@ -67,9 +81,10 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceLi
 }
 
 #[inline(always)]
-fn reduce_list<const P: usize, const Q: usize>(
+fn reduce_list<const P: usize, const Q: usize, const HAS_THRESHOLD: bool>(
     entries: &[(u32, f32)],
     deltas: &[[Lanes; Q]],
+    threshold: f32,
     sums: &mut [Lanes; P],
     counts: &mut [Lanes; P],
 ) {
@@ -83,8 +98,10 @@ fn reduce_list<const P: usize, const Q: usize>(
             for vector in 0..P {
                 own[vector] = own[vector].add_product(value, row[vector]);
             }
-            let flags = flags(&row[P]);
-            bytes = [bytes[0] + flags[0], bytes[1] + flags[1]];
+            if !HAS_THRESHOLD || is_counted(value, threshold) {
+                let flags = flags(&row[P]);
+                bytes = [bytes[0] + flags[0], bytes[1] + flags[1]];
+            }
         }
         *sums = own;
         let bytes: [u8; PANEL] = bytemuck::cast(bytes);
@@ -230,11 +247,13 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceBi
             with_lanes!(biases.len(), P => {
                 let mut sums = [Lanes::ZERO; P];
                 let mut counts = [Lanes::ZERO; P];
+                let bounds: [Lanes; P] = bounds_of(blocks[0].bounds(layer), panel);
                 for block in blocks {
                     for delta in &block.deltas(layer).0.rows_of::<P>(panel)[..block.samples] {
                         for vector in 0..P {
                             sums[vector] = sums[vector].zip(delta[vector], |sum, delta| sum + delta);
-                            counts[vector] = counts[vector].zip(delta[vector], |count, delta| count + f32::from(u8::from(delta != 0.0)));
+                            let counted = delta[vector].zip(bounds[vector], |delta, bound| f32::from(u8::from(is_counted(delta, bound))));
+                            counts[vector] = counts[vector].zip(counted, |count, counted| count + counted);
                         }
                     }
                 }

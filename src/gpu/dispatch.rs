@@ -133,6 +133,11 @@ impl Dispatch<'_> {
         self.replicas() * u64::from(self.network.row_count)
     }
 
+    /// An invocation for each row of the inputs, and of the activations and deltas.
+    pub fn threshold(&self) -> [u32; 3] {
+        flat(self.replicas() * (u64::from(self.network.input_rows) + u64::from(self.network.row_count)))
+    }
+
     /// (1, 1, replicas).
     pub fn step(&self) -> [u32; 3] {
         [1, 1, z(self.replicas())]

@@ -19,6 +19,7 @@ pub mod permute;
 pub mod reduce;
 pub mod select;
 pub mod step;
+pub mod threshold;
 pub mod update;
 
 pub use crate::rounding::gamma;

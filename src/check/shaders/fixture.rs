@@ -219,16 +219,24 @@ impl Fixture {
         words
     }
 
+    /// The K rows of a batch: (features, samples).
+    fn rows_of(&self, values: &[f32]) -> Vec<Vec<f32>> {
+        let (features, size) = (self.case.widths[0], self.case.size);
+        let row = |row: usize| {
+            let values = (row < features).then(|| &values[row * size..][..size]);
+            padded_row(values, row == features, self.stride())
+        };
+        (0..self.network.input_rows as usize).map(row).collect()
+    }
+
+    /// The K rows that replica `replica` reads.
+    pub fn input_rows(&self, replica: usize) -> Vec<Vec<f32>> {
+        self.rows_of(self.inputs_of(replica))
+    }
+
     /// Mask words of each of the K rows, by slot and replica.
     fn input_masks(&self) -> Vec<Vec<Vec<u32>>> {
-        let (features, size) = (self.case.widths[0], self.case.size);
-        let of_batch = |values: &Vec<f32>| {
-            let rows = (0..self.network.input_rows as usize).map(|row| {
-                let values = (row < features).then(|| &values[row * size..][..size]);
-                gather::mask(&padded_row(values, row == features, self.stride()))
-            });
-            rows.collect()
-        };
+        let of_batch = |values: &Vec<f32>| self.rows_of(values).iter().map(|row| gather::mask(row)).collect();
         self.inputs.iter().map(of_batch).collect()
     }
 

@@ -32,6 +32,8 @@ pub enum Shader {
     Delta,
     /// propagate.wgsl
     Propagate,
+    /// threshold.wgsl
+    Threshold,
     /// store.wgsl: reduce.wgsl, which writes S and c.
     Reduce,
     /// update.wgsl: reduce.wgsl, which updates.
@@ -60,6 +62,7 @@ impl Shader {
             Self::Loss => &kernels::LOSS,
             Self::Delta => &kernels::DELTA,
             Self::Propagate => &kernels::PROPAGATE,
+            Self::Threshold => &kernels::THRESHOLD,
             Self::Reduce => &kernels::REDUCE,
             Self::Update => &kernels::UPDATE,
             Self::Clip => &kernels::CLIP,
@@ -87,6 +90,7 @@ impl Shader {
             Self::Loss => dispatch.loss(),
             Self::Delta => dispatch.delta(layer),
             Self::Propagate => dispatch.propagate(),
+            Self::Threshold => dispatch.threshold(),
             Self::Reduce | Self::Update => dispatch.reduce(),
             Self::Clip => dispatch.clip(),
             Self::Step => dispatch.step(),

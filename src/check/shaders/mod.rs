@@ -19,6 +19,7 @@ mod propagate;
 mod reduce;
 mod select;
 mod step;
+mod threshold;
 mod update;
 
 pub use case::Case;
@@ -40,7 +41,7 @@ pub struct ShaderCheck {
 }
 
 /// Every shader, in the order of a step.
-pub const ALL: [ShaderCheck; 15] = [
+pub const ALL: [ShaderCheck; 16] = [
     of("permute", Shader::Permute, permute::check, many_workgroups),
     of("gather", Shader::Gather, gather::check, many_batches),
     of("select", Shader::Select, select::check, || vec![select::long_batch(), Case::many_batches()]),
@@ -48,6 +49,7 @@ pub const ALL: [ShaderCheck; 15] = [
     of("loss", Shader::Loss, loss::check, many_workgroups),
     of("delta", Shader::Delta, delta::check, with_activations),
     of("propagate", Shader::Propagate, propagate::check, with_activations),
+    of("threshold", Shader::Threshold, threshold::check, many_workgroups),
     of("reduce", Shader::Reduce, reduce::check, many_workgroups),
     of("update", Shader::Update, update::check, many_workgroups),
     of("clip", Shader::Clip, clip::check, many_workgroups),
