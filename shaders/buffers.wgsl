@@ -4,7 +4,7 @@
 
 @group(0) @binding(2) var<storage, read_write> parameters: array<vec4<f32>>;    // (R, 1 + M, P)
 @group(0) @binding(3) var<storage, read> inputs: array<Input4>;                 // (T, R, K, B)
-@group(0) @binding(4) var<storage, read_write> activations: array<vec4<f32>>;   // (R, N, B)
+@group(0) @binding(4) var<storage, read_write> activations: array<vec4<f32>>;   // (R, N, B), and the sums that are kept
 @group(0) @binding(5) var<storage, read_write> masks: array<u32>;               // (R, B / 32, 2 N)
 @group(0) @binding(6) var<storage, read_write> deltas: array<vec4<f32>>;        // (R, N, B)
 @group(0) @binding(7) var<storage, read> features: array<u32>;                  // (T, R, 4 + K)

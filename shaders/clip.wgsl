@@ -1,8 +1,9 @@
 // Uses: parameters
-// clip.wgsl: replicas that clip their gradient by its norm. Their step leaves the parameters alone; store.wgsl then writes S and c, and
-// here
+// clip.wgsl: replicas that clip their gradient by its norm, or whose counts have a threshold (threshold.wgsl). Their step leaves the
+// parameters alone; store.wgsl then writes S and c, and here
 //
-//   g = g min(1, clip_norm / (|g| + 1e-6))      |g| over all parameters of a replica, as torch.nn.utils.clip_grad_norm_ has it
+//   g = g min(1, clip_norm / (|g| + 1e-6))      |g| over all parameters of a replica, as torch.nn.utils.clip_grad_norm_ has it;
+//                                             g without a clip_norm
 //
 // goes to the rule. A workgroup owns a replica, an invocation every 256th vec4 of its parameters, of which it sums the squares in
 // their order. The sums of all are added in pairs.
@@ -21,7 +22,7 @@ fn clip(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
         let settings = replicas[replica];
         let step = step_of(batch.slot, batch.size);
         // No iterations for the others.
-        let count = select(0u, network.parameter_vec4s, settings.clip_norm > 0.0);
+        let count = select(network.parameter_vec4s, 0u, moves_at_once(replica));
         let start = replica * network.parameter_vec4s;
         var own = 0.0;
         for (var i = local; i < count; i += INVOCATIONS) {
@@ -38,7 +39,7 @@ fn clip(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
         }
         let norm = sqrt(squares[0]) + 1e-6;
         // NaN stays NaN.
-        let scale = select(settings.clip_norm / norm, 1.0, norm < settings.clip_norm);
+        let scale = select(settings.clip_norm / norm, 1.0, settings.clip_norm == 0.0 || norm < settings.clip_norm);
         workgroupBarrier();
         for (var i = local; i < count; i += INVOCATIONS) {
             let parameter = replica * network.replica_vec4s + i;

@@ -70,6 +70,11 @@ fn row_start(replica: u32, row: u32) -> u32 {
     return (replica * network.row_count + row) * batch.sample4s;
 }
 
+// First sample4 of the sums z of row `row` that are kept: an (R, N, B) array after that of the activations.
+fn kept_start(replica: u32, row: u32) -> u32 {
+    return row_start(network.replica_count + replica, row);
+}
+
 // Word `word` of the mask of row 0 of the activations in an (R, B / 32, 2 N) array; rows N.. are the deltas'.
 fn mask_start(replica: u32, word: u32) -> u32 {
     return (replica * (batch.sample4s / 8u) + word) * 2u * network.row_count;

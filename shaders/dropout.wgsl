@@ -35,6 +35,11 @@ fn drop_out(dropout: Dropout, l: u32, neurons: vec4<u32>, samples: vec4<u32>, ac
     return select(vec4<f32>(), activations * dropout.scale, hashes >= vec4(dropout.threshold));
 }
 
+// Four samples of the batch.
+fn samples_of(sample4: u32) -> vec4<u32> {
+    return vec4(4u * sample4) + vec4(0u, 1u, 2u, 3u);
+}
+
 // Deltas of hidden neurons that are not silent.
 fn scale_deltas(dropout: Dropout, deltas: vec4<f32>) -> vec4<f32> {
     if !HAS_DROPOUT {

@@ -1,5 +1,5 @@
-// Uses: block, dropout
-// forward.wgsl: a^l = ReLU(W^l a^(l-1) + b^l), and the logits for the last layer, with their masks. Dropout silences hidden neurons.
+// Uses: block, activation, dropout
+// forward.wgsl: a^l = phi(W^l a^(l-1) + b^l), and the logits for the last layer, with their masks. Dropout silences hidden neurons.
 //
 // A workgroup owns a block: 32 neurons by 32 samples of a replica. The terms are the inputs, and last the one that is always 1; in
 // the first layer only the features that select.wgsl listed as active. Outputs are written. The row of ones that follows a
@@ -39,12 +39,13 @@ fn activate(replica: u32, l: u32, neuron: u32, sample4: u32, sum: vec4<f32>) -> 
         return vec4<f32>();
     }
     let z = sum * input_scale(layer);
-    // NaN stays NaN, so that a diverged replica shows.
-    let whole = select(z, vec4<f32>(), (z <= vec4<f32>()) & vec4(layer.is_output == 0u));
-    let samples = vec4(4u * sample4) + vec4(0u, 1u, 2u, 3u);
-    let activation = drop_out(dropout_of(replica, batch.t), l, vec4(neuron), samples, whole);
-    activations[row_start(replica, layer.output_row + neuron) + sample4] = activation;
-    return activation;
+    if KEEPS_SUMS {
+        activations[kept_start(replica, layer.output_row + neuron) + sample4] = z;
+    }
+    let whole = select(activation(z), z, vec4(layer.is_output == 1u));
+    let a = drop_out(dropout_of(replica, batch.t), l, vec4(neuron), samples_of(sample4), whole);
+    activations[row_start(replica, layer.output_row + neuron) + sample4] = a;
+    return a;
 }
 
 // Layer `l`. Called by whole workgroups.

@@ -6,9 +6,13 @@ fn counts_wanted(replica: u32) -> bool {
     return replicas[replica].is_effective == 1u;
 }
 
-// Whether the kernel that has S and c moves the parameters: clip.wgsl does, where the norm of all of them is needed first.
+// Whether any replica counts what is above a threshold only.
+override HAS_THRESHOLDS = true;
+
+// Whether the kernel that has S and c moves the parameters: clip.wgsl does, where the norm of all of them is needed first, or what
+// counts.
 fn moves_at_once(replica: u32) -> bool {
-    return !HAS_RULES || replicas[replica].clip_norm == 0.0;
+    return (!HAS_RULES || replicas[replica].clip_norm == 0.0) && (!HAS_THRESHOLDS || replicas[replica].count_threshold == 0.0);
 }
 
 // The step of a slot, whose batch really has `size` samples.

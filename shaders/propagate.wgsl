@@ -20,7 +20,7 @@ fn propagate(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grou
         for (var l = last; l > 0u; l--) {
             let layer = network.layers[l];
             for (var block = 0u; BLOCK * block < layer.inputs; block++) {
-                delta_block(replica, id.x, layer, block, local);
+                delta_block(replica, id.x, l, block, local);
             }
         }
     }

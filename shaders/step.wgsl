@@ -1,4 +1,4 @@
-// Uses: loss, dropout, parameters
+// Uses: loss, activation, dropout, parameters
 // step.wgsl: whole steps of a small network, many a dispatch, where a layer would not fill the blocks of propagate.wgsl and the tiles of
 // reduce.wgsl: the same sums in the same order.
 //
@@ -26,9 +26,10 @@ struct Sums {
     d: vec4<f32>,
 }
 
-// Where a sample's vec4 `quad` is: four inputs, activations or deltas. An odd number of vec4s a sample, against bank conflicts.
+// Where a sample's vec4 `quad` is: four inputs, activations, deltas or sums that are kept. An odd number of vec4s a sample, against bank conflicts.
 fn at(sample: u32, quad: u32) -> u32 {
-    return network.parameter_vec4s + sample * (((network.input_rows + 2u * network.row_count) / 4u) | 1u) + quad;
+    let rows = network.input_rows + select(2u, 3u, KEEPS_SUMS) * network.row_count;
+    return network.parameter_vec4s + sample * ((rows / 4u) | 1u) + quad;
 }
 
 // First quad of a layer's inputs, among a sample's.
@@ -42,6 +43,10 @@ fn output_quad(layer: Layer) -> u32 {
 
 fn delta_quad(layer: Layer) -> u32 {
     return (network.input_rows + network.row_count + layer.output_row) / 4u;
+}
+
+fn kept_quad(layer: Layer) -> u32 {
+    return (network.input_rows + 2u * network.row_count + layer.output_row) / 4u;
 }
 
 fn neurons_of(quad: u32) -> vec4<u32> {
@@ -101,8 +106,10 @@ fn forward_sample(l: u32, dropout: Dropout, position: u32, sample: u32, quad: u3
         z = fma(vec4(a.w), pool[weights + 3u * stride], z);
     }
     z *= input_scale(layer);
-    // NaN stays NaN, so that a diverged replica shows.
-    let whole = select(z, vec4<f32>(), (z <= vec4<f32>()) & vec4(layer.is_output == 0u));
+    if KEEPS_SUMS {
+        pool[at(sample, kept_quad(layer) + quad)] = z;
+    }
+    let whole = select(activation(z), z, vec4(layer.is_output == 1u));
     let activations = drop_out(dropout, l, neurons_of(quad), vec4(position), whole);
     let after = select(vec4<f32>(), vec4(1.0), neurons_of(quad) == vec4(layer.outputs));
     pool[at(sample, output_quad(layer) + quad)] = select(activations, after, neurons_of(quad) >= vec4(layer.outputs));
@@ -128,8 +135,10 @@ fn loss_sample(layer: Layer, sample: u32, is_valid: bool, label: u32, local: u32
     }
 }
 
-// `below` is layer l, `layer` layer l + 1.
-fn delta_sample(below: Layer, layer: Layer, dropout: Dropout, sample: u32, quad: u32) {
+// The deltas of the inputs of layer `l` of sample `sample` of the word, which is sample `position` of the batch.
+fn delta_sample(l: u32, dropout: Dropout, position: u32, sample: u32, quad: u32) {
+    let below = network.layers[l - 1u];
+    let layer = network.layers[l];
     let stride = layer.weight_stride;
     let deltas = at(sample, delta_quad(layer));
     // Rows past the last one are left out of what is stored.
@@ -143,8 +152,15 @@ fn delta_sample(below: Layer, layer: Layer, dropout: Dropout, sample: u32, quad:
         sums = fma(vec4(delta.z), columns[2], sums);
         sums = fma(vec4(delta.w), columns[3], sums);
     }
-    let are_active = (pool[at(sample, output_quad(below) + quad)] > vec4<f32>()) & (neurons_of(quad) < vec4(below.outputs));
-    pool[at(sample, delta_quad(below) + quad)] = select(vec4<f32>(), scale_deltas(dropout, sums), are_active);
+    let are_neurons = neurons_of(quad) < vec4(below.outputs);
+    let own = at(sample, delta_quad(below) + quad);
+    if ACTIVATION == RELU {
+        let are_active = (pool[at(sample, output_quad(below) + quad)] > vec4<f32>()) & are_neurons;
+        pool[own] = select(vec4<f32>(), scale_deltas(dropout, sums), are_active);
+    } else {
+        let delta = sums * slope(pool[at(sample, kept_quad(below) + quad)]);
+        pool[own] = select(vec4<f32>(), drop_out(dropout, l - 1u, neurons_of(quad), vec4(position), delta), are_neurons);
+    }
 }
 
 // Row `row` of the inputs, activations and deltas, of four samples.
@@ -253,10 +269,8 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
         loss_sample(network.layers[last], sample, SAMPLES * word + sample < step.size, label, local);
         workgroupBarrier();
         for (var i = last; i > 0u; i--) {
-            let below = network.layers[i - 1u];
-            let layer = network.layers[i];
-            for (var quad = local / SAMPLES; 4u * quad < below.outputs; quad += INVOCATIONS / SAMPLES) {
-                delta_sample(below, layer, dropout, sample, quad);
+            for (var quad = local / SAMPLES; 4u * quad < network.layers[i].inputs; quad += INVOCATIONS / SAMPLES) {
+                delta_sample(i, dropout, SAMPLES * word + sample, sample, quad);
             }
             workgroupBarrier();
         }

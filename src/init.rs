@@ -90,12 +90,16 @@ impl Init {
 /// The networks of a file, which must fit in shape and number; a single one starts all replicas.
 fn from_file(path: &Path, spec: &NetworkSpec, replicas: usize) -> Result<Model> {
     let file = Model::load(path)?;
-    if file.spec() != spec {
+    // What the nodes do is for the caller to say: a file of another program does not.
+    if (file.spec().widths(), file.spec().loss()) != (spec.widths(), spec.loss()) {
         let (found, wanted) = (file.spec().widths(), spec.widths());
         let problem =
             format!("holds a network {found:?}, but {wanted:?} is to be trained; change --hidden or the file");
         return Err(Error::model(path, problem));
     }
+    let mut other = Model::from_arena(spec, &file.to_arena());
+    (other.class_names, other.data) = (file.class_names, file.data);
+    let file = other;
     match file.replicas() {
         1 => Ok(file.repeat(replicas)),
         count if count == replicas => Ok(file),

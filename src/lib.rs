@@ -1,4 +1,4 @@
-//! Trains many small fully connected ReLU networks side by side on any GPU, with SGD and with aSGD: stochastic
+//! Trains many small fully connected networks side by side on any GPU, with SGD and with aSGD: stochastic
 //! gradient descent with an adaptive batch size for every parameter (Shi, Yang, Tang, Yang, *Mathematics* 2022,
 //! 10, 863, doi 10.3390/math10060863).
 //!

@@ -3,13 +3,13 @@
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::rounding::gamma;
-use crate::spec::NetworkSpec;
+use crate::spec::{Activation, NetworkSpec};
 
 /// Hidden nodes, layer by layer.
 pub type Nodes = Vec<Vec<bool>>;
 
 /// Hidden nodes of one network that no input in [0, 1] can activate: an upper bound of z, from the bounds of the layer
-/// below and the signs of the weights, is not above 0, whatever the order of the sum's rounding.
+/// below and the signs of the weights, is not above 0, whatever the order of the sum's rounding. None but ReLU's.
 pub fn never_active(model: &Model, replica: usize) -> Nodes {
     let spec = model.spec();
     let mut bounds = vec![(0.0, 1.0); spec.inputs()];
@@ -30,8 +30,9 @@ pub fn never_active(model: &Model, replica: usize) -> Nodes {
                 (z.0 - rounding, z.1 + rounding)
             })
             .collect();
-        // ReLU. A bound that is no number proves nothing.
-        nodes.push(outputs.iter().map(|&(_, high)| high <= 0.0).collect());
+        // A bound that is no number proves nothing.
+        let is_relu = spec.activation() == Activation::Relu;
+        nodes.push(outputs.iter().map(|&(_, high)| is_relu && high <= 0.0).collect());
         bounds = outputs.into_iter().map(|(low, high)| (low.max(0.0), high.max(0.0))).collect();
     }
     nodes
@@ -58,7 +59,7 @@ pub fn without(model: &Model, replica: usize, cut: &Nodes) -> Result<Model> {
     kept.extend(cut.iter().map(kept_in));
     kept.push((0..spec.outputs()).collect());
     let widths: Vec<usize> = kept.iter().map(Vec::len).collect();
-    let mut pruned = Model::zeros(&NetworkSpec::new(&widths)?, 1);
+    let mut pruned = Model::zeros(&NetworkSpec::with(&widths, spec.activation(), spec.loss())?, 1);
     pruned.class_names = model.class_names.clone();
     pruned.data = model.data.clone();
     for (layer, (inputs, _)) in spec.layers().enumerate() {
@@ -101,5 +102,10 @@ mod tests {
         let everything = without(&model, 1, &vec![vec![true; 4], vec![true; 2]]).unwrap();
         assert_eq!(everything.spec().widths(), [2, 1, 1, 1]);
         assert!(without(&model, 1, &vec![vec![true; 4]]).is_err());
+
+        let spec = NetworkSpec::with(spec.widths(), Activation::Tanh, spec.loss()).unwrap();
+        let tanh = Model::from_arena(&spec, &model.to_arena());
+        assert_eq!(never_active(&tanh, 1), [vec![false; 4], vec![false; 2]], "z below 0 gives more than 0");
+        assert_eq!(without(&tanh, 1, &nodes).unwrap().spec().activation(), Activation::Tanh);
     }
 }

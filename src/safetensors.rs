@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn metadata_that_makes_no_sense_is_refused_in_one_line() {
         for (key, value, words) in [
-            ("activation", "tanh", "activation 'tanh'; expected relu"),
+            ("activation", "swish", "activation 'swish'; expected relu, leaky-relu:SLOPE, elu"),
             ("loss", "mse", "loss 'mse'; expected"),
             ("loss", "binary-cross-entropy", "does not go with 2 output units"),
         ] {

@@ -55,6 +55,9 @@ pub struct ReplicaSettings {
     /// P: the probability that a hidden node is silent for a sample of a step; at least 0 and below 1. The others give
     /// 1 / (1 - P) times what they would (inverted dropout). Evaluations silence none.
     pub dropout: f32,
+    /// T, at least 0 and below 1: a sample counts for a weight where |a_k| > T and |delta_j| > T times the largest |delta_j| of the
+    /// batch, and for a bias where the second holds. With 0, where they are not 0. S is the sum over all samples.
+    pub count_threshold: f32,
 }
 
 /// Settings of a training.
@@ -74,7 +77,8 @@ impl Default for ReplicaSettings {
     /// aSGD with its usual learning rate, and 1e-8 for epsilon: S / c is then the mean of the gradients that are not zero.
     fn default() -> Self {
         let optimizer = Optimizer::default();
-        Self { seed: 0, optimizer, learning_rate: optimizer.default_learning_rate(), epsilon: 1e-8, dropout: 0.0 }
+        let learning_rate = optimizer.default_learning_rate();
+        Self { seed: 0, optimizer, learning_rate, epsilon: 1e-8, dropout: 0.0, count_threshold: 0.0 }
     }
 }
 
@@ -128,6 +132,11 @@ impl TrainSettings {
         self.replicas.iter().any(|replica| replica.dropout != 0.0)
     }
 
+    /// Whether any replica counts only what is above a threshold.
+    pub fn has_thresholds(&self) -> bool {
+        self.replicas.iter().any(|replica| replica.count_threshold > 0.0)
+    }
+
     /// Refuses settings that make no sense for this data set and these networks. Every engine asks before it begins.
     ///
     /// # Errors
@@ -148,25 +157,26 @@ impl TrainSettings {
             let problem = format!("{} settings for {} initial networks", replicas.len(), initial.replicas());
             return Err(Error::setting("--replicas", problem));
         }
-        for ReplicaSettings { optimizer, learning_rate, epsilon, dropout, .. } in replicas {
+        for ReplicaSettings { optimizer, learning_rate, epsilon, dropout, count_threshold, .. } in replicas {
             optimizer.check()?;
             check_learning_rate(*learning_rate)?;
             if !epsilon.is_finite() || *epsilon < 0.0 {
                 return Err(Error::setting("--epsilon", format!("{epsilon} is not a finite number of at least 0")));
             }
-            check_dropout(*dropout)?;
+            check_below_one("--dropout", *dropout)?;
+            check_below_one("--count-threshold", *count_threshold)?;
         }
         Ok(())
     }
 }
 
-/// Refuses a probability that makes no sense: with 1, no node would ever be trained.
+/// Refuses a dropout or a threshold that makes no sense: with 1, no node would ever be trained.
 ///
 /// # Errors
 /// [`Error::Setting`].
-fn check_dropout(dropout: f32) -> Result<()> {
-    if !(0.0..1.0).contains(&dropout) {
-        return Err(Error::setting("--dropout", format!("{dropout} is not at least 0 and below 1")));
+fn check_below_one(setting: &'static str, value: f32) -> Result<()> {
+    if !(0.0..1.0).contains(&value) {
+        return Err(Error::setting(setting, format!("{value} is not at least 0 and below 1")));
     }
     Ok(())
 }

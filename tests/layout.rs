@@ -187,7 +187,9 @@ fn structs_are_laid_out_alike() {
                 moves_inactive,
                 is_plain,
                 dropout_threshold,
-                dropout_scale
+                dropout_scale,
+                count_threshold,
+                byte_threshold
             ),
         ),
     ];

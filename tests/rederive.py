@@ -4,7 +4,7 @@
     python3 tests/rederive.py start.safetensors DATA RUN          (needs torch and safetensors)
 
 DATA is a folder of IDX files. Steps are taken in float64 from the float32 start, with per-sample gradients and
-counts by comparison with zero. Counts of the last step must agree exactly, parameters to rounding.
+counts by comparison with zero, or with the threshold of the counts. Counts of the last step must agree exactly, parameters to rounding.
 """
 
 import gzip
@@ -38,14 +38,27 @@ prefix = next(iter(first)).rsplit(".", 2)[0]
 layers = [[first[f"{prefix}.{n}.{kind}"].double() for kind in ("weight", "bias")] for n in numbers]
 
 m, lr, epsilon = settings["batch_size"], settings["learning_rate"], settings["epsilon"]
+threshold = settings.get("count_threshold", 0.0)
+name, _, slope = settings.get("activation", "relu").partition(":")
+phi = {
+    "relu": torch.nn.ReLU(),
+    "leaky-relu": torch.nn.LeakyReLU(float(slope or 0)),
+    "elu": torch.nn.ELU(),
+    "gelu": torch.nn.GELU(),
+    "silu": torch.nn.SiLU(),
+    "tanh": torch.nn.Tanh(),
+    "sigmoid": torch.nn.Sigmoid(),
+}[name]
 per_epoch = -(-len(labels) // m)
 for step in range(settings["steps"]):
     begin = step % per_epoch * m
     x, y = inputs[begin : begin + m], labels[begin : begin + m]
-    activations = [x]
+    activations, slopes = [x], []
     for number, (weight, bias) in enumerate(layers):
-        z = activations[-1] @ weight.T + bias
-        activations.append(z if number + 1 == len(layers) else torch.relu(z))
+        z = (activations[-1] @ weight.T + bias).requires_grad_()
+        a = z if number + 1 == len(layers) else phi(z)
+        slopes.append(torch.autograd.grad(a.sum(), z)[0])
+        activations.append(a.detach())
     logits = activations[-1]
     if logits.shape[1] == 1:
         delta = torch.sigmoid(logits) - y[:, None]
@@ -56,9 +69,12 @@ for step in range(settings["steps"]):
         weight, bias = layers[number]
         below = activations[number]
         gradients = delta[:, :, None] * below[:, None, :]  # per sample: (m, out, in)
-        sums, c = [gradients.sum(0), delta.sum(0)], [(gradients != 0).sum(0), (delta != 0).sum(0)]
+        counted = delta.abs() > threshold * delta.abs().amax(0)
+        both = counted[:, :, None] & (below.abs() > threshold)[:, None, :]
+        sums, c = [gradients.sum(0), delta.sum(0)], [both.sum(0), counted.sum(0)]
         counts[number] = c
-        delta = (delta @ weight) * (below > 0)
+        if number > 0:
+            delta = (delta @ weight) * slopes[number - 1]
         for index, (s, count) in enumerate(zip(sums, c)):
             if settings["optimizer"] == "asgd":
                 moved = layers[number][index] - lr * s / (count + epsilon)

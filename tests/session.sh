@@ -43,6 +43,9 @@ expect "resume" asgd train --help
 expect "test accuracy" asgd train flowers.csv --schedule cosine:0.01 --warmup 5 --epochs 300 --out cosine
 expect "at the best validation loss" asgd train flowers.csv --validation 0.2 --patience 10 --epochs 1000 --replicas 8 --out stopped
 
+# Another activation, and what counts of it.
+expect "count threshold" asgd train flowers.csv --activation tanh --count-threshold 0,0.01,0.1 --epochs 50 --out tanh
+
 # 3. Beside another run; looking inside.
 asgd train flowers.csv --batch-size 16 --hidden 30,20 --optimizer sgd --lr 0.05 --epochs 300 --seed 3 --quiet --out flowers-sgd
 expect "compare.svg" asgd compare flowers flowers-sgd

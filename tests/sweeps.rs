@@ -180,6 +180,67 @@ fn dropout_makes_cells() {
     refuses(path, "train --resume cpu-2 --dropout 0.4", 2, &["--resume", "--dropout"]);
 }
 
+/// A cell with a threshold is its training alone, whatever is beside it; networks are padded with nodes that give nothing, or not at
+/// all where such nodes would. The activation stays with the model.
+#[test]
+fn thresholds_make_cells_and_activations_stay() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for (device, activation) in
+        devices().into_iter().flat_map(|device| ["gelu", "sigmoid"].map(|own| (device.clone(), own)))
+    {
+        let rest = format!(
+            "--activation {activation} --lr 0.05 --samples 200 --seed 3 --replicas 2 --quiet --validation 0.1 --device {device}"
+        );
+        let sweep = format!("{device}-{activation}");
+        run(path, &format!("train --count-threshold 0,0.2 --hidden 5,4 --hidden 9,6 --epochs 3 {rest} --out {sweep}"));
+        let table = rows(&path.join(&sweep).join("sweep.csv"));
+        assert_eq!(table.len(), 2 * 2);
+        let mut models = Vec::new();
+        for row in &table {
+            let [cell, threshold, hidden] = ["cell", "count_threshold", "hidden"].map(|title| row[title].as_str());
+            let settings = format!("--count-threshold {threshold} --hidden {hidden}");
+            let alone = format!("{sweep}-{cell}");
+            run(path, &format!("train {settings} --epochs 3 {rest} --out {alone}"));
+            let file = path.join(format!("{alone}/model.safetensors"));
+            same(&path.join(format!("{sweep}/models/cell-{cell}.safetensors")), &file);
+            assert_eq!(Model::load(&file).unwrap().spec().activation().to_string(), activation);
+            models.push(fs::read(file).unwrap());
+            run(path, &format!("train {settings} --epochs 5 {rest} --out longer-{alone}"));
+            run(path, &format!("train --resume {alone} --epochs 5 --quiet"));
+            same(
+                &path.join(format!("longer-{alone}/model.safetensors")),
+                &path.join(format!("{alone}/model.safetensors")),
+            );
+        }
+        models.sort();
+        models.dedup();
+        assert_eq!(models.len(), table.len(), "{device}: thresholds change nothing");
+    }
+    let settings = |run: &str| json(&path.join(run).join("run.json"))["settings"].clone();
+    let [first, last] = ["cpu-gelu-1", "cpu-gelu-2"].map(settings);
+    assert_eq!((first["count_threshold"].as_f64(), last["count_threshold"].as_f64()), (None, Some(f64::from(0.2f32))));
+    assert_eq!(first["activation"], "gelu");
+    refuses(path, "train --resume cpu-gelu-2 --count-threshold 0.2", 2, &["--resume", "--count-threshold"]);
+    refuses(path, "train --resume cpu-gelu-2 --activation tanh", 2, &["--resume", "--activation"]);
+
+    // Other commands take the activation from the model; a network that starts from a file has its, unless told otherwise.
+    let model = "cpu-gelu-2/model.safetensors";
+    let text = |command: &str| String::from_utf8(run(path, command).stdout).unwrap();
+    let [without, with] =
+        ["", " --count-threshold 0.2"].map(|threshold| text(&format!("inspect {model} circles --json{threshold}")));
+    let inspected: [Value; 2] = [without, with].map(|line| serde_json::from_str(&line).unwrap());
+    let means = inspected.each_ref().map(|document| document["mean_adaptive_batch_size"][1].as_f64().unwrap());
+    assert!(means[0] == 64.0 && means[1] < 60.0 && means[1] > 1.0, "{means:?}");
+    assert!(text(&format!("inspect {model} circles")).contains("gelu silences no node"));
+    let pruned = text(&format!("prune {model} circles --replica 0 -o small.safetensors"));
+    assert!(pruned.contains("not of gelu") && pruned.contains("bit for bit"), "{pruned}");
+    run(path, "train --init small.safetensors --samples 200 --epochs 1 --quiet --out again");
+    run(path, "train --init small.safetensors --activation elu --samples 200 --epochs 1 --quiet --out other");
+    assert_eq!(settings("again")["activation"], "gelu");
+    assert_eq!(settings("other")["activation"], "elu");
+}
+
 #[test]
 fn validation_samples_choose_the_best() {
     let folder = TempDir::new().unwrap();
@@ -338,6 +399,11 @@ fn mistakes_get_one_clear_line() {
         ("train --dropout 1", &["'1' for '--dropout", "at least 0 and below 1"]),
         ("train --dropout 0.1,-0.1", &["'-0.1' for '--dropout", "at least 0 and below 1"]),
         ("train --dropout 0.5 --hidden none", &["--dropout", "none of the networks has any"]),
+        ("train --count-threshold 1", &["'1' for '--count-threshold", "at least 0 and below 1"]),
+        ("train --count-threshold 0,0.1 --optimizer sgd", &["--count-threshold", "none of the optimizers"]),
+        ("train --activation swich", &["'swich' for '--activation", "leaky-relu:SLOPE"]),
+        ("train --activation leaky-relu:-1", &["'leaky-relu:-1' for '--activation", "a finite number above 0"]),
+        ("train --activation tanh --hidden none", &["--activation", "none of the networks has any"]),
         ("train --clip-value 0", &["--clip-value", "0 is not a number above 0"]),
         ("train --clip-norm -1", &["--clip-norm", "-1 is not a number above 0"]),
         ("train --clip-norm 1,off", &["'off' for '--clip-norm", "must be a number or none"]),

@@ -195,7 +195,7 @@ fn the_reference_gradient_equals_finite_differences() {
         let (samples, all) = (case.samples(), (0..case.labels.len() as u32).collect::<Vec<_>>());
         let mut training = Training::new(&case.model(), 0, replica(0, Optimizer::SGD), |value| value);
         let sums = training.reduce(&samples, &all);
-        assert!(training.smallest_z > 1e3 * difference, "a kink is near: {}", training.smallest_z);
+        assert!(training.nearest > 1e3 * difference, "a kink is near: {}", training.nearest);
         for (layer, sums) in sums.iter().enumerate() {
             for (index, sum) in sums.iter().enumerate() {
                 let loss_at = |offset: f64| {

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use super::activation::{Activate, MultiplySlopes};
 use super::delta::Delta;
 use super::dropout::{Dropout, ScaleDeltas, Silence};
 use super::forward::{Forward, LayerInputs};
@@ -12,7 +13,8 @@ use super::masks::{FillMasks, Masks};
 use super::panels::Panels;
 use super::parameters::Share;
 use super::samples::StoredSamples;
-use super::simd::InstructionSet;
+use super::simd::{InstructionSet, LANES, Lanes};
+use super::threshold::{self, FindLargest};
 use crate::spec::{Activation, Loss, NetworkSpec};
 
 /// Inputs, activations and deltas of some samples.
@@ -29,8 +31,14 @@ pub struct Block {
     pub labels: Vec<u32>,
     /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
     pub activations: Vec<Panels>,
+    /// z of each hidden layer whose activation needs it, (samples, outputs); nothing for ReLU.
+    sums: Vec<Panels>,
     /// delta of each hidden layer: (samples, outputs).
     hidden_deltas: Vec<Panels>,
+    /// T, above which activations count; 0 where all that are not 0 do.
+    pub count_threshold: f32,
+    /// Of each layer, what deltas must exceed to count; before that is known, the largest of the block. Nothing without a threshold.
+    bounds: Vec<Vec<Lanes>>,
     /// delta of the first layer, where the data is listed.
     pub marked: MarkedDeltas,
     /// Masks of the inputs of each layer that reads panels.
@@ -39,10 +47,10 @@ pub struct Block {
     delta_masks: Vec<Masks>,
 }
 
-/// Bytes of a block of `samples` samples, at most: activations, deltas with their flags, and inputs.
+/// Bytes of a block of `samples` samples, at most: activations, their sums, deltas with their flags, and inputs.
 pub fn block_bytes(spec: &NetworkSpec, samples: usize) -> u128 {
     let units = spec.widths().iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>();
-    3 * 4 * units * samples as u128
+    (if spec.activation().keeps_sums() { 4 } else { 3 }) * 4 * units * samples as u128
 }
 
 impl Block {
@@ -57,6 +65,7 @@ impl Block {
         let mut delta_masks: Vec<Masks> = widths[1..].iter().map(masks).collect();
         input_masks[0] = of_first(std::mem::take(&mut input_masks[0]));
         delta_masks[0] = of_first(std::mem::take(&mut delta_masks[0]));
+        let hidden = || spec.hidden().iter().map(|&width| Panels::zeros(capacity, width));
         Self {
             activation: spec.activation(),
             loss: spec.loss(),
@@ -64,7 +73,10 @@ impl Block {
             inputs,
             labels: Vec::new(),
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
-            hidden_deltas: widths[1..widths.len() - 1].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
+            sums: if spec.activation().keeps_sums() { hidden().collect() } else { Vec::new() },
+            hidden_deltas: hidden().collect(),
+            count_threshold: 0.0,
+            bounds: Vec::new(),
             marked: if is_listed { MarkedDeltas::new(capacity, widths[1]) } else { MarkedDeltas::default() },
             input_masks,
             delta_masks,
@@ -84,16 +96,21 @@ impl Block {
         for layer in 0..=last {
             let (below, above) = self.activations.split_at_mut(layer);
             let inputs = below.last().map_or_else(|| LayerInputs::from(&self.inputs), LayerInputs::Panels);
-            let activation = (layer < last).then_some(self.activation);
+            let is_relu = layer < last && self.activation == Activation::Relu;
             let outputs = &mut above[0];
-            simd.run(Forward { layer, activation, shares, inputs, samples, outputs: &mut *outputs });
+            if let Some(sums) = self.sums.get_mut(layer) {
+                simd.run(Forward { layer, is_relu, shares, inputs, samples, outputs: &mut *sums });
+                simd.run(Activate { activation: self.activation, samples, sums, activations: &mut *outputs });
+            } else {
+                simd.run(Forward { layer, is_relu, shares, inputs, samples, outputs: &mut *outputs });
+            }
             if let Some(dropout) = dropout.filter(|_| layer < last) {
-                simd.run(Silence { dropout, layer, samples, activations: outputs });
+                simd.run(Silence { dropout, layer, samples, values: outputs });
             }
         }
     }
 
-    /// Computes activations, logits, the deltas of all layers, and what is zero.
+    /// Computes activations, logits and the deltas of all layers; [`Self::find_masks`] comes next.
     pub fn propagate(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>], dropout: Option<Dropout>) {
         self.forward(simd, shares, dropout);
         let samples = self.samples;
@@ -103,26 +120,68 @@ impl Block {
             let (hidden, output) = self.activations.split_at(last);
             let (deltas, above) = self.hidden_deltas.split_at_mut(layer);
             let above = above.first().unwrap_or(&output[0]);
-            let (activations, deltas) = (&hidden[layer - 1], &mut deltas[layer - 1]);
-            let activation = self.activation;
-            simd.run(Delta { layer, activation, shares, above, activations, samples, deltas: &mut *deltas });
-            if let Some(dropout) = dropout {
-                simd.run(ScaleDeltas { dropout, samples, deltas });
+            let (own, deltas) = (layer - 1, &mut deltas[layer - 1]);
+            let sums = self.sums.get(own);
+            let activations = if sums.is_none() { Some(&hidden[own]) } else { None };
+            simd.run(Delta { layer, shares, above, activations, samples, deltas: &mut *deltas });
+            if let Some(sums) = sums {
+                simd.run(MultiplySlopes { activation: self.activation, samples, sums, deltas: &mut *deltas });
+            }
+            match dropout {
+                // Deltas of silent nodes are 0 where a > 0 tells.
+                Some(dropout) if sums.is_none() => simd.run(ScaleDeltas { dropout, samples, deltas }),
+                Some(dropout) => simd.run(Silence { dropout, layer: own, samples, values: deltas }),
+                None => {}
             }
         }
+    }
+
+    /// Finds the largest |delta| of each neuron.
+    pub fn find_largest(&mut self, simd: InstructionSet) {
+        let last = self.activations.len() - 1;
+        self.bounds.resize(last + 1, Vec::new());
+        for (layer, largest) in self.bounds.iter_mut().enumerate() {
+            let values = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
+            largest.resize(values.columns().div_ceil(LANES), Lanes::ZERO);
+            simd.run(FindLargest { values, samples: self.samples, largest });
+        }
+    }
+
+    /// Adds what [`Self::find_largest`] found to the largest of other blocks.
+    pub fn merge_largest(&self, largest: &mut Vec<Vec<Lanes>>) {
+        if largest.is_empty() {
+            largest.clone_from(&self.bounds);
+        }
+        largest.iter_mut().zip(&self.bounds).for_each(|(largest, own)| threshold::merge(largest, own));
+    }
+
+    /// Finds what counts: what is not zero, or, with a threshold T above 0, what is above T and T times the largest of the batch.
+    pub fn find_masks(&mut self, simd: InstructionSet, count_threshold: f32, largest: &[Vec<Lanes>]) {
+        self.count_threshold = count_threshold;
+        self.bounds =
+            largest.iter().map(|layer| layer.iter().map(|x| x.map(|x| count_threshold * x)).collect()).collect();
+        let (samples, last) = (self.samples, self.activations.len() - 1);
         for layer in 0..=last {
             let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
+            let bounds = self.bounds.get(layer).map(Vec::as_slice);
             let inputs = match (&self.inputs, layer) {
                 (BatchInputs::Listed(_), 0) => {
-                    simd.run(Mark { deltas, marked: &mut self.marked, samples });
+                    simd.run(Mark { deltas, marked: &mut self.marked, samples, bounds });
                     continue;
                 }
                 (BatchInputs::Dense(inputs), 0) => inputs,
                 _ => &self.activations[layer - 1],
             };
-            simd.run(FillMasks { values: inputs, samples, masks: &mut self.input_masks[layer] });
-            simd.run(FillMasks { values: deltas, samples, masks: &mut self.delta_masks[layer] });
+            let of_inputs = bounds.map(|_| vec![Lanes([count_threshold; LANES]); inputs.columns().div_ceil(LANES)]);
+            let masks = &mut self.input_masks[layer];
+            simd.run(FillMasks { values: inputs, samples, bounds: of_inputs.as_deref(), masks });
+            simd.run(FillMasks { values: deltas, samples, bounds, masks: &mut self.delta_masks[layer] });
         }
+    }
+
+    /// What the deltas of layer `layer` must exceed to count, if it is not 0.
+    pub fn bounds(&self, layer: usize) -> Option<&[Lanes]> {
+        self.bounds.get(layer).map(Vec::as_slice)
     }
 
     /// What layer `layer` reads, and its masks, where it reads panels.

@@ -40,8 +40,8 @@ pub struct Silence<'a> {
     pub layer: usize,
     /// How many samples.
     pub samples: usize,
-    /// a of the layer: (samples, outputs).
-    pub activations: &'a mut Panels,
+    /// a of the layer, or delta that does not know yet which nodes are silent: (samples, outputs).
+    pub values: &'a mut Panels,
 }
 
 impl Kernel for Silence<'_> {
@@ -49,21 +49,21 @@ impl Kernel for Silence<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { dropout: Dropout { key, threshold, scale, first }, layer, samples, activations } = self;
+        let Self { dropout: Dropout { key, threshold, scale, first }, layer, samples, values } = self;
         let key = mix(key.wrapping_add(layer as u32));
-        for panel in 0..activations.panels() {
+        for panel in 0..values.panels() {
             let mut keys = [[0; LANES]; FULL];
             for (node, own) in (PANEL * panel..).zip(keys.as_flattened_mut()) {
                 *own = mix(key.wrapping_add(node as u32));
             }
-            with_lanes!(activations.lanes(panel), P => {
-                for (sample, row) in activations.rows_of_mut::<P>(panel)[..samples].iter_mut().enumerate() {
+            with_lanes!(values.lanes(panel), P => {
+                for (sample, row) in values.rows_of_mut::<P>(panel)[..samples].iter_mut().enumerate() {
                     let position = first.wrapping_add(sample as u32);
                     for vector in 0..P {
                         for lane in 0..LANES {
                             let is_kept = mix(keys[vector][lane].wrapping_add(position)) >= threshold;
-                            let a = row[vector].0[lane] * scale;
-                            row[vector].0[lane] = if is_kept { a } else { 0.0 };
+                            let value = row[vector].0[lane] * scale;
+                            row[vector].0[lane] = if is_kept { value } else { 0.0 };
                         }
                     }
                 }
@@ -72,7 +72,7 @@ impl Kernel for Silence<'_> {
     }
 }
 
-/// Scales the deltas of a layer, which are 0 where its nodes are silent.
+/// Scales the deltas of a ReLU layer, which are 0 where its nodes are silent.
 pub struct ScaleDeltas<'a> {
     /// Of the step.
     pub dropout: Dropout,

@@ -1,26 +1,25 @@
 //! a = ReLU(W a + b), and the logits: forward.wgsl.
 
-use super::activation::activate;
+use super::activation::relu;
 use super::gather::{BatchInputs, BatchLists};
 use super::panels::{FULL, PANEL, Panels};
 use super::parameters::Share;
 use super::product::{Segment, product};
 use super::simd::{Kernel, Lanes, with_lanes};
-use crate::spec::Activation;
 
 /// One layer of a block of samples.
 pub struct Forward<'a, S> {
     /// Which layer, from 0.
     pub layer: usize,
-    /// What its nodes do; nothing in the last layer.
-    pub activation: Option<Activation>,
+    /// Whether its nodes are ReLU's; otherwise their sums come out.
+    pub is_relu: bool,
     /// The parameters.
     pub shares: &'a [S],
     /// a of the layer below.
     pub inputs: LayerInputs<'a>,
     /// How many samples.
     pub samples: usize,
-    /// Where a goes: (samples, outputs).
+    /// Where a, or z, goes: (samples, outputs).
     pub outputs: &'a mut Panels,
 }
 
@@ -47,7 +46,7 @@ impl<S: std::ops::Deref<Target = Share>> Kernel for Forward<'_, S> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { layer, activation, shares, inputs, samples, outputs } = self;
+        let Self { layer, is_relu, shares, inputs, samples, outputs } = self;
         for panel in 0..outputs.panels() {
             with_lanes!(outputs.lanes(panel), P => {
                 let biases = shares.iter().find(|share| share.split.has_biases);
@@ -57,10 +56,7 @@ impl<S: std::ops::Deref<Target = Share>> Kernel for Forward<'_, S> {
                 };
                 let rows = outputs.rows_of_mut::<P>(panel);
                 let finish = |sample: usize, z: [Lanes; P]| {
-                    rows[sample] = match activation {
-                        Some(activation) => z.map(|z| activate(activation, z)),
-                        None => z,
-                    };
+                    rows[sample] = if is_relu { z.map(relu) } else { z };
                 };
                 match inputs {
                     LayerInputs::Lists(lists) => walk(shares, layer, panel, lists, bias, samples, finish),

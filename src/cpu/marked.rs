@@ -1,8 +1,9 @@
-//! Deltas with a byte for each that says whether it is zero: beside the lists of the first layer, where adding bytes is the
+//! Deltas with a byte for each that says whether it counts: beside the lists of the first layer, where adding bytes is the
 //! cheapest way to count.
 
 use super::panels::{PANEL, Panels};
 use super::simd::{Kernel, LANES, Lanes, with_lanes};
+use super::threshold::{bounds_of, counts};
 
 /// Vectors in a row of a full panel, and one for the flags.
 const FULL: usize = PANEL / LANES + 1;
@@ -32,7 +33,7 @@ impl MarkedDeltas {
 /// A byte for each unit of a panel, eight in a word.
 pub type Flags = [u64; PANEL / 8];
 
-/// The flags of a row: 1 where a delta is not zero.
+/// The flags of a row: 1 where a delta counts.
 #[inline(always)]
 pub fn flags(vector: &Lanes) -> &Flags {
     bytemuck::cast_ref(vector)
@@ -46,6 +47,8 @@ pub struct Mark<'a> {
     pub marked: &'a mut MarkedDeltas,
     /// How many rows count.
     pub samples: usize,
+    /// What the deltas of each column must exceed to count, if it is not 0.
+    pub bounds: Option<&'a [Lanes]>,
 }
 
 impl Kernel for Mark<'_> {
@@ -53,23 +56,37 @@ impl Kernel for Mark<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { deltas, marked, samples } = self;
+        let Self { deltas, marked, samples, bounds } = self;
         for panel in 0..deltas.panels() {
             let start = panel * FULL * marked.rows;
             with_lanes!(deltas.lanes(panel), P, Q => {
                 let rows = marked.data[start..start + Q * marked.rows].as_chunks_mut::<Q>().0;
-                for (row, delta) in rows[..samples].iter_mut().zip(deltas.rows_of::<P>(panel)) {
-                    row[..P].copy_from_slice(delta);
-                    let flags: &mut [[u8; LANES]; 4] = bytemuck::cast_mut(&mut row[P]);
-                    for vector in 0..P {
-                        let mut wide = [0u32; LANES];
-                        for lane in 0..LANES {
-                            wide[lane] = u32::from(delta[vector].0[lane] != 0.0);
-                        }
-                        flags[vector] = wide.map(|flag| flag as u8);
-                    }
+                let pairs = rows[..samples].iter_mut().zip(deltas.rows_of::<P>(panel));
+                if bounds.is_none() {
+                    pairs.for_each(|(row, delta)| mark(row, delta, |_, _, value| value != 0.0));
+                } else {
+                    let own = bounds_of::<P>(bounds, panel);
+                    pairs.for_each(|(row, delta)| mark(row, delta, |vector, lane, value| counts(value, own[vector].0[lane])));
                 }
             });
         }
+    }
+}
+
+/// A row of deltas, and a flag for each that `is_counted` of its vector and lane.
+#[inline(always)]
+fn mark<const P: usize, const Q: usize>(
+    row: &mut [Lanes; Q],
+    delta: &[Lanes; P],
+    is_counted: impl Fn(usize, usize, f32) -> bool,
+) {
+    row[..P].copy_from_slice(delta);
+    let flags: &mut [[u8; LANES]; 4] = bytemuck::cast_mut(&mut row[P]);
+    for vector in 0..P {
+        let mut wide = [0u32; LANES];
+        for lane in 0..LANES {
+            wide[lane] = u32::from(is_counted(vector, lane, delta[vector].0[lane]));
+        }
+        flags[vector] = wide.map(|flag| flag as u8);
     }
 }

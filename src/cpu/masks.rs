@@ -3,6 +3,7 @@
 
 use super::panels::{FULL, Panels, panel_lanes};
 use super::simd::{Kernel, LANES, Lanes, with_lanes};
+use super::threshold::{bounds_of, counts};
 
 /// Samples of a word.
 const WORD: usize = 32;
@@ -47,6 +48,8 @@ pub struct FillMasks<'a> {
     pub values: &'a Panels,
     /// How many rows count.
     pub samples: usize,
+    /// What the columns must exceed, if it is not 0.
+    pub bounds: Option<&'a [Lanes]>,
     /// Of the same columns.
     pub masks: &'a mut Masks,
 }
@@ -56,28 +59,34 @@ impl Kernel for FillMasks<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { values, samples, masks } = self;
+        let Self { values, samples, bounds, masks } = self;
         for panel in 0..values.panels() {
             let start = panel * FULL * masks.words;
             with_lanes!(values.lanes(panel), P => {
                 let words = masks.data[start..start + P * masks.words].as_chunks_mut::<P>().0;
                 let rows = &values.rows_of::<P>(panel)[..samples];
-                for (word, rows) in words.iter_mut().zip(rows.chunks(WORD).chain(std::iter::repeat(&[][..]))) {
-                    *word = pack(rows);
+                let words = words.iter_mut().zip(rows.chunks(WORD).chain(std::iter::repeat(&[][..])));
+                if bounds.is_none() {
+                    words.for_each(|(word, rows)| *word = pack(rows, |_, _, value| value != 0.0));
+                } else {
+                    let own = bounds_of::<P>(bounds, panel);
+                    words.for_each(|(word, rows)| *word = pack(rows, |vector, lane, value| counts(value, own[vector].0[lane])));
                 }
             });
         }
     }
 }
 
+/// A bit for each value that `is_counted` of its vector and lane.
 #[inline(always)]
-fn pack<const P: usize>(rows: &[[Lanes; P]]) -> [Words; P] {
+fn pack<const P: usize>(rows: &[[Lanes; P]], is_counted: impl Fn(usize, usize, f32) -> bool) -> [Words; P] {
     let mut words = [[0; LANES]; P];
     // The last sample first, so that the first ends up in the lowest bit.
     for row in rows.iter().rev() {
         for vector in 0..P {
             for lane in 0..LANES {
-                words[vector][lane] = words[vector][lane] << 1 | u32::from(row[vector].0[lane] != 0.0);
+                words[vector][lane] =
+                    words[vector][lane] << 1 | u32::from(is_counted(vector, lane, row[vector].0[lane]));
             }
         }
     }

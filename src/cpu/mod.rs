@@ -34,6 +34,7 @@ pub(crate) mod simd;
 mod team;
 #[cfg(test)]
 mod tests;
+mod threshold;
 mod trainer;
 
 use std::sync::Arc;

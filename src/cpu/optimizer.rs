@@ -67,7 +67,7 @@ impl Update<0> for Effective {
     fn apply(self, thetas: &mut [Lanes], _moments: [&mut [Lanes]; 0], sums: &[Lanes], counts: &[Lanes]) {
         let pairs = floats(sums).iter().zip(floats(counts));
         for (theta, (sum, count)) in floats_mut(thetas).iter_mut().zip(pairs) {
-            // Where c = 0, S = 0 too: over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
+            // Where c = 0, S = 0 too (a threshold of the counts has no part in this): over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
             // the division would be compiled to branches.)
             let divisor = if *count == 0.0 { 1.0 } else { count + self.epsilon };
             *theta = (-self.learning_rate).mul_add(sum / divisor, *theta);
@@ -209,8 +209,11 @@ impl GradientOf {
         let Self { gradient, clip_value: bound, epsilon, samples } = self;
         let g = match gradient {
             Gradient::Mean => sum / samples,
-            // As in [`Effective`]: S = 0 where c = 0.
-            Gradient::Effective => sum / if count == 0.0 { 1.0 } else { count + epsilon },
+            // S need not be 0 where c is: counts may have a threshold.
+            Gradient::Effective => {
+                let (counted, divisor) = if count == 0.0 { (0.0, 1.0) } else { (sum, count + epsilon) };
+                counted / divisor
+            }
         };
         // NaN stays NaN.
         if g > bound {

@@ -1,7 +1,7 @@
 //! S and c of every parameter, and at once what becomes of it: reduce.wgsl and update.wgsl.
 //!
 //! S = sum_i delta_i a_i is a chain of fused multiply-adds over the samples in their order; c counts the samples where
-//! both factors are not zero. Both are found for a tile of parameters that fits the fastest cache, and then the tile is moved.
+//! both factors are not zero, or above the bounds of threshold.rs. Both are found for a tile of parameters that fits the fastest cache, and then the tile is moved.
 
 use std::ops::{Deref, Range};
 
@@ -13,6 +13,7 @@ use super::optimizer::Update;
 use super::panels::{FULL, PANEL};
 use super::parameters::Share;
 use super::simd::{Kernel, LANES, Lanes, floats, with_lanes};
+use super::threshold::{bounds_of, counts};
 
 /// Weights of the first layer, where the data is listed. Rows of inputs that are zero in the whole batch are not touched.
 pub struct ReduceLists<'a, B, U, const M: usize> {
@@ -63,9 +64,10 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceLi
                 with_lanes!(lanes, P, Q => {
                     for walk in &mut walks {
                         let deltas = walk.block.marked.rows_of::<Q>(panel);
-                        match update.counts() {
-                            true => walk.add::<P, Q, true>(inputs.clone(), deltas, &mut tile),
-                            false => walk.add::<P, Q, false>(inputs.clone(), deltas, &mut tile),
+                        match (update.counts(), walk.block.count_threshold > 0.0) {
+                            (false, _) => walk.add::<P, Q, NOTHING>(inputs.clone(), deltas, &mut tile),
+                            (true, false) => walk.add::<P, Q, ENTRIES>(inputs.clone(), deltas, &mut tile),
+                            (true, true) => walk.add::<P, Q, LARGE_ENTRIES>(inputs.clone(), deltas, &mut tile),
                         }
                     }
                 });
@@ -86,6 +88,11 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceLi
     }
 }
 
+/// What a walk counts: nothing, all entries, or those above the threshold.
+const NOTHING: u8 = 0;
+const ENTRIES: u8 = 1;
+const LARGE_ENTRIES: u8 = 2;
+
 /// The lists of a block, walked through tile by tile: each sample's entries from a place on.
 struct Walk<'a> {
     block: &'a Block,
@@ -104,7 +111,7 @@ impl<'a> Walk<'a> {
 
     /// Adds the entries of the next inputs to their S and c.
     #[inline(always)]
-    fn add<const P: usize, const Q: usize, const COUNTS: bool>(
+    fn add<const P: usize, const Q: usize, const COUNTED: u8>(
         &mut self,
         inputs: Range<usize>,
         deltas: &[[Lanes; Q]],
@@ -112,8 +119,8 @@ impl<'a> Walk<'a> {
     ) {
         /// So many additions of 1 fit a byte.
         const BYTE: usize = 255;
-        let Self { lists, places, .. } = self;
-        let (sums, counts) = (tile.sums.as_chunks_mut::<P>().0, tile.counts.as_chunks_mut::<P>().0);
+        let Self { block, lists, places } = self;
+        let (sums, all_counts) = (tile.sums.as_chunks_mut::<P>().0, tile.counts.as_chunks_mut::<P>().0);
         let samples = places.len();
         for first in (0..samples).step_by(BYTE) {
             for sample in first..samples.min(first + BYTE) {
@@ -131,14 +138,18 @@ impl<'a> Walk<'a> {
                     for vector in 0..P {
                         sums[vector] = sums[vector].add_product(value, row[vector]);
                     }
-                    if COUNTS {
+                    let is_counted = match COUNTED {
+                        LARGE_ENTRIES => counts(value, block.count_threshold),
+                        _ => COUNTED == ENTRIES,
+                    };
+                    if is_counted {
                         // No byte overflows into the next.
                         tile.bytes[index].iter_mut().zip(flags).for_each(|(bytes, flags)| *bytes += flags);
                     }
                 }
             }
-            if COUNTS {
-                for (counts, bytes) in counts.iter_mut().zip(&mut tile.bytes[..inputs.len()]) {
+            if COUNTED != NOTHING {
+                for (counts, bytes) in all_counts.iter_mut().zip(&mut tile.bytes[..inputs.len()]) {
                     let bytes: [u8; PANEL] = bytemuck::cast(std::mem::take(bytes));
                     for vector in 0..P {
                         for lane in 0..LANES {
@@ -283,19 +294,21 @@ impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceBi
         let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
         let mut moments = moments.each_mut().map(|values| &mut values.biases[layer][..]);
         for (panel, biases) in share.values.biases[layer].chunks_mut(FULL).enumerate() {
-            let (mut sums, mut counts) = ([Lanes::ZERO; FULL], [Lanes::ZERO; FULL]);
+            let (mut sums, mut own_counts) = ([Lanes::ZERO; FULL], [Lanes::ZERO; FULL]);
             with_lanes!(biases.len(), P => {
+                let bounds: [Lanes; P] = bounds_of(blocks[0].bounds(layer), panel);
                 for block in blocks {
                     for delta in &block.deltas(layer).0.rows_of::<P>(panel)[..block.samples] {
                         for vector in 0..P {
                             sums[vector] = sums[vector].zip(delta[vector], |sum, delta| sum + delta);
-                            counts[vector] = counts[vector].zip(delta[vector], |count, delta| count + f32::from(u8::from(delta != 0.0)));
+                            let counted = delta[vector].zip(bounds[vector], |delta, bound| f32::from(u8::from(counts(delta, bound))));
+                            own_counts[vector] = own_counts[vector].zip(counted, |count, counted| count + counted);
                         }
                     }
                 }
             });
             let own = moments.each_mut().map(|moment| &mut moment[panel * FULL..][..biases.len()]);
-            update.apply(biases, own, &sums[..biases.len()], &counts[..biases.len()]);
+            update.apply(biases, own, &sums[..biases.len()], &own_counts[..biases.len()]);
         }
     }
 }

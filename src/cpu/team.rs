@@ -1,8 +1,8 @@
 //! Threads that train one replica together.
 //!
 //! A team of T members does a step in two halves, with a barrier after each. In the first, each member takes its block of
-//! the samples forward and back; in the second, each reduces and updates its share of the parameters. (Where the norm of the
-//! gradient is wanted, clip.rs comes between them.) Every sum is a chain in a fixed order that one member computes, so the bits do
+//! the samples forward and back; in the second, each reduces and updates its share of the parameters. (Where counts have a
+//! threshold, or the norm of the gradient is wanted, threshold.rs and clip.rs come between them.) Every sum is a chain in a fixed order that one member computes, so the bits do
 //! not depend on T.
 
 use std::hint::spin_loop;
@@ -44,6 +44,8 @@ pub struct Step<'a> {
     pub size: usize,
     /// Of the replica in this step.
     pub dropout: Option<Dropout>,
+    /// T of the replica.
+    pub count_threshold: f32,
     /// Whether to keep the parameters as they were before.
     pub is_kept: bool,
 }
@@ -122,7 +124,7 @@ impl<'a> Worker<'a> {
 
     /// The first half of a step.
     pub fn propagate(&self, step: Step<'_>) {
-        let Step { simd, samples, parameters, size, dropout, .. } = step;
+        let Step { simd, samples, parameters, size, dropout, count_threshold, .. } = step;
         {
             let shares = parameters.read();
             for (member, [now, next]) in self.members.clone().zip(&self.indices) {
@@ -130,9 +132,24 @@ impl<'a> Worker<'a> {
                 block.gather(simd, samples, now, next);
                 let dropout = dropout.map(|dropout| dropout.from(self.team.range(member, size).start));
                 block.propagate(simd, &shares, dropout);
+                match count_threshold > 0.0 {
+                    false => block.find_masks(simd, 0.0, &[]),
+                    true => block.find_largest(simd),
+                }
             }
         }
         self.wait();
+        if count_threshold > 0.0 {
+            // Of the whole batch, and before a member's own block changes.
+            let mut largest = Vec::new();
+            self.blocks().iter().for_each(|block| block.merge_largest(&mut largest));
+            self.wait();
+            for member in self.members.clone() {
+                let mut block = self.team.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
+                block.find_masks(simd, count_threshold, &largest);
+            }
+            self.wait();
+        }
     }
 
     /// The second half of a step.

@@ -189,6 +189,7 @@ impl Trainer {
             parameters,
             size: self.batch(step).size,
             dropout: Dropout::new(&replica.settings, step + 1),
+            count_threshold: replica.settings.count_threshold,
             is_kept: false,
         }
     }
@@ -356,7 +357,8 @@ fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, t:
     let (ReplicaSettings { optimizer, learning_rate, epsilon, .. }, samples) = (*settings, task.size);
     match optimizer {
         Optimizer::SGD => worker.step(task, Mean { learning_rate, samples: samples as f32 }),
-        Optimizer::ASGD => worker.step(task, Effective { learning_rate, epsilon }),
+        // With a threshold, S need not be 0 where c is.
+        Optimizer::ASGD if settings.count_threshold == 0.0 => worker.step(task, Effective { learning_rate, epsilon }),
         Optimizer { rule, .. } => {
             worker.propagate(task);
             let gradient = GradientOf::new(&optimizer, epsilon, samples as f32);

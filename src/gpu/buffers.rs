@@ -175,10 +175,19 @@ pub(crate) fn write_batches(gpu: &Gpu, buffer: &wgpu::Buffer, batches: &[Batch])
 
 /// Activations and deltas, (R, N, B), and their masks.
 pub(crate) struct State {
+    /// With the sums z of as many rows after them, where they are kept.
     pub activations: wgpu::Buffer,
     pub deltas: wgpu::Buffer,
     /// (R, B / 32, 2 N): of the activations, then of the deltas.
     pub masks: wgpu::Buffer,
+}
+
+/// What a state has room for beside activations and their masks.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    pub deltas: bool,
+    /// The sums z of the hidden layers: kept_start of common.wgsl.
+    pub sums: bool,
 }
 
 /// Bytes of the activations of all replicas.
@@ -187,12 +196,13 @@ pub(crate) fn activation_bytes(network: &Network, sample4s: u32) -> u64 {
 }
 
 impl State {
-    /// Room for batches of `sample4s` sample4s; deltas only `with_deltas`.
-    pub fn new(gpu: &Gpu, network: &Network, sample4s: u32, with_deltas: bool) -> Result<Self> {
+    /// For batches of `sample4s` sample4s.
+    pub fn new(gpu: &Gpu, network: &Network, sample4s: u32, room: Room) -> Result<Self> {
         let bytes = activation_bytes(network, sample4s);
-        let delta_bytes = if with_deltas { bytes } else { 0 };
+        let delta_bytes = if room.deltas { bytes } else { 0 };
+        let copies = if room.sums { 2 } else { 1 };
         let state = Self {
-            activations: gpu.storage("the activations", bytes)?,
+            activations: gpu.storage("the activations", copies * bytes)?,
             deltas: gpu.storage("the deltas", delta_bytes)?,
             masks: gpu.storage("the masks", bytes / 16)?,
         };

@@ -133,6 +133,11 @@ impl Dispatch<'_> {
         self.replicas() * u64::from(self.network.row_count)
     }
 
+    /// An invocation for each row of the inputs, and of the activations and deltas.
+    pub fn threshold(&self) -> [u32; 3] {
+        flat(self.replicas() * (u64::from(self.network.input_rows) + u64::from(self.network.row_count)))
+    }
+
     /// (1, 1, replicas).
     pub fn step(&self) -> [u32; 3] {
         [1, 1, z(self.replicas())]
@@ -143,23 +148,24 @@ impl Dispatch<'_> {
         self.step()
     }
 
-    /// Rows of inputs, activations and deltas.
+    /// Rows of inputs, activations and deltas: those that have masks.
     fn all_rows(&self) -> u32 {
         self.network.input_rows + 2 * self.network.row_count
     }
 
     /// The constants of step.wgsl that say how much workgroup memory it takes: vec4s of parameters and samples, and mask words.
-    pub fn step_constants(&self) -> [(&'static str, u32); 2] {
+    pub fn step_constants(&self, keeps_sums: bool) -> [(&'static str, u32); 2] {
         // What is out of all bounds stays so.
-        let samples = ((self.all_rows() / 4) | 1).saturating_mul(32);
+        let rows = self.all_rows() + if keeps_sums { self.network.row_count } else { 0 };
+        let samples = ((rows / 4) | 1).saturating_mul(32);
         let pool = self.network.parameter_vec4s.saturating_add(samples);
         [("POOL", pool), ("MASKS", self.all_rows().saturating_mul(self.words()))]
     }
 
     /// Whether one dispatch does whole steps, where a workgroup may have so many bytes.
-    pub fn is_small(&self, workgroup_bytes: u32, is_software: bool) -> bool {
+    pub fn is_small(&self, keeps_sums: bool, workgroup_bytes: u32, is_software: bool) -> bool {
         let tiles = |layer: &Layer| (layer.inputs / 4 + 1) * layer.outputs.div_ceil(4);
-        let [(_, pool), (_, masks)] = self.step_constants();
+        let [(_, pool), (_, masks)] = self.step_constants(keeps_sums);
         self.network.layers().iter().map(tiles).sum::<u32>() <= MAX_SMALL_TILES
             && 16 * u64::from(pool) + 4 * u64::from(masks) <= u64::from(workgroup_bytes.min(MAX_SMALL_BYTES))
             && !(is_software && self.step_iterations() > MAX_LOOP_ITERATIONS)
@@ -251,7 +257,7 @@ mod tests {
     fn small_networks_take_whole_steps() {
         let is_small = |widths: &[usize], batch_size: u32, bytes| {
             let network = Network::new(&NetworkSpec::new(widths).unwrap(), 2);
-            Dispatch { network: &network, sample4s: batch_size / 4 }.is_small(bytes, false)
+            Dispatch { network: &network, sample4s: batch_size / 4 }.is_small(false, bytes, false)
         };
         // The extremes of its check, and the circles of the benchmarks.
         let cases: [(&[usize], u32); 5] = [

@@ -3,14 +3,15 @@
 use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
-use super::buffers::{BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, write_batches};
+use super::buffers::{BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, write_batches};
 use super::commands::Commands;
 use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_ITERATIONS};
 use super::kernels::{ACTIVITY, Bound, DIVERGENCE, EVALUATE, FORWARD, Pipeline};
-use super::layout::{Batch, InputFormat, Layer, MAX_SLOTS, Network};
+use super::layout::{Batch, InputFormat, Layer, MAX_SLOTS, Network, activation_constants};
 use super::pacing::Pacer;
 use crate::error::Result;
 use crate::evaluation::{Activity, Evaluation};
+use crate::spec::Activation;
 
 /// Everything that evaluation needs, made once.
 pub(crate) struct Evaluator {
@@ -45,6 +46,7 @@ impl Evaluator {
     pub fn new<'a>(
         gpu: &Gpu,
         network: &Network,
+        activation: Activation,
         network_uniform: &wgpu::Buffer,
         format: InputFormat,
         parameters: &wgpu::Buffer,
@@ -64,7 +66,7 @@ impl Evaluator {
             MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE,
             BufferUsages::UNIFORM | BufferUsages::COPY_DST,
         )?;
-        let state = State::new(gpu, network, sample4s, false)?;
+        let state = State::new(gpu, network, sample4s, Room { deltas: false, sums: false })?;
         let dispatch = Dispatch { network, sample4s };
         dispatch.check(1, 1, gpu.is_software())?;
         // All features count as active, as nearly all are in so many samples.
@@ -78,7 +80,8 @@ impl Evaluator {
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
             Pipeline::new(gpu, kernel, format).bind(gpu, network_uniform, &batch_uniform, storage)
         };
-        let forward = Pipeline::with_constants(gpu, &FORWARD, format, &[("HAS_DROPOUT", 0)]);
+        let constants = [&activation_constants(activation)[..], &[("KEEPS_SUMS", 0), ("HAS_DROPOUT", 0)]].concat();
+        let forward = Pipeline::with_constants(gpu, &FORWARD, format, &constants);
         let gatherer =
             |samples| Gatherer::new(gpu, format, samples, &batches, network_uniform, &batch_uniform, replicas);
         Ok(Self {

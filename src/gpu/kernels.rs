@@ -40,7 +40,8 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 26] = files![
+pub const FILES: [(&str, &str); 28] = files![
+    "activation",
     "activity",
     "block",
     "buffers",
@@ -66,6 +67,7 @@ pub const FILES: [(&str, &str); 26] = files![
     "select",
     "step",
     "store",
+    "threshold",
     "update",
 ];
 
@@ -106,6 +108,13 @@ pub const PROPAGATE: Kernel = Kernel {
     storage: &[(2, Keep), (3, Read), (4, Write), (5, Write), (6, Write), (7, Read), (8, Read), (10, Read)],
 };
 
+/// Masks of what is above a threshold of the counts.
+pub const THRESHOLD: Kernel = Kernel {
+    file: "threshold",
+    entry: "threshold",
+    storage: &[(2, Read), (3, Read), (4, Read), (5, Write), (6, Write), (10, Read)],
+};
+
 /// Gradient sums and counts, written to be looked at.
 pub const REDUCE: Kernel = Kernel {
     file: "store",
@@ -120,7 +129,7 @@ pub const UPDATE: Kernel = Kernel {
     storage: &[(2, Write), (3, Read), (4, Keep), (5, Keep), (6, Keep), (7, Read), (9, Read), (10, Read)],
 };
 
-/// Parameters from the gradient sums and counts that [`REDUCE`] left, where the gradient's norm is clipped.
+/// Parameters from the gradient sums and counts that [`REDUCE`] left, where the gradient's norm is clipped or counts have a threshold.
 pub const CLIP: Kernel =
     Kernel { file: "clip", entry: "clip", storage: &[(2, Write), (10, Read), (11, Read), (12, Read)] };
 
@@ -146,7 +155,7 @@ pub const DIVERGENCE: Kernel =
     Kernel { file: "divergence", entry: "find_divergence", storage: &[(2, Read), (3, Write)] };
 
 /// All kernels.
-pub const ALL: [&Kernel; 15] = [
+pub const ALL: [&Kernel; 16] = [
     &PERMUTE,
     &GATHER,
     &SELECT,
@@ -154,6 +163,7 @@ pub const ALL: [&Kernel; 15] = [
     &LOSS,
     &DELTA,
     &PROPAGATE,
+    &THRESHOLD,
     &REDUCE,
     &UPDATE,
     &CLIP,

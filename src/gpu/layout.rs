@@ -7,7 +7,7 @@ use crate::dataset::Inputs;
 use crate::optimizer::{Gradient, Rule};
 use crate::settings::ReplicaSettings;
 pub use crate::spec::MAX_LAYERS;
-use crate::spec::NetworkSpec;
+use crate::spec::{Activation, NetworkSpec};
 
 /// How samples are stored on the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +123,15 @@ impl Network {
     }
 }
 
+/// The constants of activation.wgsl that choose an activation.
+pub fn activation_constants(activation: Activation) -> [(&'static str, u32); 2] {
+    let slope = match activation {
+        Activation::LeakyRelu { slope } => slope,
+        _ => 0.0,
+    };
+    [("ACTIVATION", activation.position() as u32), ("NEGATIVE_SLOPE", slope.to_bits())]
+}
+
 /// Rows of a layer of `width` neurons or of so many features: those, a row of ones for the bias, zeros up to a multiple of 4.
 pub fn padded_rows(width: usize) -> u32 {
     (width as u32 + 1).next_multiple_of(4)
@@ -209,11 +218,16 @@ pub struct ReplicaColumns {
     pub dropout_threshold: u32,
     /// What the other neurons are multiplied by.
     pub dropout_scale: f32,
+    /// T, above which activations count.
+    pub count_threshold: f32,
+    /// The largest byte that does not count as an input.
+    pub byte_threshold: f32,
 }
 
 impl From<&ReplicaSettings> for ReplicaColumns {
     fn from(settings: &ReplicaSettings) -> Self {
-        let ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout: _ } = *settings;
+        let ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout: _, count_threshold } = *settings;
+        let is_counted = |&byte: &u8| f32::from(byte) / 255.0 > count_threshold;
         let numbers = optimizer.rule.hyperparameters();
         let eps = numbers.iter().find(|(name, _)| *name == "eps").map_or(0.0, |&(_, value)| value);
         let mut others = numbers.iter().filter(|(name, _)| *name != "eps").map(|&(_, value)| value);
@@ -243,6 +257,8 @@ impl From<&ReplicaSettings> for ReplicaColumns {
             is_plain: u32::from(optimizer.is_plain()),
             dropout_threshold: settings.dropout_threshold(),
             dropout_scale: settings.dropout_scale(),
+            count_threshold,
+            byte_threshold: (0..=255u8).take_while(|byte| !is_counted(byte)).last().unwrap_or(0).into(),
         }
     }
 }

@@ -45,8 +45,9 @@ impl Predictor {
         let columns: Vec<ReplicaColumns> = vec![bytemuck::Zeroable::zeroed(); model.replicas()];
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
         let samples = DeviceSamples::with_room(gpu, "given", samples, room)?;
+        let set = std::iter::once(&samples);
         let evaluator =
-            Evaluator::new(gpu, &network, &uniform, format, &parameters, &replicas, std::iter::once(&samples))?;
+            Evaluator::new(gpu, &network, spec.activation(), &uniform, format, &parameters, &replicas, set)?;
         gpu.check()?;
         Ok(Self { gpu: gpu.clone(), model: model.clone(), network, samples, evaluator })
     }

@@ -6,13 +6,15 @@ use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
 use super::buffers::{
-    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, input_bytes, write_batches,
+    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, input_bytes, write_batches,
 };
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, CLIP, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
-use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
+use super::kernels::{
+    Bound, CLIP, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, THRESHOLD, UPDATE,
+};
+use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns, activation_constants};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
 use crate::engine::{KernelTime, TrainingEngine, check_learning_rates, check_moments, no_validation_set};
@@ -40,7 +42,7 @@ pub struct Trainer {
     gatherer: Gatherer,
     select: Bound,
     form: Form,
-    clip: Option<Clip>,
+    deferred: Option<Deferred>,
     count: Bound,
     count_sums: wgpu::Buffer,
     evaluator: Evaluator,
@@ -61,9 +63,10 @@ enum Form {
     Layers { forward: Bound, loss: Bound, delta: Bound, update: Bound },
 }
 
-/// What follows a step where any replica clips by norm: S and c of all parameters, and the update from them. A step of its own
-/// for these replicas, so that the others are what they are without them.
-struct Clip {
+/// What follows a step where any replica clips by norm or counts above a threshold: what counts, S and c of all parameters, and the
+/// update from them. A step of its own for these replicas, so that the others are what they are without them.
+struct Deferred {
+    threshold: Option<Bound>,
     reduce: Bound,
     update: Bound,
 }
@@ -111,7 +114,12 @@ impl Trainer {
         let validation_samples =
             validation.map(|samples| DeviceSamples::new(gpu, "validation", samples)).transpose()?;
         let batches = Batches::new(gpu, &network, format, slots, replica_count, sample4s)?;
-        let state = State::new(gpu, &network, sample4s, true)?;
+        let keeps_sums = spec.activation().keeps_sums();
+        let is_small =
+            dispatch.is_small(keeps_sums, gpu.limits().max_compute_workgroup_storage_size, gpu.is_software());
+        // step.wgsl keeps them in workgroup memory.
+        let room = Room { deltas: true, sums: keeps_sums && !is_small };
+        let state = State::new(gpu, &network, sample4s, room)?;
         let gatherer =
             Gatherer::new(gpu, format, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
         let count_sums = gpu.storage("the count sums", dispatch.rows() * 4)?;
@@ -122,40 +130,50 @@ impl Trainer {
         let State { activations, deltas, masks } = &state;
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
+        let has_thresholds = ("HAS_THRESHOLDS", u32::from(settings.has_thresholds()));
         let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
-        let bind_dropout = |kernel, storage: &[&wgpu::Buffer]| {
-            let pipeline = Pipeline::with_constants(gpu, kernel, format, &[has_dropout]);
+        let keeps = ("KEEPS_SUMS", u32::from(keeps_sums));
+        let of_hidden = [&activation_constants(spec.activation())[..], &[keeps, has_dropout]].concat();
+        let bind_hidden = |kernel, storage: &[&wgpu::Buffer]| {
+            let pipeline = Pipeline::with_constants(gpu, kernel, format, &of_hidden);
             pipeline.bind(gpu, &network_uniform, &batch_uniform, storage)
         };
         let update = || {
             let storage = [&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas];
-            let update = Pipeline::with_constants(gpu, &UPDATE, format, &[has_rules]);
+            let update = Pipeline::with_constants(gpu, &UPDATE, format, &[has_rules, has_thresholds]);
             update.bind(gpu, &network_uniform, &batch_uniform, &storage)
         };
-        let workgroup_bytes = gpu.limits().max_compute_workgroup_storage_size;
-        let form = if dispatch.is_small(workgroup_bytes, gpu.is_software()) {
+        let form = if is_small {
             let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
-            let [pool, masks] = dispatch.step_constants();
-            let step = Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules, has_dropout]);
+            let room = dispatch.step_constants(keeps_sums);
+            let step = Pipeline::with_constants(
+                gpu,
+                &STEP,
+                format,
+                &[&room[..], &[has_rules, has_thresholds], &of_hidden].concat(),
+            );
             Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
         } else if dispatch.is_narrow() {
             let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
-            Form::Propagate { propagate: bind_dropout(&PROPAGATE, &storage), update: update() }
+            Form::Propagate { propagate: bind_hidden(&PROPAGATE, &storage), update: update() }
         } else {
             Form::Layers {
-                forward: bind_dropout(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
+                forward: bind_hidden(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
                 loss: bind(&LOSS, &[activations, masks, deltas, labels]),
-                delta: bind_dropout(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
+                delta: bind_hidden(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
                 update: update(),
             }
         };
-        let clip = if settings.clips_norm() {
+        let deferred = if settings.clips_norm() || settings.has_thresholds() {
             let bytes = u64::from(replica_count) * network.parameter_stride() as u64 * 4;
             let sums = gpu.storage("the gradient sums", bytes)?;
             let counts = gpu.storage("the adaptive batch sizes", bytes)?;
             let reduced = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
             let update = bind(&CLIP, &[&parameters, &replicas, &sums, &counts]);
-            Some(Clip { reduce: bind(&REDUCE, &reduced), update })
+            let threshold = settings
+                .has_thresholds()
+                .then(|| bind(&THRESHOLD, &[inputs, activations, deltas, masks, input_masks, &replicas]));
+            Some(Deferred { threshold, reduce: bind(&REDUCE, &reduced), update })
         } else {
             None
         };
@@ -164,6 +182,7 @@ impl Trainer {
         let evaluator = Evaluator::new(
             gpu,
             &network,
+            spec.activation(),
             &network_uniform,
             format,
             &parameters,
@@ -187,7 +206,7 @@ impl Trainer {
             gatherer,
             select,
             form,
-            clip,
+            deferred,
             count,
             count_sums,
             evaluator,
@@ -205,7 +224,8 @@ impl Trainer {
         let largest = [
             u64::from(one.replica_vec4s) * 16,
             input_bytes(&one, format, 1, sample4s),
-            activation_bytes(&one, sample4s.max(Evaluator::MIN_SAMPLE4S)),
+            if spec.activation().keeps_sums() { 2 } else { 1 } * activation_bytes(&one, sample4s),
+            activation_bytes(&one, Evaluator::MIN_SAMPLE4S),
         ];
         let limits = gpu.limits();
         let available = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
@@ -256,7 +276,7 @@ impl Trainer {
             };
             let gathered = offset(first);
             self.gatherer.encode(commands, gathered, dispatch, steps as u32, first.input_replicas);
-            if !matches!(self.form, Form::Steps { .. }) || self.clip.is_some() {
+            if self.selects() {
                 commands.dispatch(&self.select, gathered, dispatch.select(steps as u32, first.input_replicas));
             }
             let batch_at = |slot: u64| {
@@ -264,7 +284,7 @@ impl Trainer {
                 Batch { size: self.batch_samples(step), slot: slot as u32, t: (step + 1) as u32, ..first }
             };
             let batches: Vec<Batch> = (0..steps).map(batch_at).collect();
-            match (&self.form, &self.clip) {
+            match (&self.form, &self.deferred) {
                 (Form::Steps { steps }, None) => commands.dispatch(steps, gathered, dispatch.step()),
                 _ => batches.iter().for_each(|&batch| self.encode_step(commands, dispatch, batch, &mut offset)),
             }
@@ -306,10 +326,18 @@ impl Trainer {
                 commands.dispatch(update, own, dispatch.reduce());
             }
         }
-        if let Some(Clip { reduce, update }) = &self.clip {
+        if let Some(Deferred { threshold, reduce, update }) = &self.deferred {
+            if let Some(threshold) = threshold {
+                commands.dispatch(threshold, own, dispatch.threshold());
+            }
             commands.dispatch(reduce, own, dispatch.reduce());
             commands.dispatch(update, own, dispatch.clip());
         }
+    }
+
+    /// Whether the features of batches are listed before their steps, which then may have a threshold for what counts of them.
+    fn selects(&self) -> bool {
+        !matches!(self.form, Form::Steps { .. }) || self.deferred.is_some()
     }
 
     /// Samples of the batch of a step.
@@ -350,7 +378,9 @@ impl Trainer {
         let reduce = Pipeline::new(&self.gpu, &REDUCE, self.format);
         let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
         let dispatch = self.dispatch();
-        self.run_once(batch, &self.select, dispatch.select(batch.steps, batch.input_replicas))?;
+        if !self.selects() {
+            self.run_once(batch, &self.select, dispatch.select(batch.steps, batch.input_replicas))?;
+        }
         self.run_once(batch, &reduce, dispatch.reduce())?;
         Ok((sums, counts))
     }
@@ -436,7 +466,7 @@ impl TrainingEngine for Trainer {
             Form::Propagate { .. } => 5,
             Form::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
         };
-        let dispatches = dispatches + if self.clip.is_some() { 3 } else { 0 };
+        let dispatches = dispatches + if self.deferred.is_some() { 4 } else { 0 };
         let mut times = Vec::new();
         let end = self.step.saturating_add(steps);
         while self.step < end {

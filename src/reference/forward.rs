@@ -18,8 +18,3 @@ pub fn forward(weight: &[f32], bias: &[f32], inputs: &[f32], samples: usize) -> 
     }
     z
 }
-
-/// ReLU, which cannot make the error larger.
-pub fn relu(z: Sum) -> Sum {
-    Sum { value: z.value.max(0.0), ..z }
-}

@@ -4,6 +4,7 @@
 //! Arrays are of one replica, without padding: activations and deltas are (neurons, samples), weights
 //! (outputs, inputs).
 
+pub mod activation;
 pub mod activity;
 pub mod clip;
 pub mod count;
@@ -18,6 +19,7 @@ pub mod permute;
 pub mod reduce;
 pub mod select;
 pub mod step;
+pub mod threshold;
 pub mod update;
 
 pub use crate::rounding::gamma;

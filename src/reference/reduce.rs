@@ -1,6 +1,7 @@
 //! Twin of reduce.wgsl, by the textbook: every product is compared with zero.
 
-use super::Sum;
+use super::step::to_f32;
+use super::{Sum, threshold};
 
 /// Gradient sums and adaptive batch sizes of one layer.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,11 @@ pub struct Reduction {
 
 /// S = sum_i delta_i a_i and c = sum_i [a_i != 0 and delta_i != 0], over the samples.
 pub fn reduce(deltas: &[f32], activations: &[f32], samples: usize) -> Reduction {
+    reduce_above(0.0, deltas, activations, samples)
+}
+
+/// The same with a threshold of the counts.
+pub fn reduce_above(threshold: f32, deltas: &[f32], activations: &[f32], samples: usize) -> Reduction {
     let (outputs, inputs) = (deltas.len() / samples, activations.len() / samples);
     let mut reduction = Reduction {
         weight_sums: vec![Sum::default(); outputs * inputs],
@@ -25,19 +31,18 @@ pub fn reduce(deltas: &[f32], activations: &[f32], samples: usize) -> Reduction 
         bias_counts: vec![0; outputs],
     };
     for j in 0..outputs {
+        let row = &deltas[j * samples..][..samples];
+        let bound = to_f32(threshold::bound(threshold, row.iter().map(|&delta| delta.into())));
         for sample in 0..samples {
-            let delta = deltas[j * samples + sample];
-            if delta == 0.0 {
-                continue;
-            }
+            let delta = row[sample];
+            let is_counted = threshold::counts(delta.into(), bound);
             reduction.bias_sums[j].add(f64::from(delta));
-            reduction.bias_counts[j] += 1;
+            reduction.bias_counts[j] += u32::from(is_counted);
             for k in 0..inputs {
                 let a = activations[k * samples + sample];
-                if a != 0.0 {
-                    reduction.weight_sums[j * inputs + k].add(f64::from(delta) * f64::from(a));
-                    reduction.weight_counts[j * inputs + k] += 1;
-                }
+                reduction.weight_sums[j * inputs + k].add(f64::from(delta) * f64::from(a));
+                let counts = is_counted && threshold::counts(a.into(), threshold.into());
+                reduction.weight_counts[j * inputs + k] += u32::from(counts);
             }
         }
     }

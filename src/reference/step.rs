@@ -1,15 +1,15 @@
 //! Whole steps and trainings, from the twins' formulas, in f64 throughout or rounded to f32 after every
 //! operation; the difference of the two tells how far rounding alone can carry a training.
 
-use super::clip;
-use super::dropout;
+use super::activation::{phi, slope};
 use super::evaluate::evaluate_sample;
 use super::loss::loss;
 use super::update::{At, Parameter, update};
+use super::{clip, dropout, threshold};
 use crate::dataset::Samples;
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::ReplicaSettings;
-use crate::spec::NetworkSpec;
+use crate::spec::{Activation, NetworkSpec};
 
 /// One network in training.
 #[derive(Debug, Clone)]
@@ -24,9 +24,27 @@ pub struct Training {
     steps: u64,
     /// Adaptive batch sizes of the last step, in the same order.
     pub counts: Vec<Vec<u32>>,
-    /// The smallest |z| of a hidden node so far: how near a kink the training came.
-    pub smallest_z: f64,
+    /// How near the training came to where a rounding decides: the smallest |z| of a hidden node at whose 0 phi has a kink, and the
+    /// smallest distance of |a| and of |delta| / max |delta| from a threshold of the counts.
+    pub nearest: f64,
     round: fn(f64) -> f64,
+}
+
+/// What a sample leaves on its way forward and back.
+struct Propagated {
+    /// Of all layers, inputs first and logits last.
+    activations: Vec<Vec<f64>>,
+    /// phi'(z) of each hidden layer; nothing where dropout silences a node.
+    slopes: Vec<Vec<Option<f64>>>,
+    /// Of layers 1..L.
+    deltas: Vec<Vec<f64>>,
+    /// The smallest |z| of a hidden node that is not silent, where phi has a kink.
+    nearest: f64,
+}
+
+/// Whether phi' jumps at 0.
+fn has_kink(activation: Activation) -> bool {
+    matches!(activation, Activation::Relu | Activation::LeakyRelu { .. })
 }
 
 /// Rounds to the nearest f32.
@@ -48,7 +66,7 @@ impl Training {
             .collect();
         let counts = parameters.iter().map(|layer| vec![0; layer.len()]).collect();
         let moments = parameters.iter().map(|layer| vec![[0.0; 2]; layer.len()]).collect();
-        Self { spec, settings, parameters, moments, steps: 0, counts, smallest_z: f64::INFINITY, round }
+        Self { spec, settings, parameters, moments, steps: 0, counts, nearest: f64::INFINITY, round }
     }
 
     /// One step over the samples at `indices`.
@@ -76,20 +94,21 @@ impl Training {
 
     /// Gradient sums over the samples at `indices`, in the order of the parameters; the counts are kept.
     pub fn reduce(&mut self, samples: &Samples, indices: &[u32]) -> Vec<Vec<f64>> {
+        let propagate = |(position, &index): (usize, &u32)| self.propagate(samples, index, position);
+        let batch: Vec<Propagated> = indices.iter().enumerate().map(propagate).collect();
         let mut sums: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
-        for counts in &mut self.counts {
-            counts.fill(0);
+        for sample in &batch {
+            self.add_gradients(sample, &mut sums);
+            self.nearest = self.nearest.min(sample.nearest);
         }
-        for (position, &index) in indices.iter().enumerate() {
-            self.add_sample(samples, index, position, &mut sums);
-        }
+        self.count(&batch);
         sums
     }
 
     /// Gradients of the sample at `index` alone, where it is at `position` of the batch.
     pub fn gradients(&self, samples: &Samples, index: u32, position: usize) -> Vec<Vec<f64>> {
         let mut gradients: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
-        self.clone().add_sample(samples, index, position, &mut gradients);
+        self.add_gradients(&self.propagate(samples, index, position), &mut gradients);
         gradients
     }
 
@@ -119,7 +138,7 @@ impl Training {
             let activations = self.activations(&samples.sample(index as usize));
             for (counts, layer) in active.iter_mut().zip(&activations[1..]) {
                 for (count, &a) in counts.iter_mut().zip(layer) {
-                    *count += usize::from(a > 0.0);
+                    *count += usize::from(a != 0.0);
                 }
             }
         }
@@ -129,20 +148,22 @@ impl Training {
 
     /// Activations of all layers of one sample, inputs first and logits last.
     pub fn activations(&self, input: &[f32]) -> Vec<Vec<f64>> {
-        self.forward(input, None).0
+        self.forward(input, None).activations
     }
 
     /// The same in the next step, where the sample is at `position` of the batch: with dropout.
     pub fn activations_at(&self, input: &[f32], position: usize) -> Vec<Vec<f64>> {
-        self.forward(input, Some(position)).0
+        self.forward(input, Some(position)).activations
     }
 
-    /// The same, and the smallest |z| of a hidden node that is not silent.
-    fn forward(&self, input: &[f32], position: Option<usize>) -> (Vec<Vec<f64>>, f64) {
+    /// The same, and what the way back needs; the deltas are still to come.
+    fn forward(&self, input: &[f32], position: Option<usize>) -> Propagated {
         let round = self.round;
         let ReplicaSettings { seed, dropout: p, .. } = self.settings;
-        let mut smallest_z = f64::INFINITY;
+        let activation = self.spec.activation();
+        let mut nearest = f64::INFINITY;
         let mut activations: Vec<Vec<f64>> = vec![input.iter().map(|&x| f64::from(x)).collect()];
+        let mut slopes = Vec::new();
         for (layer, (inputs, _)) in self.spec.layers().enumerate() {
             let below = &activations[layer];
             let z = self.parameters[layer].chunks(inputs + 1).map(|row| {
@@ -155,47 +176,83 @@ impl Training {
                     position.is_none_or(|sample| dropout::is_kept(p, seed, self.steps + 1, layer, neuron, sample))
                 };
                 let scale = if position.is_some() { round(dropout::scale(p)) } else { 1.0 };
-                let kept = z.iter().enumerate().filter(|&(neuron, _)| is_kept(neuron));
-                smallest_z = kept.fold(smallest_z, |smallest, (_, z)| smallest.min(z.abs()));
-                let activation =
-                    |(neuron, z): (usize, f64)| if is_kept(neuron) { round(z.max(0.0) * scale) } else { 0.0 };
-                activations.push(z.into_iter().enumerate().map(activation).collect());
+                let kept = z.iter().enumerate().filter(|&(neuron, _)| is_kept(neuron) && has_kink(activation));
+                nearest = kept.fold(nearest, |nearest, (_, z)| nearest.min(z.abs()));
+                let own = |(neuron, &z): (usize, &f64)| match is_kept(neuron) {
+                    true => (round(round(phi(activation, z)) * scale), Some(round(slope(activation, z)))),
+                    false => (0.0, None),
+                };
+                let (a, of_layer) = z.iter().enumerate().map(own).unzip();
+                activations.push(a);
+                slopes.push(of_layer);
             } else {
                 activations.push(z);
             }
         }
-        (activations, smallest_z)
+        Propagated { activations, slopes, deltas: Vec::new(), nearest }
     }
 
-    /// Adds one sample's gradients and counts (eqs. 3 to 7).
-    fn add_sample(&mut self, samples: &Samples, index: u32, position: usize, sums: &mut [Vec<f64>]) {
+    /// Takes the sample at `index` forward and back (eqs. 3 to 6), where it is at `position` of the batch.
+    fn propagate(&self, samples: &Samples, index: u32, position: usize) -> Propagated {
         let round = self.round;
         let shapes: Vec<_> = self.spec.layers().collect();
         let label = samples.labels()[index as usize];
-        let (activations, smallest_z) = self.forward(&samples.sample(index as usize), Some(position));
+        let mut propagated = self.forward(&samples.sample(index as usize), Some(position));
         let scale = round(dropout::scale(self.settings.dropout));
-        self.smallest_z = self.smallest_z.min(smallest_z);
-        let mut deltas: Vec<f64> = loss(&activations[shapes.len()], &[label]).into_iter().map(round).collect();
-        for (layer, &(inputs, _)) in shapes.iter().enumerate().rev() {
-            let below = &activations[layer];
-            let mut next = vec![0.0; inputs];
-            for (j, &delta) in deltas.iter().enumerate() {
-                let row = j * (inputs + 1);
-                for k in 0..=inputs {
-                    let a = below.get(k).copied().unwrap_or(1.0);
-                    let sum = &mut sums[layer][row + k];
-                    *sum = round(*sum + round(delta * a));
-                    self.counts[layer][row + k] += u32::from(delta != 0.0 && a != 0.0);
-                }
-                for (k, next) in next.iter_mut().enumerate() {
-                    *next = round(*next + round(self.parameters[layer][row + k] * delta));
+        let logits = &propagated.activations[shapes.len()];
+        let mut deltas: Vec<Vec<f64>> = vec![loss(logits, &[label]).into_iter().map(round).collect()];
+        for (layer, &(inputs, _)) in shapes.iter().enumerate().skip(1).rev() {
+            let mut below = vec![0.0; inputs];
+            for (j, &delta) in deltas[0].iter().enumerate() {
+                for (k, below) in below.iter_mut().enumerate() {
+                    *below = round(*below + round(self.parameters[layer][j * (inputs + 1) + k] * delta));
                 }
             }
-            deltas = next
-                .into_iter()
-                .zip(below)
-                .map(|(delta, &a)| if a > 0.0 { round(delta * scale) } else { 0.0 })
-                .collect();
+            let own = below.into_iter().zip(&propagated.slopes[layer - 1]);
+            let own = own.map(|(sum, slope)| slope.map_or(0.0, |slope| round(round(sum * slope) * scale)));
+            deltas.insert(0, own.collect());
+        }
+        propagated.deltas = deltas;
+        propagated
+    }
+
+    /// Adds a sample's gradients (eq. 7).
+    fn add_gradients(&self, sample: &Propagated, sums: &mut [Vec<f64>]) {
+        let round = self.round;
+        for ((deltas, below), sums) in sample.deltas.iter().zip(&sample.activations).zip(sums) {
+            for (delta, row) in deltas.iter().zip(sums.chunks_mut(below.len() + 1)) {
+                for (a, sum) in below.iter().chain([&1.0]).zip(row) {
+                    *sum = round(*sum + round(delta * a));
+                }
+            }
+        }
+    }
+
+    /// Counts the samples of a batch, parameter by parameter.
+    fn count(&mut self, batch: &[Propagated]) {
+        let t = self.settings.count_threshold;
+        for (layer, (inputs, outputs)) in self.spec.layers().enumerate() {
+            let counts = &mut self.counts[layer];
+            counts.fill(0);
+            for j in 0..outputs {
+                let deltas = || batch.iter().map(|sample| sample.deltas[layer][j]);
+                let bound = (self.round)(threshold::bound(t, deltas()));
+                for (sample, delta) in batch.iter().zip(deltas()) {
+                    let below = &sample.activations[layer];
+                    let is_counted = threshold::counts(delta, bound);
+                    for (k, &a) in below.iter().chain([&1.0]).enumerate() {
+                        let counts_too = is_counted && threshold::counts(a, t.into());
+                        counts[j * (inputs + 1) + k] += u32::from(counts_too);
+                    }
+                    if t > 0.0 && bound > 0.0 {
+                        self.nearest = self.nearest.min((delta.abs() / bound - 1.0).abs() * f64::from(t));
+                    }
+                }
+            }
+            // The data is the same everywhere.
+            for a in batch.iter().flat_map(|sample| &sample.activations[layer]).filter(|_| layer > 0 && t > 0.0) {
+                self.nearest = self.nearest.min((a.abs() - f64::from(t)).abs());
+            }
         }
     }
 

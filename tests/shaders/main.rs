@@ -52,6 +52,7 @@ equals_its_twin!(
     loss: Loss,
     delta: Delta,
     propagate: Propagate,
+    threshold: Threshold,
     reduce: Reduce,
     update: Update,
     clip: Clip,

@@ -3,9 +3,9 @@
 
 use std::cell::Cell;
 
-use asgd::Result;
 use asgd::check::Comparison;
 use asgd::check::shaders::{ALL, Case, InputFormat, Job, Kernels, POISON};
+use asgd::{Activation, Result};
 
 use crate::gpu;
 
@@ -43,7 +43,14 @@ const WORDS: [usize; 5] = [0, 1, 5, 7, 40];
 #[test]
 fn errors_are_found() {
     // Whole words of samples: what is left in samples past a batch is nobody's business.
-    let case = Case { widths: vec![3, 9, 4], batch_size: 32, size: 32, replicas: 2, inputs: InputFormat::U8 };
+    let case = Case {
+        widths: vec![3, 9, 4],
+        batch_size: 32,
+        size: 32,
+        replicas: 2,
+        inputs: InputFormat::U8,
+        activation: Activation::Tanh,
+    };
     for check in &ALL {
         let outputs = check.shader.outputs().into_iter();
         let mut planted = 0;

@@ -41,7 +41,7 @@ use crate::commands::prune::PruneArgs;
 use crate::commands::train::TrainArgs;
 use crate::experiments::Experiment;
 
-/// Trains many small ReLU networks side by side on any GPU, with SGD and with aSGD: SGD with an adaptive batch
+/// Trains many small networks side by side on any GPU, with SGD and with aSGD: SGD with an adaptive batch
 /// size for every parameter.
 #[derive(Debug, Parser)]
 #[command(name = "asgd", version, propagate_version = true, max_term_width = 100)]

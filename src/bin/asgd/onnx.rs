@@ -69,6 +69,8 @@ struct NodeProto {
 struct AttributeProto {
     #[prost(string, tag = "1")]
     name: String,
+    #[prost(float, tag = "2")]
+    f: f32,
     #[prost(int64, tag = "3")]
     i: i64,
     #[prost(int32, tag = "20")]
@@ -133,6 +135,8 @@ const INT64: i32 = 7;
 const STRING: i32 = 8;
 /// TensorProto.DataType.DOUBLE.
 const DOUBLE: i32 = 11;
+/// AttributeProto.AttributeType.FLOAT.
+const REAL: i32 = 1;
 /// AttributeProto.AttributeType.INT.
 const INT: i32 = 2;
 
@@ -155,12 +159,7 @@ pub fn encode(model: &Model) -> Vec<u8> {
         graph.node.push(node("Gemm", vec![value, weight, bias], &sum, vec![integer("transB", 1)]));
         value = sum;
         if layer < last {
-            let activation = format!("a.{layer}");
-            let operator = match spec.activation() {
-                Activation::Relu => "Relu",
-            };
-            graph.node.push(node(operator, vec![value], &activation, Vec::new()));
-            value = activation;
+            value = activate(&mut graph, spec.activation(), layer, value);
         }
     }
     let operator = match spec.loss() {
@@ -190,6 +189,40 @@ pub fn encode(model: &Model) -> Vec<u8> {
         metadata_props: names.into_iter().collect(),
     };
     file.encode_to_vec()
+}
+
+/// Nodes that make a of z in a hidden layer, of operators that version 13 has.
+fn activate(graph: &mut GraphProto, activation: Activation, layer: usize, z: String) -> String {
+    let a = format!("a.{layer}");
+    let (operator, attributes) = match activation {
+        Activation::Relu => ("Relu", Vec::new()),
+        Activation::LeakyRelu { slope } => ("LeakyRelu", vec![real("alpha", slope)]),
+        Activation::Elu => ("Elu", vec![real("alpha", 1.0)]),
+        Activation::Tanh => ("Tanh", Vec::new()),
+        Activation::Sigmoid => ("Sigmoid", Vec::new()),
+        Activation::Silu => {
+            let sigmoid = format!("sigmoid.{layer}");
+            graph.node.push(node("Sigmoid", vec![z.clone()], &sigmoid, Vec::new()));
+            graph.node.push(node("Mul", vec![z, sigmoid], &a, Vec::new()));
+            return a;
+        }
+        Activation::Gelu => {
+            // z / 2 (1 + erf(z / sqrt(2)))
+            let [scaled, erf, twice, half] = ["scaled", "erf", "twice", "half"].map(|what| format!("{what}.{layer}"));
+            let constants = [("gelu.root", std::f32::consts::FRAC_1_SQRT_2), ("gelu.one", 1.0), ("gelu.half", 0.5)];
+            for (name, constant) in constants.iter().filter(|_| layer == 0) {
+                graph.initializer.push(tensor(name, &[], &[*constant]));
+            }
+            graph.node.push(node("Mul", vec![z.clone(), "gelu.root".into()], &scaled, Vec::new()));
+            graph.node.push(node("Erf", vec![scaled], &erf, Vec::new()));
+            graph.node.push(node("Add", vec![erf, "gelu.one".into()], &twice, Vec::new()));
+            graph.node.push(node("Mul", vec![z, "gelu.half".into()], &half, Vec::new()));
+            graph.node.push(node("Mul", vec![half, twice], &a, Vec::new()));
+            return a;
+        }
+    };
+    graph.node.push(node(operator, vec![z], &a, attributes));
+    a
 }
 
 /// Nodes that choose the class. Names that are whole numbers are numbers, others text.
@@ -246,7 +279,11 @@ fn node(operator: &str, input: Vec<String>, output: &str, attribute: Vec<Attribu
 }
 
 fn integer(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), i, kind: INT }
+    AttributeProto { name: name.into(), i, kind: INT, ..Default::default() }
+}
+
+fn real(name: &str, f: f32) -> AttributeProto {
+    AttributeProto { name: name.into(), f, kind: REAL, ..Default::default() }
 }
 
 fn tensor(name: &str, shape: &[usize], values: &[f32]) -> TensorProto {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::kernels::InputFormat;
+use crate::spec::Activation;
 
 /// A shape, and how much of it.
 #[derive(Debug, Clone)]
@@ -17,12 +18,14 @@ pub struct Case {
     pub replicas: usize,
     /// How samples are stored.
     pub inputs: InputFormat,
+    /// What hidden neurons do.
+    pub activation: Activation,
 }
 
 impl Case {
     fn new(widths: &[usize], batch_size: usize, size: usize, replicas: usize) -> Self {
         let inputs = if [1, 2, 129].contains(&widths[0]) { InputFormat::F32 } else { InputFormat::U8 };
-        Self { widths: widths.to_vec(), batch_size, size, replicas, inputs }
+        Self { widths: widths.to_vec(), batch_size, size, replicas, inputs, activation: Activation::Relu }
     }
 
     /// Below, at and above the tiles (32 neurons, inputs or samples, and 128 inputs), odd sizes, batch 1, a short last batch,
@@ -55,24 +58,35 @@ impl Case {
         Self { inputs: InputFormat::U8, ..Self::new(&[1, 1], 2, 2, 22_000) }
     }
 
-    /// A few of both formats and of several sizes: seconds on any device.
+    /// Every activation but ReLU, in a network of whole steps, one of narrow layers, and one with more neurons than a block has.
+    pub fn activations() -> Vec<Self> {
+        let others = Activation::all().into_iter().filter(|&activation| activation != Activation::Relu);
+        let cases = others.flat_map(|activation| {
+            let cases = [Self::new(&[3, 9, 7, 2], 40, 37, 3), Self::new(&[63, 31, 33, 10], 64, 5, 3)];
+            cases.map(|case| Self { activation, ..case })
+        });
+        cases.collect()
+    }
+
+    /// A few of both formats and of several sizes, one of another activation: seconds on any device.
     pub fn quick() -> Vec<Self> {
         vec![
             Self::new(&[2, 10, 10, 10, 10, 10, 1], 70, 61, 3),
             Self::new(&[784, 30, 20, 10], 64, 64, 2),
-            Self::new(&[63, 31, 33, 10], 64, 5, 3),
+            Self { activation: Activation::Gelu, ..Self::new(&[63, 31, 33, 10], 64, 5, 3) },
         ]
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { widths, batch_size, size, replicas, inputs } = self;
+        let Self { widths, batch_size, size, replicas, inputs, activation } = self;
         let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
         let format = match inputs {
             InputFormat::U8 => "u8",
             InputFormat::F32 => "f32",
         };
-        write!(formatter, "{} ({format}), {size} of {batch_size} samples, {replicas} replicas", widths.join("-"))
+        let widths = widths.join("-");
+        write!(formatter, "{widths} ({format}, {activation}), {size} of {batch_size} samples, {replicas} replicas")
     }
 }

@@ -1,4 +1,5 @@
-//! clip.wgsl: the update of replicas that clip their gradient by its norm, from S and c as they are given. The other replicas stay as
+//! clip.wgsl: the update of replicas that clip their gradient by its norm or count above a threshold, from S and c as they are given:
+//! S need not be 0 where c is. The other replicas stay as
 //! they are, bit for bit.
 
 use super::case::Case;
@@ -11,6 +12,7 @@ use crate::error::Result;
 use crate::reference::Sum;
 use crate::reference::clip::scale;
 use crate::reference::update::At;
+use crate::settings::ReplicaSettings;
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
     let fixture = Fixture::with_moments(case, 2)?;
@@ -19,7 +21,7 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
     let reduced: Vec<(f32, u32)> = (fixture.parameters().into_iter())
         .map(|parameter| {
             let (sum, count) = of_parameter(&reductions, parameter);
-            (sum.value as f32, count)
+            (sum.value as f32, if parameter.neuron % 5 == 3 { 0 } else { count })
         })
         .collect();
     let sums: Vec<u32> = reduced.iter().map(|(sum, _)| sum.to_bits()).collect();
@@ -31,6 +33,7 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
         // Bounds below the norm and, far above, one that clips nothing; every third replica has none.
         for (replica, settings) in settings.iter_mut().enumerate() {
             settings.optimizer.clip_norm = [f32::INFINITY, 0.01, 1e6][(replica + round) % 3];
+            settings.count_threshold = [0.0, 0.3][(replica + round) / 3 % 2];
         }
         let before = arena(&fixture, &moments(&fixture, &settings));
         let columns: Vec<ReplicaColumns> = settings.iter().map(ReplicaColumns::from).collect();
@@ -46,7 +49,8 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
         let state = |index: usize, replica: usize| {
             let (sum, count) = reduced[index];
             let at = At { count, samples: case.size, t: u64::from(fixture.batch(0).t), scale: scales[replica] };
-            (Sum { value: sum.into(), magnitude: 0.0 }, at, settings[replica].optimizer.clip_norm.is_finite())
+            let is_deferred = |own: &ReplicaSettings| own.optimizer.clips_norm() || own.count_threshold > 0.0;
+            (Sum { value: sum.into(), magnitude: 0.0 }, at, is_deferred(&settings[replica]))
         };
         check_moved(&fixture, &settings, [&before, &results[0]], state, (0, roundings), comparison);
     }

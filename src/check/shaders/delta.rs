@@ -1,13 +1,15 @@
 //! delta.wgsl: deltas of a hidden layer from those of the layer above, and their masks.
 
 use super::case::Case;
-use super::fixture::{Fixture, untouched, with_dropout};
+use super::fixture::{Fixture, untouched};
 use super::kernels::{Kernels, Shader};
 use super::loss::check_deltas;
 use crate::check::comparison::Comparison;
 use crate::error::Result;
-use crate::reference::delta::delta;
+use crate::reference::activation::differentiate;
+use crate::reference::delta::{delta, relu_delta};
 use crate::reference::{Sum, dropout};
+use crate::spec::Activation;
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
     let fixture = Fixture::new(case)?;
@@ -22,8 +24,21 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
         let buffers = fixture.run(kernels, Shader::Delta, fixture.batch(layer), &storage)?;
         for replica in 0..case.replicas {
             let weight = fixture.model.weight(layer, replica);
-            let (own, given) = (&fixture.activations[replica][layer - 1], &fixture.deltas[replica][layer]);
-            let expected = scaled(replica, delta(weight, given, own, case.size));
+            let given = &fixture.deltas[replica][layer];
+            let expected = match case.activation {
+                Activation::Relu => {
+                    let own = &fixture.activations[replica][layer - 1];
+                    // That of a silent neuron is 0 by its activation, so that here it need not be silent.
+                    let scale = dropout::scale(super::fixture::with_dropout(replica).dropout);
+                    let deltas = relu_delta(weight, given, own, case.size).into_iter();
+                    deltas.map(|delta| delta.scaled(scale)).collect()
+                }
+                activation => {
+                    let deltas = delta(weight, given, case.size).into_iter().zip(&fixture.sums[replica][layer - 1]);
+                    let deltas = deltas.map(|(sum, &z)| differentiate(activation, sum, z.into(), 0.0));
+                    dropped(&fixture, replica, layer - 1, deltas)
+                }
+            };
             let roundings = above.outputs as usize + 2;
             check_deltas(&fixture, layer - 1, replica, &expected, roundings, &buffers[3], &buffers[2], comparison);
         }
@@ -34,7 +49,11 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
 }
 
 /// The deltas of a replica's hidden neurons with its dropout, which is two roundings more.
-pub fn scaled(replica: usize, deltas: Vec<Sum>) -> Vec<Sum> {
-    let scale = dropout::scale(with_dropout(replica).dropout);
-    deltas.into_iter().map(|delta| delta.scaled(scale)).collect()
+pub fn dropped(fixture: &Fixture, replica: usize, layer: usize, deltas: impl Iterator<Item = Sum>) -> Vec<Sum> {
+    let size = fixture.case.size;
+    let drop_out = |(index, delta): (usize, Sum)| match fixture.dropout(replica, layer, index / size, index % size) {
+        (true, scale) => delta.scaled(scale),
+        (false, _) => Sum::default(),
+    };
+    deltas.enumerate().map(drop_out).collect()
 }

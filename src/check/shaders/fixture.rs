@@ -10,7 +10,7 @@ use crate::random::Random;
 use crate::reference::select::select;
 use crate::reference::{dropout, gather};
 use crate::settings::ReplicaSettings;
-use crate::spec::NetworkSpec;
+use crate::spec::{Loss, NetworkSpec};
 
 /// What outputs and scratch hold before a kernel runs: as a float it is NaN, as an integer no possible count, and no mask of
 /// samples that are all active.
@@ -53,6 +53,8 @@ pub struct Fixture {
     pub labels: Vec<Vec<u32>>,
     /// By replica and layer: (neurons, samples); more than half of them zero.
     pub activations: Vec<Vec<Vec<f32>>>,
+    /// z by replica and layer, (neurons, samples), of both signs.
+    pub sums: Vec<Vec<Vec<f32>>>,
     /// By replica and layer: (neurons, samples); zero in a third of the cases.
     pub deltas: Vec<Vec<Vec<f32>>>,
 }
@@ -64,7 +66,8 @@ impl Fixture {
 
     /// With room for so many moments of each parameter.
     pub fn with_moments(case: &Case, moments: usize) -> Result<Self> {
-        let spec = NetworkSpec::new(&case.widths)?;
+        let outputs = case.widths.last().copied().unwrap_or(0);
+        let spec = NetworkSpec::with(&case.widths, case.activation, Loss::for_units(outputs))?;
         let network = Network::new(&spec, case.replicas).with_moments(moments);
         let mut random = Random::new(case.widths.iter().sum::<usize>() as u64, 0);
         let mut model = Model::zeros(&spec, case.replicas);
@@ -94,6 +97,8 @@ impl Fixture {
         };
         let activations = layers(1, 0.0);
         let deltas = layers(3, -1.0);
+        let mut sums = layers(0, -1.0);
+        sums.iter_mut().flatten().flatten().for_each(|z| *z *= 3.0);
         let sample4s = (case.batch_size as u32).next_multiple_of(32) / 4;
         Ok(Self {
             case: case.clone(),
@@ -105,6 +110,7 @@ impl Fixture {
             input_bytes,
             labels,
             activations,
+            sums,
             deltas,
         })
     }
@@ -117,7 +123,14 @@ impl Fixture {
         batch: Batch,
         storage: &[&[u32]],
     ) -> Result<Vec<Vec<u32>>> {
-        kernels.run(&Job { shader, inputs: self.case.inputs, network: &self.network, batch, storage })
+        kernels.run(&Job {
+            shader,
+            inputs: self.case.inputs,
+            activation: self.case.activation,
+            network: &self.network,
+            batch,
+            storage,
+        })
     }
 
     /// The last slot's batch, for the kernels of layer `layer`.
@@ -206,16 +219,24 @@ impl Fixture {
         words
     }
 
+    /// The K rows of a batch: (features, samples).
+    fn rows_of(&self, values: &[f32]) -> Vec<Vec<f32>> {
+        let (features, size) = (self.case.widths[0], self.case.size);
+        let row = |row: usize| {
+            let values = (row < features).then(|| &values[row * size..][..size]);
+            padded_row(values, row == features, self.stride())
+        };
+        (0..self.network.input_rows as usize).map(row).collect()
+    }
+
+    /// The K rows that replica `replica` reads.
+    pub fn input_rows(&self, replica: usize) -> Vec<Vec<f32>> {
+        self.rows_of(self.inputs_of(replica))
+    }
+
     /// Mask words of each of the K rows, by slot and replica.
     fn input_masks(&self) -> Vec<Vec<Vec<u32>>> {
-        let (features, size) = (self.case.widths[0], self.case.size);
-        let of_batch = |values: &Vec<f32>| {
-            let rows = (0..self.network.input_rows as usize).map(|row| {
-                let values = (row < features).then(|| &values[row * size..][..size]);
-                gather::mask(&padded_row(values, row == features, self.stride()))
-            });
-            rows.collect()
-        };
+        let of_batch = |values: &Vec<f32>| self.rows_of(values).iter().map(|row| gather::mask(row)).collect();
         self.inputs.iter().map(of_batch).collect()
     }
 
@@ -238,9 +259,13 @@ impl Fixture {
         self.labels.iter().flat_map(|labels| [labels.clone(), vec![0; self.stride() - labels.len()]].concat()).collect()
     }
 
-    /// (R, N, B) of the activations, with rows of ones as the engine makes them.
+    /// (R, N, B) of the activations, with rows of ones as the engine makes them, and as much of their sums where these are kept.
     pub fn packed_activations(&self) -> Vec<u32> {
-        self.packed(&self.activations, true)
+        let mut packed = self.packed(&self.activations, true);
+        if self.case.activation.keeps_sums() {
+            packed.extend(self.packed(&self.sums, false));
+        }
+        packed
     }
 
     /// (R, N, B) of the deltas.
@@ -293,6 +318,19 @@ impl Fixture {
             let row = self.row(replica, layer, 0);
             rows[row..row + layer.outputs as usize * self.stride()].fill(POISON);
         }
+    }
+
+    /// Poisons the sums of a layer's neurons that are kept.
+    pub fn poison_sums(&self, rows: &mut [u32], layer: &Layer) {
+        if self.case.activation.keeps_sums() {
+            let (_, sums) = rows.split_at_mut(self.kept(0));
+            self.poison_rows(sums, layer);
+        }
+    }
+
+    /// Where the sums begin of which row `row` of (R, N, B) is the activations.
+    pub fn kept(&self, row: usize) -> usize {
+        self.case.replicas * self.network.row_count as usize * self.stride() + row
     }
 
     /// Poisons the masks of a layer's neurons.

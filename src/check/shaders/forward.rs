@@ -3,10 +3,11 @@
 
 use super::case::Case;
 use super::fixture::{Fixture, floats, packed_settings, untouched};
-use super::kernels::{Kernels, Shader};
+use super::kernels::{Kernels, Layer, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
-use crate::reference::forward::{forward, relu};
+use crate::reference::activation::activate;
+use crate::reference::forward::forward;
 use crate::reference::gather::mask;
 use crate::settings::ReplicaSettings;
 
@@ -23,10 +24,12 @@ fn check_one(kernels: &dyn Kernels, fixture: &Fixture, layer: usize, comparison:
     let shape = &fixture.network.layers()[layer];
     let (mut activations, mut masks) = (fixture.packed_activations(), fixture.packed_masks());
     fixture.poison_rows(&mut activations, shape);
+    fixture.poison_sums(&mut activations, shape);
     fixture.poison_masks(&mut masks, shape, false);
     let buffers = run(kernels, fixture, layer, [&activations, &masks, &fixture.packed_dropout()])?;
     let below = |replica: usize| fixture.below(replica, layer).to_vec();
     check_layer(fixture, layer, below, &buffers[2], &buffers[3], comparison);
+    check_sums(fixture, layer, below, &buffers[2], comparison);
     untouched(comparison, || format!("{case}; activations, layer {layer}"), &buffers[2], &activations);
     untouched(comparison, || format!("{case}; masks, layer {layer}"), &buffers[3], &masks);
     Ok(())
@@ -54,8 +57,7 @@ pub fn check_layer(
 ) {
     let (case, size) = (&fixture.case, fixture.case.size);
     let shape = &fixture.network.layers()[layer];
-    // A term an input, one for the bias, two in the scale of 8-bit inputs, and two in that of dropout.
-    let roundings = shape.inputs as usize + 1 + 2 + 2;
+    let roundings = roundings(shape);
     for replica in 0..case.replicas {
         let (weight, bias) = (fixture.model.weight(layer, replica), fixture.model.bias(layer, replica));
         let expected = forward(weight, bias, &below(replica), size);
@@ -67,7 +69,7 @@ pub fn check_layer(
                 let actual = f32::from_bits(activations[row + sample]);
                 let a = match fixture.dropout(replica, layer, neuron, sample) {
                     _ if shape.is_output == 1 => z,
-                    (true, scale) => relu(z).scaled(scale),
+                    (true, scale) => activate(case.activation, z).scaled(scale),
                     (false, _) => {
                         comparison.equal(|| place("activations of silent neurons"), row + sample, actual, 0.0);
                         continue;
@@ -79,6 +81,34 @@ pub fn check_layer(
             let expected = mask(&floats(&activations[row..row + fixture.stride()]));
             let found = fixture.mask_of(masks, replica, shape, neuron, false);
             comparison.all_equal(|| place("masks"), &found, &expected);
+        }
+    }
+}
+
+/// A term an input, one for the bias, two in the scale of 8-bit inputs, and two in that of dropout.
+pub fn roundings(shape: &Layer) -> usize {
+    shape.inputs as usize + 1 + 2 + 2
+}
+
+/// Holds the sums of a layer, where they are kept beside the activations, against what `below` it gives.
+pub fn check_sums(
+    fixture: &Fixture,
+    layer: usize,
+    below: impl Fn(usize) -> Vec<f32>,
+    activations: &[u32],
+    comparison: &mut Comparison,
+) {
+    let (case, size) = (&fixture.case, fixture.case.size);
+    let shape = &fixture.network.layers()[layer];
+    if !case.activation.keeps_sums() {
+        return;
+    }
+    for replica in 0..case.replicas {
+        let (weight, bias) = (fixture.model.weight(layer, replica), fixture.model.bias(layer, replica));
+        for (index, z) in forward(weight, bias, &below(replica), size).into_iter().enumerate() {
+            let own = fixture.kept(fixture.row(replica, shape, index / size)) + index % size;
+            let place = || format!("{case}; sums that are kept, layer {layer}, replica {replica}");
+            comparison.close(place, own, f32::from_bits(activations[own]), z, roundings(shape));
         }
     }
 }

@@ -8,7 +8,9 @@ use crate::gpu::Gpu;
 pub use crate::gpu::buffers::padded_bytes;
 use crate::gpu::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::kernels::{self, Pipeline};
+use crate::gpu::layout::activation_constants;
 pub use crate::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
+use crate::spec::Activation;
 
 /// Totals that evaluate.wgsl keeps of each replica.
 pub const LANES: usize = EVALUATE_LANES as usize;
@@ -30,6 +32,8 @@ pub enum Shader {
     Delta,
     /// propagate.wgsl
     Propagate,
+    /// threshold.wgsl
+    Threshold,
     /// store.wgsl: reduce.wgsl, which writes S and c.
     Reduce,
     /// update.wgsl: reduce.wgsl, which updates.
@@ -58,6 +62,7 @@ impl Shader {
             Self::Loss => &kernels::LOSS,
             Self::Delta => &kernels::DELTA,
             Self::Propagate => &kernels::PROPAGATE,
+            Self::Threshold => &kernels::THRESHOLD,
             Self::Reduce => &kernels::REDUCE,
             Self::Update => &kernels::UPDATE,
             Self::Clip => &kernels::CLIP,
@@ -85,6 +90,7 @@ impl Shader {
             Self::Loss => dispatch.loss(),
             Self::Delta => dispatch.delta(layer),
             Self::Propagate => dispatch.propagate(),
+            Self::Threshold => dispatch.threshold(),
             Self::Reduce | Self::Update => dispatch.reduce(),
             Self::Clip => dispatch.clip(),
             Self::Step => dispatch.step(),
@@ -97,8 +103,8 @@ impl Shader {
 }
 
 /// Whether step.wgsl is for such networks.
-pub fn is_small(kernels: &dyn Kernels, network: &Network, batch: &Batch) -> bool {
-    Dispatch { network, sample4s: batch.sample4s }.is_small(kernels.workgroup_bytes(), false)
+pub fn is_small(kernels: &dyn Kernels, network: &Network, activation: Activation, batch: &Batch) -> bool {
+    Dispatch { network, sample4s: batch.sample4s }.is_small(activation.keeps_sums(), kernels.workgroup_bytes(), false)
 }
 
 /// One run of a kernel.
@@ -108,6 +114,8 @@ pub struct Job<'a> {
     pub shader: Shader,
     /// How samples are stored: a kernel is composed for it.
     pub inputs: InputFormat,
+    /// What hidden neurons do.
+    pub activation: Activation,
     /// Shape of the networks.
     pub network: &'a Network,
     /// What differs from dispatch to dispatch.
@@ -134,7 +142,7 @@ impl Kernels for Gpu {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
-        let Job { shader, inputs, network, batch, storage } = *job;
+        let Job { shader, inputs, activation, network, batch, storage } = *job;
         let gpu = self;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_buffer = gpu.buffer("network", size_of::<Network>() as u64, uniform)?;
@@ -144,9 +152,16 @@ impl Kernels for Gpu {
         let buffers =
             storage.iter().map(|words| gpu.storage_from("a check", words)).collect::<Result<Vec<wgpu::Buffer>>>()?;
         let dispatch = Dispatch { network, sample4s: batch.sample4s };
-        let constants = dispatch.step_constants();
-        let constants = if shader == Shader::Step { &constants[..] } else { &[] };
-        let pipeline = Pipeline::with_constants(gpu, shader.kernel(), inputs, constants);
+        let keeps_sums = activation.keeps_sums();
+        let mut constants = Vec::new();
+        if let Shader::Forward | Shader::Delta | Shader::Propagate | Shader::Step = shader {
+            constants.extend(activation_constants(activation));
+            constants.push(("KEEPS_SUMS", u32::from(keeps_sums)));
+        }
+        if shader == Shader::Step {
+            constants.extend(dispatch.step_constants(keeps_sums));
+        }
+        let pipeline = Pipeline::with_constants(gpu, shader.kernel(), inputs, &constants);
         let bound = pipeline.bind(gpu, &network_buffer, &batch_buffer, &buffers.iter().collect::<Vec<_>>());
         bound.run(gpu, shader.workgroups(dispatch, &batch))?;
         let sizes: Vec<_> =

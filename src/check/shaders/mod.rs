@@ -19,6 +19,7 @@ mod propagate;
 mod reduce;
 mod select;
 mod step;
+mod threshold;
 mod update;
 
 pub use case::Case;
@@ -40,14 +41,15 @@ pub struct ShaderCheck {
 }
 
 /// Every shader, in the order of a step.
-pub const ALL: [ShaderCheck; 15] = [
+pub const ALL: [ShaderCheck; 16] = [
     of("permute", Shader::Permute, permute::check, many_workgroups),
     of("gather", Shader::Gather, gather::check, many_batches),
     of("select", Shader::Select, select::check, || vec![select::long_batch(), Case::many_batches()]),
-    of("forward", Shader::Forward, forward::check, many_workgroups),
+    of("forward", Shader::Forward, forward::check, with_activations),
     of("loss", Shader::Loss, loss::check, many_workgroups),
-    of("delta", Shader::Delta, delta::check, many_workgroups),
-    of("propagate", Shader::Propagate, propagate::check, many_workgroups),
+    of("delta", Shader::Delta, delta::check, with_activations),
+    of("propagate", Shader::Propagate, propagate::check, with_activations),
+    of("threshold", Shader::Threshold, threshold::check, many_workgroups),
     of("reduce", Shader::Reduce, reduce::check, many_workgroups),
     of("update", Shader::Update, update::check, many_workgroups),
     of("clip", Shader::Clip, clip::check, many_workgroups),
@@ -69,6 +71,10 @@ const fn of(
 
 fn many_workgroups() -> Vec<Case> {
     vec![Case::many_workgroups()]
+}
+
+fn with_activations() -> Vec<Case> {
+    [many_workgroups(), Case::activations()].concat()
 }
 
 fn many_batches() -> Vec<Case> {

@@ -7,10 +7,18 @@ use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::random::Random;
 use crate::reference::select::select;
+use crate::spec::Activation;
 
 /// Many mask words, and several times the features that a workgroup takes at once.
 pub fn long_batch() -> Case {
-    Case { widths: vec![784, 1], batch_size: 9632, size: 9600, replicas: 1, inputs: InputFormat::U8 }
+    Case {
+        widths: vec![784, 1],
+        batch_size: 9632,
+        size: 9600,
+        replicas: 1,
+        inputs: InputFormat::U8,
+        activation: Activation::Relu,
+    }
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {

@@ -8,6 +8,7 @@ use super::propagate::{check_propagated, poisoned_state, values};
 use super::update::{arena, check_updated, moments, settings};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
+use crate::spec::Activation;
 
 /// Near as many rows and tiles as there may be, and as many samples.
 pub fn extremes() -> Vec<Case> {
@@ -23,17 +24,20 @@ pub fn extremes() -> Vec<Case> {
         size,
         replicas: 2,
         inputs: InputFormat::U8,
+        activation: Activation::Relu,
     };
-    [Case::many_workgroups()].into_iter().chain(extremes.map(case)).collect()
+    [Case::many_workgroups()].into_iter().chain(extremes.map(case)).chain(Case::activations()).collect()
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
     let mut fixture = Fixture::with_moments(case, 2)?;
     let batch = fixture.batch(0);
-    if !is_small(kernels, &fixture.network, &batch) {
+    if !is_small(kernels, &fixture.network, case.activation, &batch) {
         return Ok(());
     }
-    let state = poisoned_state(&fixture);
+    let mut state = poisoned_state(&fixture);
+    // It keeps them to itself.
+    state[0].truncate(fixture.kept(0));
     let settings = settings(case, 0);
     let columns: Vec<ReplicaColumns> = settings.iter().map(ReplicaColumns::from).collect();
     let (parameters, inputs) = (arena(&fixture, &moments(&fixture, &settings)), fixture.packed_inputs());

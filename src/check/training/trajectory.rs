@@ -32,8 +32,8 @@ struct Position {
     sums_bound: f64,
     counts: Vec<u32>,
     counts_with_rounding: Vec<u32>,
-    /// The smallest |z| of a hidden node so far.
-    smallest_z: f64,
+    /// How near the training came to where a rounding decides.
+    nearest: f64,
 }
 
 /// What a network's step leaves.
@@ -44,7 +44,7 @@ struct Step {
     counts: Vec<u32>,
     /// What exp may be off by, in the sums.
     exp_error: f64,
-    smallest_z: f64,
+    nearest: f64,
 }
 
 impl Stop {
@@ -94,10 +94,10 @@ impl Stop {
         Ok(())
     }
 
-    /// How far the nearest hidden node stayed from its kink, in units of what rounding moved a parameter by: below [`MARGIN`],
+    /// How far the nearest value stayed from a kink or a threshold, in units of what rounding moved a parameter by: below [`MARGIN`],
     /// an engine may be on the other side.
     pub fn clearance(&self) -> f64 {
-        let of = |position: &Position| position.smallest_z / (position.parameters_bound / MARGIN);
+        let of = |position: &Position| position.nearest / (position.parameters_bound / MARGIN);
         self.replicas.iter().map(of).fold(f64::INFINITY, f64::min)
     }
 }
@@ -112,7 +112,7 @@ impl Position {
             sums: exact.sums.clone(),
             counts: exact.counts.clone(),
             counts_with_rounding: rounded.counts.clone(),
-            smallest_z: exact.smallest_z,
+            nearest: exact.nearest,
         }
     }
 }
@@ -133,7 +133,7 @@ fn train(course: &Course, replica: usize, round: fn(f64) -> f64, stops: &[u64]) 
         training.scaled_step(samples, &batch, course.settings.schedule.factor(step, steps_per_epoch));
         if let Some((sums, exp_error)) = reduced {
             let (parameters, counts) = (training.parameters.concat(), training.counts.concat());
-            steps.push(Step { parameters, sums, counts, exp_error, smallest_z: training.smallest_z });
+            steps.push(Step { parameters, sums, counts, exp_error, nearest: training.nearest });
         }
     }
     steps

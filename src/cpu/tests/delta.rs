@@ -3,8 +3,7 @@ use super::fixture::{
 };
 use crate::cpu::delta::Delta;
 use crate::random::Random;
-use crate::reference::delta::delta;
-use crate::spec::Activation;
+use crate::reference::delta::{delta, relu_delta};
 
 #[test]
 fn equals_its_twin() {
@@ -15,30 +14,32 @@ fn equals_its_twin() {
         let above = numbers(&mut random, outputs * samples, zeros);
         let mut activations: Vec<f32> = numbers(&mut random, inputs * samples, 2);
         activations.iter_mut().for_each(|a| *a = a.max(0.0));
-        let expected = delta(model.weight(1, 0), &above, &activations, samples);
-        let run = |members| {
+        let expected = relu_delta(model.weight(1, 0), &above, &activations, samples);
+        let run = |members, is_relu: bool| {
             on_every_machine(|simd| {
                 let parameters = shared(&model, members, members % 2 == 0);
                 let mut deltas = poisoned(samples + 2, inputs);
                 simd.run(Delta {
                     layer: 1,
-                    activation: Activation::Relu,
                     shares: &parameters.read(),
                     above: &panels(&above, samples),
-                    activations: &panels(&activations, samples),
+                    activations: is_relu.then_some(&panels(&activations, samples)),
                     samples,
                     deltas: &mut deltas,
                 });
                 written(&deltas, samples)
             })
         };
-        let actual = run(1);
+        let actual = run(1, true);
         assert_close(&case, &actual, &expected, outputs);
         for (index, &a) in activations.iter().enumerate() {
             assert!(a > 0.0 || actual[index] == 0, "{case:?} {index}: the derivative at 0 is 0");
         }
         for members in [2, 3] {
-            assert!(run(members) == actual, "{case:?}: {members} shares");
+            assert!(run(members, true) == actual, "{case:?}: {members} shares");
         }
+        // The others' slopes come after.
+        let actual = run(2, false);
+        assert_close(&case, &actual, &delta(model.weight(1, 0), &above, samples), outputs);
     });
 }

@@ -17,7 +17,7 @@ fn equals_its_twin() {
         let values = numbers(&mut Random::new(index as u64, 0), case.outputs * case.samples, 3);
         let dropped = on_every_machine(|simd| {
             let mut activations = panels(&values, case.samples);
-            simd.run(Silence { dropout, layer, samples: case.samples, activations: &mut activations });
+            simd.run(Silence { dropout, layer, samples: case.samples, values: &mut activations });
             assert!(activations.get(case.samples, 0).is_nan(), "{case:?}: a row after the samples");
             bits(&values_of(&activations, case.samples))
         });

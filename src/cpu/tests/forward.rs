@@ -3,7 +3,8 @@ use crate::Model;
 use crate::cpu::forward::{Forward, LayerInputs};
 use crate::cpu::simd::InstructionSet;
 use crate::reference::Sum;
-use crate::reference::forward::{forward, relu};
+use crate::reference::activation::activate;
+use crate::reference::forward::forward;
 use crate::spec::Activation;
 
 /// What reads the same inputs: the number of shares, and whether they are lists.
@@ -15,14 +16,14 @@ fn run(
     model: &Model,
     values: &[f32],
     samples: usize,
-    activation: Option<Activation>,
+    is_relu: bool,
     (members, is_listed): (usize, bool),
 ) -> Vec<u32> {
     let parameters = shared(model, members, is_listed);
     let (shares, lists, panels) = (parameters.read(), lists(values, samples), panels(values, samples));
     let inputs = if is_listed { LayerInputs::Lists(&lists) } else { LayerInputs::Panels(&panels) };
     let mut outputs = poisoned(samples + 2, model.spec().outputs());
-    simd.run(Forward { layer: 0, activation, shares: &shares, inputs, samples, outputs: &mut outputs });
+    simd.run(Forward { layer: 0, is_relu, shares: &shares, inputs, samples, outputs: &mut outputs });
     written(&outputs, samples)
 }
 
@@ -32,10 +33,11 @@ fn equals_its_twin() {
     for_each_case(|case| {
         let (model, values) = (model(&[case.inputs, case.outputs]), case.values());
         let z = forward(model.weight(0, 0), model.bias(0, 0), &values, case.samples);
-        for activation in [None, Some(Activation::Relu)] {
-            let run = |form| on_every_machine(|simd| run(simd, &model, &values, case.samples, activation, form));
+        for is_relu in [false, true] {
+            let run = |form| on_every_machine(|simd| run(simd, &model, &values, case.samples, is_relu, form));
             let actual = run(FORMS[0]);
-            let expected: Vec<Sum> = z.iter().map(|&z| if activation.is_some() { relu(z) } else { z }).collect();
+            let expected: Vec<Sum> =
+                z.iter().map(|&z| if is_relu { activate(Activation::Relu, z) } else { z }).collect();
             // A fused multiply-add an input, from the bias on.
             assert_close(&case, &actual, &expected, case.inputs);
             for form in &FORMS[1..] {
@@ -52,7 +54,7 @@ fn nan_stays_nan() {
     model.bias_mut(0, 0)[4] = f32::NAN;
     let values = [1.0f32, 2.0, 0.0, 0.0, 0.0, 3.0];
     for form in FORMS {
-        let actual = on_every_machine(|simd| run(simd, &model, &values, 2, Some(Activation::Relu), form));
+        let actual = on_every_machine(|simd| run(simd, &model, &values, 2, true, form));
         for (index, value) in actual.iter().map(|&bits| f32::from_bits(bits)).enumerate() {
             assert_eq!(value.is_nan(), index / 2 == 4, "{form:?} {index}: {value}");
         }

@@ -18,9 +18,9 @@ fn equals_its_twin() {
             let mut masks = Masks::new(capacity, case.inputs);
             // All bits were set before.
             let full = panels(&vec![1.0; case.inputs * capacity], capacity);
-            simd.run(FillMasks { values: &full, samples: capacity, masks: &mut masks });
+            simd.run(FillMasks { values: &full, samples: capacity, bounds: None, masks: &mut masks });
             let values = panels(&values, case.samples);
-            simd.run(FillMasks { values: &values, samples: case.samples, masks: &mut masks });
+            simd.run(FillMasks { values: &values, samples: case.samples, bounds: None, masks: &mut masks });
             let words = |column: usize| masks.words_of(column / PANEL, column % PANEL).collect();
             (0..case.inputs).map(words).collect::<Vec<Vec<u32>>>()
         });

@@ -1,6 +1,7 @@
 //! Each stage alone, for every instruction set of this machine, against its twin in the reference: integers equal, floats
 //! within the error bound of their sum, the same bits from every instruction set. Outputs are NaN before each run.
 
+mod activation;
 mod clip;
 mod delta;
 mod dropout;

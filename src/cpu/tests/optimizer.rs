@@ -100,7 +100,7 @@ fn equals_its_twin() {
     let clipped = decayed(0.03).map(|optimizer| Optimizer { clip_value: 0.3, ..optimizer });
     let ruled = decayed(0.0).chain(decayed(0.03)).chain(clipped).map(|optimizer| (optimizer, 0.02, 1e-3));
     for (optimizer, learning_rate, epsilon) in plain.into_iter().chain(ruled) {
-        let settings = ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon, dropout: 0.0 };
+        let settings = ReplicaSettings { optimizer, learning_rate, epsilon, ..Default::default() };
         // First moments of these are sums of squares.
         let is_square = matches!(
             optimizer.rule,

@@ -11,28 +11,49 @@ use crate::cpu::samples::{StoredInputs, StoredSamples};
 use crate::cpu::simd::{InstructionSet, floats_mut};
 use crate::dataset::{Inputs, Samples};
 use crate::reference::Sum;
-use crate::reference::reduce::{Reduction, reduce};
-use crate::{Model, Optimizer, ReplicaSettings};
+use crate::reference::reduce::{Reduction, reduce_above};
+use crate::{Activation, Init, Loss, Model, NetworkSpec, Optimizer, ReplicaSettings};
 
 /// A batch that went forward and back, in blocks.
 struct Batch {
     blocks: Vec<Block>,
     samples: usize,
     is_listed: bool,
+    /// T.
+    threshold: f32,
 }
 
 impl Batch {
     fn new(simd: InstructionSet, model: &Model, stored: &StoredSamples, members: usize) -> Self {
+        Self::with_threshold(simd, model, stored, members, 0.0)
+    }
+
+    fn with_threshold(
+        simd: InstructionSet,
+        model: &Model,
+        stored: &StoredSamples,
+        members: usize,
+        threshold: f32,
+    ) -> Self {
         let parameters = shared(model, 1, false);
         let propagate = |indices: &Vec<u32>| {
             let mut block = Block::new(model.spec(), stored, indices.len() + 2);
             block.gather(simd, stored, indices, &[]);
             block.propagate(simd, &parameters.read(), None);
+            if threshold > 0.0 {
+                block.find_largest(simd);
+            }
             block
         };
         let samples = stored.len();
         let is_listed = matches!(stored.inputs, StoredInputs::Listed(_));
-        Self { blocks: blocks(samples, members).iter().map(propagate).collect(), samples, is_listed }
+        let mut blocks: Vec<Block> = blocks(samples, members).iter().map(propagate).collect();
+        let mut largest = Vec::new();
+        if threshold > 0.0 {
+            blocks.iter().for_each(|block| block.merge_largest(&mut largest));
+        }
+        blocks.iter_mut().for_each(|block| block.find_masks(simd, threshold, &largest));
+        Self { blocks, samples, is_listed, threshold }
     }
 
     /// What the textbook makes of each layer's deltas, as they are, and of what is below them.
@@ -41,8 +62,11 @@ impl Batch {
         let layer = |layer: usize| {
             let deltas = values_of(block.deltas(layer).0, self.samples);
             match layer {
-                0 => reduce(&deltas, inputs, self.samples),
-                _ => reduce(&deltas, &values_of(&block.activations[layer - 1], self.samples), self.samples),
+                0 => reduce_above(self.threshold, &deltas, inputs, self.samples),
+                _ => {
+                    let below = values_of(&block.activations[layer - 1], self.samples);
+                    reduce_above(self.threshold, &deltas, &below, self.samples)
+                }
             }
         };
         (0..block.activations.len()).map(layer).collect()
@@ -101,8 +125,13 @@ fn counts_of(reduction: &Reduction) -> Vec<u32> {
 const FORMS: [(usize, usize); 5] = [(1, 1), (2, 2), (3, 1), (3, 3), (5, 2)];
 
 fn check(what: &Case, model: &Model, data: &Samples, inputs: &[f32]) {
+    check_above(0.0, what, model, data, inputs);
+}
+
+/// With a threshold of the counts.
+fn check_above(threshold: f32, what: &Case, model: &Model, data: &Samples, inputs: &[f32]) {
     for stored in [StoredSamples::new(data), dense(data)] {
-        let batch = |simd, blocks| Batch::new(simd, model, &stored, blocks);
+        let batch = |simd, blocks| Batch::with_threshold(simd, model, &stored, blocks, threshold);
         let expected = batch(InstructionSet::Baseline, 1).expected(inputs);
         let run = |(blocks, members)| {
             on_every_machine(|simd| {
@@ -131,6 +160,17 @@ fn equals_its_twin() {
     for_each_case(|case| {
         // The second layer reads what the first leaves: half of it is 0.
         check(&case, &model(&[case.inputs, case.outputs, 5]), &case.data(5), &case.values());
+    });
+}
+
+/// What is above a threshold counts, S is the whole sum, and blocks agree on the largest of the batch.
+#[test]
+fn thresholds_equal_their_twin() {
+    for_each_case(|case| {
+        let threshold = [0.01, 0.3, 0.9][(case.inputs + case.samples) % 3];
+        let spec = NetworkSpec::with(&[case.inputs, case.outputs, 5], Activation::Tanh, Loss::CrossEntropy).unwrap();
+        let model = Init::Pytorch.model(&spec, &[case.inputs as u64]).unwrap();
+        check_above(threshold, &case, &model, &case.data(5), &case.values());
     });
 }
 
@@ -185,7 +225,7 @@ fn with_update_equals_its_twins() {
         let (model, data) = (model(&[case.inputs, case.outputs, 4]), case.data(4));
         let rules = [(Optimizer::ASGD, 0.0), (Optimizer::ASGD, 1e-8), (Optimizer::ASGD, 1.0), (Optimizer::SGD, 0.0)];
         for (optimizer, epsilon) in rules {
-            let settings = ReplicaSettings { seed: 0, optimizer, learning_rate: 0.3, epsilon, dropout: 0.0 };
+            let settings = ReplicaSettings { optimizer, learning_rate: 0.3, epsilon, ..Default::default() };
             let stored = StoredSamples::new(&data);
             let expected = Batch::new(InstructionSet::Baseline, &model, &stored, 1).expected(&case.values());
             let actual = on_every_machine(|simd| {

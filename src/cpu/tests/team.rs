@@ -17,7 +17,7 @@ fn trained(
     initial: &Model,
     samples: &StoredSamples,
     (members, crew): (usize, usize),
-    dropout: Option<Dropout>,
+    (dropout, count_threshold): (Option<Dropout>, f32),
     step: impl Fn(&Worker<'_>, Step<'_>) + Sync,
 ) -> Model {
     let entries: Vec<f64> = samples.entries_per_feature().into_iter().map(|count| count as f64 / 10.0).collect();
@@ -31,7 +31,10 @@ fn trained(
             worker.plan(|positions, indices| indices.extend(&batch[positions]), batch.len());
             worker.advance();
             let size = batch.len();
-            step(&worker, Step { simd, samples, parameters: &parameters, size, dropout, is_kept: false });
+            step(
+                &worker,
+                Step { simd, samples, parameters: &parameters, size, dropout, count_threshold, is_kept: false },
+            );
         }
     };
     std::thread::scope(|scope| {
@@ -72,18 +75,25 @@ fn the_bits_do_not_depend_on_the_team() {
                     worker.update(step, Ruled::<0>::at(1, &settings, BATCH_SIZE, scale));
                 };
                 let dropout = Dropout::new(&ReplicaSettings { dropout: 0.3, ..settings }, 5);
+                let counted = |worker: &Worker<'_>, step: Step<'_>| {
+                    let settings = ReplicaSettings { optimizer: Optimizer::ASGD, ..settings };
+                    worker.step(step, Ruled::<0>::at(1, &settings, BATCH_SIZE, 1.0));
+                };
                 let samples = &forms[form];
                 let trained = [
-                    trained(simd, &initial, samples, team, None, |worker, step| worker.step(step, effective)),
-                    trained(simd, &initial, samples, team, None, |worker, step| worker.step(step, mean)),
-                    trained(simd, &initial, samples, team, None, clipped),
-                    trained(simd, &initial, samples, team, dropout, |worker, step| worker.step(step, effective)),
+                    trained(simd, &initial, samples, team, (None, 0.0), |worker, step| worker.step(step, effective)),
+                    trained(simd, &initial, samples, team, (None, 0.0), |worker, step| worker.step(step, mean)),
+                    trained(simd, &initial, samples, team, (None, 0.0), clipped),
+                    trained(simd, &initial, samples, team, (dropout, 0.0), |worker, step| worker.step(step, effective)),
+                    trained(simd, &initial, samples, team, (None, 0.2), counted),
+                    trained(simd, &initial, samples, team, (None, 0.0), counted),
                 ];
                 trained.map(|model| model.to_bytes())
             })
         };
         let alone = run((1, 1), 0);
         assert!(alone[0] != alone[1] && alone[0] != initial.to_bytes() && alone[2] != initial.to_bytes());
+        assert!(alone[4] != alone[5], "there is a threshold");
         assert_eq!(alone[3] == alone[0], widths.len() == 2, "there is dropout where there are hidden nodes");
         for team in [(1, 1), (2, 2), (2, 1), (3, 3), (3, 2), (5, 5), (5, 1)] {
             for form in [0, 1] {

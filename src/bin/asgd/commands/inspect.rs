@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use asgd::dataset::{Scale, Scaling};
-use asgd::{Activity, Evaluation, Model, NetworkSpec, Order, Predictor, ReplicaSettings, TrainSettings, Trainer};
+use asgd::{
+    Activation, Activity, Evaluation, Model, NetworkSpec, Order, Predictor, ReplicaSettings, TrainSettings, Trainer,
+};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -14,7 +16,7 @@ use crate::run::metrics::by_layer;
 use crate::statistics::{Summary, quartiles};
 use crate::table::{Cell, Table};
 use crate::trained::{ModelAndData, Opened, open};
-use crate::values::at_least_one;
+use crate::values::{at_least_one, below_one, number};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -28,6 +30,9 @@ pub struct InspectArgs {
     /// Mini-batches to look at, in the order of the training set; all of them if there are fewer.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = at_least_one::<u64>)]
     pub batches: u64,
+    /// What counts, as in `asgd train`: where |a| > T and |delta| > T times the largest |delta| of its node in the mini-batch.
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = below_one)]
+    pub count_threshold: f32,
     /// Draw the distribution of the adaptive batch sizes.
     #[arg(long, value_name = "FILE.svg")]
     pub figure: Option<PathBuf>,
@@ -50,7 +55,8 @@ pub fn run(args: &InspectArgs) -> Result<()> {
 
     // Steps that move nothing, for their counts.
     let batch_size = args.batch_size.min(dataset.train.len());
-    let replica = ReplicaSettings { learning_rate: 0.0, ..Default::default() };
+    let count_threshold = args.count_threshold;
+    let replica = ReplicaSettings { learning_rate: 0.0, count_threshold, ..Default::default() };
     let replicas = vec![replica; model.replicas()];
     let settings = TrainSettings { batch_size, order: Order::Sequential, replicas, ..Default::default() };
     let mut trainer = Trainer::new(&device, &dataset, &model, settings)?;
@@ -93,8 +99,9 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let widths: Vec<String> = spec.widths().iter().map(usize::to_string).collect();
     let replicas = if model.replicas() > 1 { format!(", {} replicas", model.replicas()) } else { String::new() };
     print_line(&format!(
-        "{}, {} parameters{replicas}; {training_set}, {} samples",
+        "{}{}, {} parameters{replicas}; {training_set}, {} samples",
         widths.join("-"),
+        if spec.activation() == Activation::Relu { String::new() } else { format!(", {}", spec.activation()) },
         spec.parameter_count(),
         dataset.train.len()
     ))?;
@@ -107,7 +114,14 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     }
     print_line(&format!("\nHidden nodes{}", if model.replicas() > 1 { ", mean of the replicas" } else { "" }))?;
     print_line(&nodes_table(&spec, &evaluations).text())?;
-    print_line(&format!("\nAdaptive batch sizes of {batches} mini-batches of {batch_size}"))?;
+    if !spec.activation().silences() {
+        print_line(&format!(
+            "{} silences no node: true dummies are those that are 0 for every sample",
+            spec.activation()
+        ))?;
+    }
+    let above = if count_threshold > 0.0 { format!(", threshold {}", number(count_threshold)) } else { String::new() };
+    print_line(&format!("\nAdaptive batch sizes of {batches} mini-batches of {batch_size}{above}"))?;
     print_line(&counts_table(&counts).text())?;
     print_line("\nWeights and biases")?;
     print_line(&values_table(&["layer", "of"], parameters(&model)).text())?;
@@ -216,6 +230,7 @@ fn document(model: &Model, evaluations: &[Evaluation], counts: &[Vec<f64>]) -> V
     let spec = model.spec();
     json!({
         "widths": spec.widths(),
+        "activation": spec.activation().to_string(),
         "replicas": model.replicas(),
         "table": model.data.table,
         "scale": model.data.scaling.as_ref().map(|scaling| {

@@ -44,6 +44,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         on_data.push(layer.iter().map(|&node| node == Activity::Never).collect());
         nodes = rest;
     }
+    let silences = spec.activation().silences();
     let is_in_range = (0..samples.len()).all(|index| samples.sample(index).iter().all(|x| (0.0..=1.0).contains(x)));
     let certain = if is_in_range {
         pruning::never_active(&model, 0)
@@ -90,10 +91,13 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         table.rows.push(cells.map(|number| Cell::Number(number as f64, 0)).into());
     }
     announce(&table.text());
-    let reason = if is_in_range {
-        "certain: weights and bias alone prove that no input in [0, 1] activates the node"
-    } else {
-        "nothing is certain: inputs lie outside [0, 1]"
+    let reason = match (silences, is_in_range) {
+        (false, _) => format!(
+            "nothing is certain: only of relu can weights and bias prove that a node stays 0, not of {}",
+            spec.activation()
+        ),
+        (true, true) => "certain: weights and bias alone prove that no input in [0, 1] activates the node".into(),
+        (true, false) => "nothing is certain: inputs lie outside [0, 1]".to_string(),
     };
     announce(&format!("{reason}; on this data: none of the {} samples of {} does", samples.len(), dataset.name));
     if let Some(layer) = dead_layer {

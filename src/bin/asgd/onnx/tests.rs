@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use asgd::{Init, NetworkSpec};
+use asgd::reference::activation;
+use asgd::{Activation, Init, Loss, NetworkSpec};
 
 use super::*;
 
@@ -29,6 +30,17 @@ fn outputs(graph: &GraphProto, input: &[f64]) -> HashMap<String, Vec<f64>> {
                 rows.chunks(x.len()).zip(of(2)).map(|(row, bias)| dot(row) + bias).collect()
             }
             "Relu" => x.iter().map(|x| x.max(0.0)).collect(),
+            "LeakyRelu" | "Elu" => {
+                let [attribute] = &node.attribute[..] else { panic!("one attribute") };
+                assert_eq!((attribute.name.as_str(), attribute.kind), ("alpha", REAL));
+                let alpha = f64::from(attribute.f);
+                let below = |x: f64| alpha * if node.op_type == "Elu" { x.exp_m1() } else { x };
+                x.iter().map(|&x| if x < 0.0 { below(x) } else { x }).collect()
+            }
+            "Tanh" => x.iter().map(|x| x.tanh()).collect(),
+            "Erf" => x.iter().map(|&x| libm::erf(x)).collect(),
+            "Mul" => x.iter().zip(of(1).iter().cycle()).map(|(x, y)| x * y).collect(),
+            "Add" => x.iter().zip(of(1).iter().cycle()).map(|(x, y)| x + y).collect(),
             "Neg" => x.iter().map(|x| -x).collect(),
             "Concat" => [x, of(1)].concat(),
             "Sigmoid" => x.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
@@ -95,6 +107,26 @@ fn a_column_a_class_and_its_label() {
         if kind == STRING {
             let tensor = graph.initializer.iter().find(|tensor| tensor.name == "label.names").unwrap();
             assert_eq!(tensor.string_data, names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// Two hidden layers of every activation are what the reference has for each z.
+#[test]
+fn activations_are_the_references() {
+    for activation in Activation::all() {
+        let spec = NetworkSpec::with(&[3, 5, 4, 2], activation, Loss::CrossEntropy).unwrap();
+        let model = Init::Pytorch.model(&spec, &[4]).unwrap();
+        let graph = ModelProto::decode(&encode(&model)[..]).unwrap().graph.unwrap();
+        for sample in [[0.0, 0.0, 0.0], [1.0, -2.0, 0.5], [-30.0, 4.0, 9.0]] {
+            let values = outputs(&graph, &sample);
+            for layer in 0..2 {
+                let [z, a] = ["z", "a"].map(|what| &values[&format!("{what}.{layer}")]);
+                for (&z, &a) in z.iter().zip(a) {
+                    let expected = activation::phi(activation, z);
+                    assert!((a - expected).abs() < 1e-7 * (1.0 + z.abs()), "{activation}: {z} {a} {expected}");
+                }
+            }
         }
     }
 }

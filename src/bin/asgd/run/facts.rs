@@ -17,9 +17,10 @@ pub fn label(key: &str) -> String {
 
 /// The settings of a run, those first that people look for first.
 pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
-    const FIRST: [&str; 19] = [
+    const FIRST: [&str; 21] = [
         "widths",
         "hidden",
+        "activation",
         "optimizer",
         "learning_rate",
         "epsilon",
@@ -33,6 +34,7 @@ pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
         "clip_value",
         "clip_norm",
         "dropout",
+        "count_threshold",
         "batch_size",
         "replicas",
         "steps",

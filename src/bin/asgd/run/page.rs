@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use asgd::dataset::{DataRecord, Samples};
-use asgd::{Activity, Dataset, Device, Evaluation, Model, NetworkSpec, Predictor};
+use asgd::{Activation, Activity, Dataset, Device, Evaluation, Model, NetworkSpec, Predictor};
 use maud::html;
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ use crate::sweep::figure::panels;
 use crate::sweep::groups::CellTrained;
 use crate::sweep::results::Sweep;
 use crate::table::{Cell, Table};
+use crate::values::number;
 
 /// A finished run.
 pub struct Run<'a> {
@@ -51,6 +52,8 @@ pub struct Network<'a> {
     /// Whether that file holds one network.
     pub is_alone: bool,
     pub trained: &'a CellTrained,
+    /// T of its counts.
+    pub count_threshold: f32,
     pub rates: Rates,
     /// Its part of the result in run.json.
     pub result: &'a Value,
@@ -235,9 +238,22 @@ fn layers(report: &mut Report, network: &Network<'_>) -> Result<()> {
         svgs.push(layer_panel(network, "pseudo dummies", "nodes", hidden, always)?);
     }
     let caption = format!(
-        "The adaptive batch size of a parameter is the number of samples of a mini-batch whose gradient for it is not zero; \
-         of the last step before each evaluation. True dummies are hidden nodes that no training sample activates, pseudo \
-         dummies those that every one does.{}",
+        "The adaptive batch size of a parameter is the number of samples of a mini-batch whose gradient for it {}; \
+         of the last step before each evaluation. {}{}",
+        match network.count_threshold {
+            0.0 => "is not zero".to_string(),
+            threshold => format!("counts (threshold {})", number(threshold)),
+        },
+        match spec.activation() {
+            Activation::Relu =>
+                "True dummies are hidden nodes that no training sample activates, pseudo dummies those that every one \
+                does."
+                    .to_string(),
+            activation => format!(
+                "True dummies are hidden nodes that are 0 for every training sample, pseudo dummies those that are 0 for none, as \
+                 is usual for {activation}."
+            ),
+        },
         of_replicas(network)
     );
     report.panels(caption, svgs);
@@ -248,8 +264,8 @@ fn layers(report: &mut Report, network: &Network<'_>) -> Result<()> {
         let summary = |value: &dyn Fn(&Point, usize) -> Option<f64>| {
             Cell::Spread(Summary::of(sound.iter().filter_map(|(_, point)| value(point, layer))), 2)
         };
-        let number = |value: usize| Cell::Number(value as f64, 0);
-        table.rows.push(vec![number(layer + 1), number(nodes), summary(&never), summary(&always), summary(&mean)]);
+        let whole = |value: usize| Cell::Number(value as f64, 0);
+        table.rows.push(vec![whole(layer + 1), whole(nodes), summary(&never), summary(&always), summary(&mean)]);
     }
     report.table(table);
     Ok(())

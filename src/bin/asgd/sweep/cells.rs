@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use asgd::{Error, Gradient, NetworkSpec, Optimizer};
+use asgd::{Activation, Error, Gradient, NetworkSpec, Optimizer};
 use serde_json::{Value, json};
 
 use crate::values::{number, widths};
@@ -16,6 +16,7 @@ pub struct Cell {
     pub learning_rate: f32,
     pub epsilon: f32,
     pub dropout: f32,
+    pub count_threshold: f32,
 }
 
 /// The settings that were listed, each at least once.
@@ -28,6 +29,7 @@ pub struct Lists {
     pub learning_rates: Vec<f32>,
     pub epsilons: Vec<f32>,
     pub dropouts: Vec<f32>,
+    pub count_thresholds: Vec<f32>,
 }
 
 /// A setting in which cells may differ.
@@ -47,7 +49,7 @@ const fn column(name: &'static str, shown: &'static str, value: fn(&Cell, &str) 
 }
 
 /// Columns of tables that tell cells apart, beside their numbers.
-pub const COLUMNS: [Column; 15] = [
+pub const COLUMNS: [Column; 16] = [
     Column { is_clear: true, ..column("optimizer", "optimizer", |cell, _| cell.optimizer.to_string()) },
     column("learning_rate", "lr", |cell, _| number(cell.learning_rate)),
     column("epsilon", "epsilon", |cell, _| cell.used_epsilon().map_or_else(String::new, number)),
@@ -61,13 +63,14 @@ pub const COLUMNS: [Column; 15] = [
     column("clip_value", "clip value", Cell::number),
     column("clip_norm", "clip norm", Cell::number),
     column("dropout", "dropout", |cell, _| cell.used_dropout().map_or_else(String::new, number)),
+    column("count_threshold", "count threshold", |cell, _| cell.used_threshold().map_or_else(String::new, number)),
     column("batch_size", "batch", |cell, _| cell.batch_size.to_string()),
     Column { is_clear: true, ..column("hidden", "hidden", |cell, _| widths(cell.spec.hidden())) },
 ];
 
 impl Lists {
-    /// Every combination once, the learning rate fastest. Optimizers without epsilon do not combine with it, networks without
-    /// hidden nodes not with dropout.
+    /// Every combination once, the learning rate fastest. Optimizers without epsilon do not combine with it, nor with thresholds of
+    /// the counts, networks without hidden nodes not with dropout.
     ///
     /// # Errors
     /// [`Error::Setting`] if something is listed twice.
@@ -78,12 +81,16 @@ impl Lists {
             for &batch_size in &self.batch_sizes {
                 for &optimizer in &self.optimizers {
                     let uses_epsilon = optimizer.gradient == Gradient::Effective;
-                    let epsilons = if uses_epsilon { &self.epsilons[..] } else { &self.epsilons[..1] };
-                    for &epsilon in epsilons {
+                    let thresholds = first_unless(uses_epsilon, &self.count_thresholds);
+                    let pairs = first_unless(uses_epsilon, &self.epsilons)
+                        .iter()
+                        .flat_map(|epsilon| thresholds.iter().map(move |t| (epsilon, t)));
+                    for (&epsilon, &count_threshold) in pairs {
                         let usual = [optimizer.default_learning_rate()];
                         let rates = if self.learning_rates.is_empty() { &usual } else { &self.learning_rates[..] };
+                        let (spec, learning_rate) = (spec.clone(), 0.0);
                         let own =
-                            Cell { spec: spec.clone(), batch_size, optimizer, learning_rate: 0.0, epsilon, dropout };
+                            Cell { spec, batch_size, optimizer, learning_rate, epsilon, dropout, count_threshold };
                         let cell = |&learning_rate| Cell { learning_rate, ..own.clone() };
                         cells.extend(rates.iter().map(cell));
                     }
@@ -114,6 +121,15 @@ impl Cell {
 
     fn used_epsilon(&self) -> Option<f32> {
         (self.optimizer.gradient == Gradient::Effective).then_some(self.epsilon)
+    }
+
+    fn used_threshold(&self) -> Option<f32> {
+        (self.optimizer.gradient == Gradient::Effective).then_some(self.count_threshold)
+    }
+
+    /// What its hidden nodes do, if it is not the usual.
+    pub fn activation(&self) -> Option<Activation> {
+        Some(self.spec.activation()).filter(|&activation| activation != Activation::default())
     }
 
     fn used_dropout(&self) -> Option<f32> {
@@ -147,6 +163,12 @@ impl Cell {
         if self.dropout > 0.0 {
             settings["dropout"] = json!(self.dropout);
         }
+        if self.count_threshold > 0.0 {
+            settings["count_threshold"] = json!(self.count_threshold);
+        }
+        if let Some(activation) = self.activation() {
+            settings["activation"] = json!(activation.to_string());
+        }
         settings
     }
 
@@ -173,6 +195,11 @@ impl Cell {
     }
 }
 
+/// All of a list, or only its first.
+fn first_unless(all: bool, list: &[f32]) -> &[f32] {
+    if all { list } else { &list[..1] }
+}
+
 /// The columns in which cells differ; that a setting means nothing to some of them is no difference.
 pub fn varied(cells: &[Cell]) -> Vec<usize> {
     let settings: Vec<_> = cells.iter().map(Cell::settings).collect();
@@ -196,6 +223,7 @@ mod tests {
             learning_rates: vec![0.1, 0.2, 0.3],
             epsilons: vec![1e-8, 1.0],
             dropouts: vec![0.0],
+            count_thresholds: vec![0.0],
         }
     }
 
@@ -230,6 +258,17 @@ mod tests {
         let usual = Lists { learning_rates: Vec::new(), ..lists() }.cells().unwrap();
         assert_eq!(usual.len(), 2 * 3);
         assert_eq!((usual[0].learning_rate, usual[2].learning_rate), (0.01, 0.1));
+    }
+
+    #[test]
+    fn thresholds_are_of_what_counts() {
+        let cells = Lists { count_thresholds: vec![0.0, 0.25], epsilons: vec![1.0], ..lists() }.cells().unwrap();
+        assert_eq!(cells.len(), 2 * (2 * 3 + 3));
+        assert_eq!(names(&varied(&cells)), ["optimizer", "lr", "count threshold", "hidden"]);
+        assert_eq!(cells[3].name(&varied(&cells)), "asgd, lr 0.1, count threshold 0.25, 3");
+        let thresholds = [0, 3].map(|cell: usize| cells[cell].json()["count_threshold"].clone());
+        assert_eq!(thresholds, [Value::Null, json!(0.25)]);
+        assert_eq!(cells[0].json()["activation"], Value::Null);
     }
 
     #[test]

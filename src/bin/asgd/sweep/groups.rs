@@ -9,7 +9,7 @@ use crate::run::chunks::Trained;
 use crate::run::metrics::{self, Point, Trajectories};
 
 /// Cells of one batch size and depth. Narrower networks are padded to the widest: [`Model::resized`]; but not where the order in
-/// which a norm is summed, and so its bits, would depend on it.
+/// which a norm is summed, and so its bits, would depend on it, nor where nodes without weights would give more than 0.
 pub struct Group {
     /// Their numbers, from 0.
     pub cells: Vec<usize>,
@@ -54,7 +54,8 @@ pub fn groups(cells: &[Cell], pads: bool) -> Vec<Group> {
             let (own, theirs) = (&cell.spec, &group.spec);
             let clips_norm = |cell: &Cell| cell.optimizer.clips_norm();
             let norms = clips_norm(cell) || group.cells.iter().any(|&other| clips_norm(&cells[other]));
-            let is_padded = pads && own.layers().len() == theirs.layers().len() && !norms;
+            let has_zero = own.activation().is_zero_at_zero();
+            let is_padded = pads && own.layers().len() == theirs.layers().len() && !norms && has_zero;
             group.batch_size == cell.batch_size && (own == theirs || is_padded)
         };
         match groups.iter_mut().find(fits) {

@@ -148,6 +148,7 @@ impl Job<'_> {
                 },
                 is_alone: sweep.and_then(Sweep::best).is_some() || trained[shown].model.replicas() == 1,
                 trained: &trained[shown],
+                count_threshold: cells[shown].count_threshold,
                 rates: rates[shown],
                 result: match sweep {
                     None => &document["result"],
@@ -161,6 +162,7 @@ impl Job<'_> {
 }
 
 fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
-    let Cell { optimizer, learning_rate, epsilon, dropout, .. } = *cell;
-    seeds.iter().map(move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout })
+    let Cell { optimizer, learning_rate, epsilon, dropout, count_threshold, .. } = *cell;
+    let replica = move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout, count_threshold };
+    seeds.iter().map(replica)
 }

@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use asgd::dataset::{Prepared, Scale};
-use asgd::{Dataset, Device, Error, Init, Model, NetworkSpec, Order};
+use asgd::{Activation, Dataset, Device, Error, Init, Model, NetworkSpec, Order};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -55,6 +55,10 @@ pub struct TrainArgs {
     /// [default: those of the --init file, else 30,20 for images and 10,10 for points]
     #[arg(long, value_name = "WIDTHS", value_parser = hidden)]
     pub hidden: Vec<Hidden>,
+    /// What hidden nodes do: relu, leaky-relu:SLOPE, elu, gelu, silu, tanh or sigmoid, as in torch.nn.
+    /// [default: that of the --init file, else relu]
+    #[arg(long, value_name = "ACTIVATION")]
+    pub activation: Option<Activation>,
     #[command(flatten)]
     pub optimizer: OptimizerArgs,
     /// Learning rate; several, separated by commas, for a sweep. [default: 0.01 for asgd, 0.1 for sgd, torch.optim's for most others]
@@ -68,6 +72,10 @@ pub struct TrainArgs {
     /// 1 / (1 - P), and evaluations silence none, as in torch.nn.Dropout. Several for a sweep.
     #[arg(long, value_name = "P", default_value = "0", value_delimiter = ',', value_parser = below_one)]
     pub dropout: Vec<f32>,
+    /// A sample counts where |a| > T and |delta| > T times the largest |delta| of its node in the mini-batch; 0: where they are not
+    /// zero. For activations that are never exactly zero. Several for a sweep.
+    #[arg(long, value_name = "T", default_value = "0", value_delimiter = ',', value_parser = below_one)]
+    pub count_threshold: Vec<f32>,
     /// Samples of a mini-batch; several for a sweep. [default: 64, or all of a smaller training set]
     #[arg(long, value_name = "SAMPLES", value_delimiter = ',', value_parser = at_least_one::<usize>)]
     pub batch_size: Vec<usize>,
@@ -126,9 +134,9 @@ pub struct TrainArgs {
     pub checkpoint_every: Option<u64>,
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "gradient",
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "activation", "optimizer", "gradient",
         "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "dropout",
-        "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
+        "count_threshold", "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
         "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
         "keep_index", "drop_missing", "force_classes", "scale"])]
@@ -180,7 +188,7 @@ impl TrainArgs {
 
     /// Whether settings are listed, so that they are compared.
     fn is_sweep(&self) -> bool {
-        let counts = [&self.lr, &self.epsilon, &self.dropout].map(Vec::len);
+        let counts = [&self.lr, &self.epsilon, &self.dropout, &self.count_threshold].map(Vec::len);
         let counts = [&counts[..], &[self.hidden.len(), self.batch_size.len()]].concat();
         self.optimizer.is_sweep() || counts.iter().any(|&count| count > 1)
     }
@@ -425,12 +433,17 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
     let replicas = format!("{} replica{}", args.replicas, if args.replicas == 1 { "" } else { "s" });
     if let [cell] = cells {
         report.line(&format!(
-            "network  {}, {} parameters, {replicas}, {}, lr {}{}",
+            "network  {}{}, {} parameters, {replicas}, {}, lr {}{}{}",
             widths(&cell.spec),
+            if cell.activation().is_some() { format!(", {}", cell.spec.activation()) } else { String::new() },
             cell.spec.parameter_count(),
             cell.optimizer_with_numbers(),
             number(cell.learning_rate),
-            if cell.dropout > 0.0 { format!(", dropout {}", number(cell.dropout)) } else { String::new() }
+            if cell.dropout > 0.0 { format!(", dropout {}", number(cell.dropout)) } else { String::new() },
+            match cell.count_threshold {
+                0.0 => String::new(),
+                threshold => format!(", count threshold {}", number(threshold)),
+            }
         ));
         return;
     }

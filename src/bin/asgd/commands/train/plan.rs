@@ -1,7 +1,7 @@
 //! What the arguments of a training ask for: cells, lengths, rates, seeds; and whether there is room for it.
 
 use anyhow::Result;
-use asgd::{Dataset, Error, Gradient, NetworkSpec, Schedule, memory};
+use asgd::{Dataset, Error, Gradient, Loss, NetworkSpec, Schedule, memory};
 
 use super::TrainArgs;
 use crate::data_source::{is_small, is_table};
@@ -29,6 +29,14 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
         let problem = "several, but none of the optimizers has an epsilon".into();
         return Err(Error::Setting { setting: "--epsilon", problem }.into());
     }
+    if args.count_threshold.len() > 1 && !has_epsilon {
+        let problem = "several, but none of the optimizers has the effective gradient, which counts".into();
+        return Err(Error::Setting { setting: "--count-threshold", problem }.into());
+    }
+    if args.activation.is_some() && specs.iter().all(|spec| spec.hidden().is_empty()) {
+        let problem = "is of hidden nodes, and none of the networks has any: add --hidden".into();
+        return Err(Error::Setting { setting: "--activation", problem }.into());
+    }
     if args.dropout.iter().any(|&dropout| dropout > 0.0) && specs.iter().all(|spec| spec.hidden().is_empty()) {
         let problem = "silences hidden nodes, and none of the networks has any: add --hidden".into();
         return Err(Error::Setting { setting: "--dropout", problem }.into());
@@ -40,6 +48,7 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
         learning_rates: args.lr.clone(),
         epsilons: args.epsilon.clone(),
         dropouts: args.dropout.clone(),
+        count_thresholds: args.count_threshold.clone(),
     };
     Ok(lists.cells()?)
 }
@@ -129,7 +138,8 @@ fn network(
         _ => dataset.output_units(),
     };
     let widths = [&[dataset.features()], &hidden[..], &[outputs]].concat();
-    Ok(NetworkSpec::new(&widths)?)
+    let activation = args.activation.or(from_file.map(NetworkSpec::activation)).unwrap_or_default();
+    Ok(NetworkSpec::with(&widths, activation, Loss::for_units(outputs))?)
 }
 
 /// Of the replicas of each cell.
