@@ -107,16 +107,20 @@ fn counts_mean_something_with_a_threshold() {
             let (_, counts) = trainer.last_reduction().unwrap().unwrap();
             let means = trainer.mean_adaptive_batch_sizes().unwrap().unwrap();
             for (replica, means) in means.iter().enumerate() {
+                let (mut whole, mut parameters) = (0, 0);
                 for (layer, (own, mean)) in Training::flatten_counts(&counts, replica).iter().zip(means).enumerate() {
                     let place = format!("{engine:?} {activation} replica {replica} layer {layer}");
                     let expected = own.iter().map(|&count| f64::from(count)).sum::<f64>() / own.len() as f64;
                     assert!((mean - expected).abs() < 1e-12 * expected.max(1.0), "{place}: {mean} {expected}");
-                    let all = own.iter().filter(|&&count| count == batch_size as u32).count();
-                    match replica {
-                        0 => assert_eq!(all, own.len(), "{place}"),
-                        _ => assert!(all < own.len() && expected > 0.0, "{place}: {own:?}"),
-                    }
+                    whole += own.iter().filter(|&&count| count == batch_size as u32).count();
+                    parameters += own.len();
+                    assert!(expected > 0.0, "{place}");
                 }
+                assert_eq!(
+                    whole == parameters,
+                    replica == 0,
+                    "{engine:?} {activation} replica {replica}: {whole} {parameters}"
+                );
             }
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! A team of T members does a step in two halves, with a barrier after each. In the first, each member takes its block of
 //! the samples forward and back; in the second, each reduces and updates its share of the parameters. (Where counts have a
-//! threshold, or the norm of the gradient is wanted, threshold.rs and clip.rs come between them.) Every sum is a chain in a fixed order that one member computes, so the bits do
-//! not depend on T.
+//! threshold, or the norm of the gradient is wanted, threshold.rs and clip.rs come between them.) Every sum is a chain in a
+//! fixed order that one member computes, so the bits do not depend on T.
 
 use std::hint::spin_loop;
 use std::ops::{Deref, Range};

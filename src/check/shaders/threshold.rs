@@ -25,12 +25,12 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
     let rows = |words: &[u32]| words.chunks(fixture.stride()).map(floats).collect::<Vec<_>>();
     let (activations, deltas) = (fixture.packed_activations(), fixture.packed_deltas());
     let of_neurons = |replica: usize| {
-        let threshold = threshold_of(replica);
-        let own = replica * fixture.network.row_count as usize..(replica + 1) * fixture.network.row_count as usize;
-        let activations = rows(&activations)[own.clone()].iter().map(|row| mask_above(row, threshold.into())).collect();
+        let (threshold, words) = (threshold_of(replica), fixture.network.row_count as usize * fixture.stride());
+        let own = replica * words..(replica + 1) * words;
         let of_delta =
             |row: &Vec<f32>| mask_above(row, to_f32(bound(threshold, row.iter().map(|&delta| delta.into()))));
-        by_word(&[activations, rows(&deltas)[own].iter().map(of_delta).collect::<Vec<_>>()].concat())
+        let activations = rows(&activations[own.clone()]).into_iter().map(|row| mask_above(&row, threshold.into()));
+        by_word(&activations.chain(rows(&deltas[own]).iter().map(of_delta)).collect::<Vec<_>>())
     };
     let of_inputs = |replica: usize| {
         let bound = threshold_of(replica).into();
