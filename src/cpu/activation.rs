@@ -160,7 +160,7 @@ fn normal(z: f32) -> f32 {
 #[inline(always)]
 fn density(z: f32) -> f32 {
     /// 1 / sqrt(2 pi)
-    const HIGHEST: f32 = 0.398_942_28;
+    const HIGHEST: f32 = 0.398_942_3;
     let near = if z.abs() > 13.0 { 13.0 } else { z };
     HIGHEST * exp_above_0(-0.5 * near * near)
 }

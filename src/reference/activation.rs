@@ -118,8 +118,8 @@ mod tests {
         assert!(near(at(leaky), [-0.5, 0.0, 0.5]));
         assert!(near(at(Activation::Elu), [-0.8646647167633873, 0.0, 0.5]));
         assert!(near(at(Activation::Gelu), [-0.04550026389635842, 0.0, 0.34573123063700656]));
-        assert!(near(at(Activation::Silu), [-0.2384058440442351, 0.0, 0.31122966560092728]));
-        assert!(near(at(Activation::Tanh), [-0.9640275800758169, 0.0, 0.46211715726000979]));
-        assert!(near(at(Activation::Sigmoid), [0.11920292202211755, 0.5, 0.62245933120185459]));
+        assert!(near(at(Activation::Silu), [-0.2384058440442351, 0.0, 0.311_229_665_600_927_3]));
+        assert!(near(at(Activation::Tanh), [-0.9640275800758169, 0.0, 0.462_117_157_260_009_8]));
+        assert!(near(at(Activation::Sigmoid), [0.11920292202211755, 0.5, 0.622_459_331_201_854_6]));
     }
 }
