@@ -9,6 +9,8 @@ use super::gather::{BatchInputs, Gather};
 use super::loss::LossDelta;
 use super::marked::{Mark, MarkedDeltas};
 use super::masks::{FillMasks, Masks};
+use super::normalize::{Normalize, Normalized};
+use super::normalize_back::NormalizeBack;
 use super::panels::Panels;
 use super::parameters::Share;
 use super::samples::StoredSamples;
@@ -34,8 +36,12 @@ pub struct Block {
     pub labels: Vec<u32>,
     /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
     pub activations: Vec<Panels>,
-    /// delta of each hidden layer: (samples, outputs).
+    /// delta of each hidden layer, dy where it is normalized: (samples, outputs).
     hidden_deltas: Vec<Panels>,
+    /// dz of each normalized layer: (samples, outputs).
+    normalized_deltas: Vec<Panels>,
+    /// What the batch makes of the neurons of each normalized layer.
+    pub normalized: Vec<Normalized>,
     /// delta of the first layer, where the data is listed.
     pub marked: MarkedDeltas,
     /// Masks of the inputs of each layer that reads panels.
@@ -44,10 +50,12 @@ pub struct Block {
     delta_masks: Vec<Masks>,
 }
 
-/// Bytes of a block of `samples` samples, at most: activations, deltas with their flags, and inputs.
+/// Bytes of a block of `samples` samples, at most: activations, deltas with their flags, and inputs; of normalized networks x^ and dz
+/// as well.
 pub fn block_bytes(spec: &NetworkSpec, samples: usize) -> u128 {
     let units = spec.widths().iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>();
-    3 * 4 * units * samples as u128
+    let matrices = if spec.batch_norm() { 5 } else { 3 };
+    matrices * 4 * units * samples as u128
 }
 
 impl Block {
@@ -57,6 +65,7 @@ impl Block {
         let inputs = BatchInputs::new(samples, capacity);
         let is_listed = matches!(inputs, BatchInputs::Listed(_));
         let masks = |width: &usize| Masks::new(capacity, *width);
+        let normalized = &widths[1..1 + spec.normalized_layers()];
         let of_first = |masks: Masks| if is_listed { Masks::default() } else { masks };
         let mut input_masks: Vec<Masks> = widths[..widths.len() - 1].iter().map(masks).collect();
         let mut delta_masks: Vec<Masks> = widths[1..].iter().map(masks).collect();
@@ -72,6 +81,8 @@ impl Block {
             labels: Vec::new(),
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
             hidden_deltas: widths[1..widths.len() - 1].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
+            normalized_deltas: normalized.iter().map(|&width| Panels::zeros(capacity, width)).collect(),
+            normalized: normalized.iter().map(|&width| Normalized::new(capacity, width)).collect(),
             marked: if is_listed { MarkedDeltas::new(capacity, widths[1]) } else { MarkedDeltas::default() },
             input_masks,
             delta_masks,
@@ -84,16 +95,23 @@ impl Block {
         simd.run(Gather { from, indices, next, inputs: &mut self.inputs, labels: &mut self.labels });
     }
 
-    /// Computes activations and logits, with the dropout of a step or, for evaluation, without.
+    /// Computes activations and logits, with the dropout of a step or, for evaluation, without. Networks in evaluation are folded:
+    /// statistics are always those of the batch.
     pub fn forward(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>], dropout: Option<Dropout>) {
         let samples = self.samples;
         let last = self.activations.len() - 1;
         for layer in 0..=last {
             let (below, above) = self.activations.split_at_mut(layer);
             let inputs = below.last().map_or_else(|| LayerInputs::from(&self.inputs), LayerInputs::Panels);
-            let activation = (layer < last).then_some(self.activation);
+            let normalized = self.normalized.get_mut(layer);
+            let has_biases = normalized.is_none();
+            let activation = (layer < last && has_biases).then_some(self.activation);
             let outputs = &mut above[0];
-            simd.run(Forward { layer, activation, shares, inputs, samples, outputs: &mut *outputs });
+            simd.run(Forward { layer, activation, has_biases, shares, inputs, samples, outputs: &mut *outputs });
+            if let Some(normalized) = normalized {
+                let (activation, share) = (self.activation, &*shares[0]);
+                simd.run(Normalize { layer, activation, share, samples, activations: &mut *outputs, normalized });
+            }
             if let Some(dropout) = dropout.filter(|_| layer < last) {
                 simd.run(Silence { dropout, layer, samples, activations: outputs });
             }
@@ -109,27 +127,33 @@ impl Block {
         for layer in (1..=last).rev() {
             let (hidden, output) = self.activations.split_at(last);
             let (deltas, above) = self.hidden_deltas.split_at_mut(layer);
-            let above = above.first().unwrap_or(&output[0]);
+            let above = self.normalized_deltas.get(layer).or(above.first()).unwrap_or(&output[0]);
             let (activations, deltas) = (&hidden[layer - 1], &mut deltas[layer - 1]);
             let activation = self.activation;
             simd.run(Delta { layer, activation, shares, above, activations, samples, deltas: &mut *deltas });
             if let Some(dropout) = dropout {
-                simd.run(ScaleDeltas { dropout, samples, deltas });
+                simd.run(ScaleDeltas { dropout, samples, deltas: &mut *deltas });
+            }
+            if let Some(normalized) = self.normalized.get(layer - 1) {
+                let (layer, share, outputs) = (layer - 1, &*shares[0], &*deltas);
+                let deltas = &mut self.normalized_deltas[layer];
+                simd.run(NormalizeBack { layer, share, samples, normalized, outputs, deltas });
             }
         }
         for layer in 0..=last {
-            let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
+            let counted = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
             let inputs = match (&self.inputs, layer) {
                 (BatchInputs::Listed(lists), 0) => {
                     self.columns.fill(self.features, lists, samples);
-                    simd.run(Mark { deltas, marked: &mut self.marked, samples });
+                    let deltas = self.normalized_deltas.first().unwrap_or(counted);
+                    simd.run(Mark { deltas, counted, marked: &mut self.marked, samples });
                     continue;
                 }
                 (BatchInputs::Dense(inputs), 0) => inputs,
                 _ => &self.activations[layer - 1],
             };
             simd.run(FillMasks { values: inputs, samples, masks: &mut self.input_masks[layer] });
-            simd.run(FillMasks { values: deltas, samples, masks: &mut self.delta_masks[layer] });
+            simd.run(FillMasks { values: counted, samples, masks: &mut self.delta_masks[layer] });
         }
     }
 
@@ -143,10 +167,16 @@ impl Block {
         (panels, &self.input_masks[layer])
     }
 
-    /// delta of layer `layer`, and its masks, where it reads panels.
+    /// delta of layer `layer`, and the masks of what counts, where it reads panels.
     #[inline(always)]
     pub fn deltas(&self, layer: usize) -> (&Panels, &Masks) {
-        let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[self.activations.len() - 1]);
+        let deltas = self.normalized_deltas.get(layer).unwrap_or_else(|| self.outputs(layer));
         (deltas, &self.delta_masks[layer])
+    }
+
+    /// delta of layer `layer`, and dy where it is normalized.
+    #[inline(always)]
+    pub fn outputs(&self, layer: usize) -> &Panels {
+        self.hidden_deltas.get(layer).unwrap_or(&self.activations[self.activations.len() - 1])
     }
 }

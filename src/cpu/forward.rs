@@ -12,8 +12,10 @@ use crate::spec::Activation;
 pub struct Forward<'a, S> {
     /// Which layer, from 0.
     pub layer: usize,
-    /// What its nodes do; nothing in the last layer.
+    /// What its nodes do; nothing in the last layer, and in a normalized one nothing yet.
     pub activation: Option<Activation>,
+    /// Whether the biases are in the sums; those of a normalized layer come later.
+    pub has_biases: bool,
     /// The parameters.
     pub shares: &'a [S],
     /// a of the layer below.
@@ -47,10 +49,10 @@ impl<S: std::ops::Deref<Target = Share>> Kernel for Forward<'_, S> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { layer, activation, shares, inputs, samples, outputs } = self;
+        let Self { layer, activation, has_biases, shares, inputs, samples, outputs } = self;
         for panel in 0..outputs.panels() {
             with_lanes!(outputs.lanes(panel), P => {
-                let biases = shares.iter().find(|share| share.split.has_biases);
+                let biases = shares.iter().find(|share| has_biases && share.split.has_biases);
                 let bias: [Lanes; P] = match biases {
                     Some(share) => std::array::from_fn(|vector| share.values.biases[layer][FULL * panel + vector]),
                     None => [Lanes::ZERO; P],

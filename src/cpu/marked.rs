@@ -42,6 +42,8 @@ pub fn flags(vector: &Lanes) -> &[u8x16; 2] {
 pub struct Mark<'a> {
     /// delta of the first layer: (samples, outputs).
     pub deltas: &'a Panels,
+    /// What is not zero counts: the same, or dy where the layer is normalized.
+    pub counted: &'a Panels,
     /// Of the same shape.
     pub marked: &'a mut MarkedDeltas,
     /// How many rows count.
@@ -53,18 +55,19 @@ impl Kernel for Mark<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { deltas, marked, samples } = self;
+        let Self { deltas, counted, marked, samples } = self;
         for panel in 0..deltas.panels() {
             let start = panel * FULL * marked.rows;
             with_lanes!(deltas.lanes(panel), P, Q => {
                 let rows = marked.data[start..start + Q * marked.rows].as_chunks_mut::<Q>().0;
-                for (row, delta) in rows[..samples].iter_mut().zip(deltas.rows_of::<P>(panel)) {
+                let sources = deltas.rows_of::<P>(panel).iter().zip(counted.rows_of::<P>(panel));
+                for (row, (delta, counted)) in rows[..samples].iter_mut().zip(sources) {
                     row[..P].copy_from_slice(delta);
                     let flags: &mut [[u8; LANES]; 4] = bytemuck::cast_mut(&mut row[P]);
                     for vector in 0..P {
                         let mut wide = [0u32; LANES];
                         for lane in 0..LANES {
-                            wide[lane] = u32::from(delta[vector].0[lane] != 0.0);
+                            wide[lane] = u32::from(counted[vector].0[lane] != 0.0);
                         }
                         flags[vector] = wide.map(|flag| flag as u8);
                     }

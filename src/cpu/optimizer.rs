@@ -35,7 +35,7 @@ impl Update<0> for Mean {
     }
 }
 
-/// aSGD: theta - lr S / (c + epsilon), and theta, bit for bit, where c = 0.
+/// aSGD: theta - lr S / (c + epsilon), and theta, bit for bit, where c = 0. Not for normalized networks, where S need not be 0 then.
 #[derive(Clone, Copy)]
 pub struct Effective {
     /// lr.
@@ -184,9 +184,11 @@ impl GradientOf {
         let Self { gradient, clip_value: bound, epsilon, samples } = self;
         let gradients = match gradient {
             Gradient::Mean => sum.map(|sum| sum / samples),
-            // As in [`Effective`]: S = 0 where c = 0.
+            // In normalized layers S may be anything where c = 0.
             Gradient::Effective => sum
-                .zip(count.map(|count| if count == 0.0 { 1.0 } else { count + epsilon }), |sum, divisor| sum / divisor),
+                .zip(count.map(|count| if count == 0.0 { f32::INFINITY } else { count + epsilon }), |sum, divisor| {
+                    sum / divisor
+                }),
         };
         // NaN stays NaN.
         gradients.map(|g| {

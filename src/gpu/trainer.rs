@@ -87,6 +87,10 @@ impl Trainer {
     /// (see [`Self::max_replicas`]), or what the driver reported.
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         settings.check(dataset, initial)?;
+        if initial.spec().batch_norm() {
+            let problem = "the GPU engine does not normalize yet; add --device cpu".to_string();
+            return Err(crate::Error::setting("--batch-norm", problem));
+        }
         let spec = initial.spec().clone();
         let format = InputFormat::from(dataset.train.inputs());
         let network = Network::new(&spec, settings.replicas.len()).with_moments(settings.moments());

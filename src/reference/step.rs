@@ -5,18 +5,21 @@ use super::clip;
 use super::dropout;
 use super::evaluate::evaluate_sample;
 use super::loss::loss;
+use super::normalize::{Normalized, inverse, moved_statistics, normalize, scaled};
+use super::normalize_back::normalize_back;
 use super::update::{At, Parameter, update};
 use crate::dataset::Samples;
-use crate::model::{AdaptiveBatchSizes, Model};
+use crate::model::{AdaptiveBatchSizes, Model, PerParameter};
 use crate::settings::ReplicaSettings;
-use crate::spec::NetworkSpec;
+use crate::spec::{ArenaLayer, NetworkSpec};
 
 /// One network in training.
 #[derive(Debug, Clone)]
 pub struct Training {
     spec: NetworkSpec,
     settings: ReplicaSettings,
-    /// Each layer's rows of weights with the bias at their end.
+    /// Each layer's rows of weights with the bias at their end; of a normalized layer beta, gamma, the running mean and the running
+    /// variance.
     pub parameters: Vec<Vec<f64>>,
     /// Of the rule, in the same order.
     moments: Vec<Vec<[f64; 2]>>,
@@ -24,9 +27,29 @@ pub struct Training {
     steps: u64,
     /// Adaptive batch sizes of the last step, in the same order.
     pub counts: Vec<Vec<u32>>,
-    /// The smallest |z| of a hidden node so far: how near a kink the training came.
+    /// The smallest |z| of a hidden node so far (|y| of a normalized one): how near a kink the training came.
     pub smallest_z: f64,
     round: fn(f64) -> f64,
+}
+
+/// Samples on their way through the network: of each layer, and of each sample, all nodes.
+struct Propagated {
+    /// Inputs first and logits last.
+    activations: Vec<Vec<Vec<f64>>>,
+    /// What a batch makes of the neurons of each normalized layer.
+    normalized: Vec<Vec<Normalized>>,
+    /// The smallest |z| of a hidden node that is not silent (|y| of a normalized one).
+    smallest_z: f64,
+}
+
+/// What goes backwards through a batch.
+struct Backward {
+    /// delta of each layer, dz where it is normalized: of each sample, all nodes.
+    deltas: Vec<Vec<Vec<f64>>>,
+    /// The same, but dy where the layer is normalized. Its zeros are those that count.
+    outputs: Vec<Vec<Vec<f64>>>,
+    /// S of beta and gamma of each neuron of the normalized layers.
+    norms: Vec<Vec<[f64; 2]>>,
 }
 
 /// Rounds to the nearest f32.
@@ -38,14 +61,7 @@ impl Training {
     /// Starts from replica `replica` of `model`; `round` is applied after every operation.
     pub fn new(model: &Model, replica: usize, settings: ReplicaSettings, round: fn(f64) -> f64) -> Self {
         let spec = model.spec().clone();
-        let parameters: Vec<Vec<f64>> = spec
-            .layers()
-            .enumerate()
-            .map(|(index, (inputs, _))| {
-                let rows = model.weight(index, replica).chunks(inputs).zip(model.bias(index, replica));
-                rows.flat_map(|(weights, bias)| weights.iter().chain([bias])).map(|&value| f64::from(value)).collect()
-            })
-            .collect();
+        let parameters = rows(model, replica, f64::from);
         let counts = parameters.iter().map(|layer| vec![0; layer.len()]).collect();
         let moments = parameters.iter().map(|layer| vec![[0.0; 2]; layer.len()]).collect();
         Self { spec, settings, parameters, moments, steps: 0, counts, smallest_z: f64::INFINITY, round }
@@ -59,38 +75,50 @@ impl Training {
     /// One step with so many times the learning rate.
     pub fn scaled_step(&mut self, samples: &Samples, indices: &[u32], rate_factor: f32) {
         let settings = self.settings.scaled(rate_factor);
-        let sums = self.reduce(samples, indices);
+        let batch = self.propagate(samples, indices);
+        let sums = self.reduce_batch(samples, indices, &batch);
         self.steps += 1;
         let reduced = || sums.iter().flatten().copied().zip(self.counts.iter().flatten().copied());
         let scale = clip::scale(reduced(), indices.len(), &self.settings);
-        for (layer, sums) in sums.iter().enumerate() {
+        for (layer, shape) in self.spec.arena_layers().enumerate() {
+            let sums = &sums[layer];
             let own = self.parameters[layer].iter_mut().zip(&mut self.moments[layer]);
-            for (((theta, moments), &sum), &count) in own.zip(sums).zip(&self.counts[layer]) {
+            for (index, (((theta, moments), &sum), &count)) in own.zip(sums).zip(&self.counts[layer]).enumerate() {
+                if index % row_length(&shape) >= shape.inputs + MOVED {
+                    continue;
+                }
                 let before = Parameter { theta: *theta, moments: *moments };
                 let at = At { count, samples: indices.len(), t: self.steps, scale };
                 let after = update(before, sum, at, &settings);
                 (*theta, *moments) = ((self.round)(after.theta), after.moments.map(self.round));
+            }
+            let rows = self.parameters[layer].chunks_exact_mut(row_length(&shape));
+            for (row, normalized) in rows.zip(batch.normalized.get(layer).into_iter().flatten()) {
+                let running = &mut row[shape.inputs + MOVED..];
+                let moved = moved_statistics([running[0], running[1]], normalized, indices.len(), self.round);
+                running.copy_from_slice(&moved);
             }
         }
     }
 
     /// Gradient sums over the samples at `indices`, in the order of the parameters; the counts are kept.
     pub fn reduce(&mut self, samples: &Samples, indices: &[u32]) -> Vec<Vec<f64>> {
-        let mut sums: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
-        for counts in &mut self.counts {
-            counts.fill(0);
-        }
-        for (position, &index) in indices.iter().enumerate() {
-            self.add_sample(samples, index, position, &mut sums);
-        }
-        sums
+        let batch = self.propagate(samples, indices);
+        self.reduce_batch(samples, indices, &batch)
     }
 
-    /// Gradients of the sample at `index` alone, where it is at `position` of the batch.
-    pub fn gradients(&self, samples: &Samples, index: u32, position: usize) -> Vec<Vec<f64>> {
-        let mut gradients: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
-        self.clone().add_sample(samples, index, position, &mut gradients);
-        gradients
+    /// The magnitudes of the terms of these sums, summed, and the largest distance of a logit from the highest one of its sample (of a
+    /// lone logit, from 0).
+    pub fn magnitudes(&self, samples: &Samples, indices: &[u32]) -> (Vec<Vec<f64>>, f64) {
+        let batch = self.propagate(samples, indices);
+        let backward = self.backward(samples, indices, &batch);
+        let mut largest_x = 0.0f64;
+        for logits in &batch.activations[self.parameters.len()] {
+            let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let x = |z: &f64| if logits.len() == 1 { z.abs() } else { highest - z };
+            largest_x = logits.iter().map(x).fold(largest_x, f64::max);
+        }
+        (self.sums(&batch, &backward, |sum, term| sum + term.abs()), largest_x)
     }
 
     /// Summed cross-entropy of the samples at `indices`.
@@ -100,6 +128,15 @@ impl Training {
             evaluate_sample(&activations[activations.len() - 1], samples.labels()[index as usize]).0
         };
         indices.iter().map(loss).sum()
+    }
+
+    /// Summed cross-entropy of the samples at `indices` in the next step, with its dropout and their own statistics: what the gradient is
+    /// that of.
+    pub fn batch_loss(&self, samples: &Samples, indices: &[u32]) -> f64 {
+        let batch = self.propagate(samples, indices);
+        let logits = &batch.activations[self.parameters.len()];
+        let loss = |(logits, &index): (&Vec<f64>, &u32)| evaluate_sample(logits, samples.labels()[index as usize]).0;
+        logits.iter().zip(indices).map(loss).sum()
     }
 
     /// How many of the samples at `indices` have their label as the first highest logit.
@@ -127,89 +164,191 @@ impl Training {
         (nodes(0), nodes(indices.len()))
     }
 
-    /// Activations of all layers of one sample, inputs first and logits last.
+    /// Activations of all layers of one sample in evaluation, inputs first and logits last.
     pub fn activations(&self, input: &[f32]) -> Vec<Vec<f64>> {
-        self.forward(input, None).0
+        let inputs = vec![input.iter().map(|&x| f64::from(x)).collect()];
+        self.forward(inputs, false).activations.into_iter().map(|mut samples| samples.swap_remove(0)).collect()
     }
 
-    /// The same in the next step, where the sample is at `position` of the batch: with dropout.
-    pub fn activations_at(&self, input: &[f32], position: usize) -> Vec<Vec<f64>> {
-        self.forward(input, Some(position)).0
+    /// The samples of the next step, with its dropout and its statistics.
+    fn propagate(&self, samples: &Samples, indices: &[u32]) -> Propagated {
+        let input = |&index: &u32| samples.sample(index as usize).iter().map(|&x| f64::from(x)).collect();
+        self.forward(indices.iter().map(input).collect(), true)
     }
 
-    /// The same, and the smallest |z| of a hidden node that is not silent.
-    fn forward(&self, input: &[f32], position: Option<usize>) -> (Vec<Vec<f64>>, f64) {
+    /// Samples through all layers. In evaluation, no node is silent and statistics are the running ones.
+    fn forward(&self, inputs: Vec<Vec<f64>>, is_training: bool) -> Propagated {
         let round = self.round;
         let ReplicaSettings { seed, dropout: p, .. } = self.settings;
-        let mut smallest_z = f64::INFINITY;
-        let mut activations: Vec<Vec<f64>> = vec![input.iter().map(|&x| f64::from(x)).collect()];
-        for (layer, (inputs, _)) in self.spec.layers().enumerate() {
-            let below = &activations[layer];
-            let z = self.parameters[layer].chunks(inputs + 1).map(|row| {
-                let sum = row[..inputs].iter().zip(below).fold(0.0, |sum, (w, a)| round(sum + round(w * a)));
-                round(sum + row[inputs])
-            });
-            let z: Vec<f64> = z.collect();
-            if layer + 1 < self.parameters.len() {
-                let is_kept = |neuron: usize| {
-                    position.is_none_or(|sample| dropout::is_kept(p, seed, self.steps + 1, layer, neuron, sample))
-                };
-                let scale = if position.is_some() { round(dropout::scale(p)) } else { 1.0 };
-                let kept = z.iter().enumerate().filter(|&(neuron, _)| is_kept(neuron));
-                smallest_z = kept.fold(smallest_z, |smallest, (_, z)| smallest.min(z.abs()));
-                let activation =
-                    |(neuron, z): (usize, f64)| if is_kept(neuron) { round(z.max(0.0) * scale) } else { 0.0 };
-                activations.push(z.into_iter().enumerate().map(activation).collect());
-            } else {
-                activations.push(z);
+        let mut all = Propagated { activations: vec![inputs], normalized: Vec::new(), smallest_z: f64::INFINITY };
+        for (layer, shape) in self.spec.arena_layers().enumerate() {
+            let rows: Vec<&[f64]> = self.parameters[layer].chunks_exact(row_length(&shape)).collect();
+            let is_normalized = shape.statistics.is_some();
+            let z = |below: &Vec<f64>, row: &&[f64]| {
+                let sum = row[..shape.inputs].iter().zip(below).fold(0.0, |sum, (w, a)| round(sum + round(w * a)));
+                if is_normalized { sum } else { round(sum + row[shape.inputs]) }
+            };
+            let mut sums: Vec<Vec<f64>> =
+                all.activations[layer].iter().map(|below| rows.iter().map(|row| z(below, row)).collect()).collect();
+            if is_normalized {
+                let mut of_neurons = Vec::new();
+                for (neuron, row) in rows.iter().enumerate() {
+                    let [beta, gamma, mean, variance] = std::array::from_fn(|index| row[shape.inputs + index]);
+                    let column: Vec<f64> = sums.iter().map(|sample| sample[neuron]).collect();
+                    let values = if is_training {
+                        let normalized = normalize(&column, round);
+                        of_neurons.push(normalized.clone());
+                        normalized.values
+                    } else {
+                        let inverse = inverse(variance, round);
+                        column.iter().map(|z| round(round(z - mean) * inverse)).collect()
+                    };
+                    let outputs = values.into_iter().map(|value| scaled(value, gamma, beta, round));
+                    sums.iter_mut().zip(outputs).for_each(|(sample, y)| sample[neuron] = y);
+                }
+                all.normalized.push(of_neurons);
             }
+            if layer + 1 < self.parameters.len() {
+                let scale = if is_training { round(dropout::scale(p)) } else { 1.0 };
+                for (position, sample) in sums.iter_mut().enumerate() {
+                    for (neuron, z) in sample.iter_mut().enumerate() {
+                        let is_kept =
+                            !is_training || dropout::is_kept(p, seed, self.steps + 1, layer, neuron, position);
+                        if is_kept {
+                            all.smallest_z = all.smallest_z.min(z.abs());
+                        }
+                        *z = if is_kept { round(z.max(0.0) * scale) } else { 0.0 };
+                    }
+                }
+            }
+            all.activations.push(sums);
         }
-        (activations, smallest_z)
+        all
     }
 
-    /// Adds one sample's gradients and counts (eqs. 3 to 7).
-    fn add_sample(&mut self, samples: &Samples, index: u32, position: usize, sums: &mut [Vec<f64>]) {
+    /// Deltas of all layers (eqs. 3 to 6), and through the statistics of those that are normalized.
+    fn backward(&self, samples: &Samples, indices: &[u32], batch: &Propagated) -> Backward {
         let round = self.round;
-        let shapes: Vec<_> = self.spec.layers().collect();
-        let label = samples.labels()[index as usize];
-        let (activations, smallest_z) = self.forward(&samples.sample(index as usize), Some(position));
         let scale = round(dropout::scale(self.settings.dropout));
-        self.smallest_z = self.smallest_z.min(smallest_z);
-        let mut deltas: Vec<f64> = loss(&activations[shapes.len()], &[label]).into_iter().map(round).collect();
-        for (layer, &(inputs, _)) in shapes.iter().enumerate().rev() {
-            let below = &activations[layer];
-            let mut next = vec![0.0; inputs];
-            for (j, &delta) in deltas.iter().enumerate() {
-                let row = j * (inputs + 1);
-                for k in 0..=inputs {
-                    let a = below.get(k).copied().unwrap_or(1.0);
-                    let sum = &mut sums[layer][row + k];
-                    *sum = round(*sum + round(delta * a));
-                    self.counts[layer][row + k] += u32::from(delta != 0.0 && a != 0.0);
+        let shapes: Vec<ArenaLayer> = self.spec.arena_layers().collect();
+        let of_sample = |(logits, &index): (&Vec<f64>, &u32)| {
+            loss(logits, &[samples.labels()[index as usize]]).into_iter().map(round).collect()
+        };
+        let mut deltas: Vec<Vec<f64>> = batch.activations[shapes.len()].iter().zip(indices).map(of_sample).collect();
+        let mut all = Backward { deltas: Vec::new(), outputs: Vec::new(), norms: Vec::new() };
+        for (layer, shape) in shapes.iter().enumerate().rev() {
+            all.outputs.push(deltas.clone());
+            let mut norms = Vec::new();
+            for (neuron, normalized) in batch.normalized.get(layer).into_iter().flatten().enumerate() {
+                let gamma = self.parameters[layer][neuron * row_length(shape) + shape.inputs + 1];
+                let dy: Vec<f64> = deltas.iter().map(|sample| sample[neuron]).collect();
+                let back = normalize_back(&dy, &normalized.values, gamma, normalized.inverse, round);
+                deltas.iter_mut().zip(&back.deltas).for_each(|(sample, &dz)| sample[neuron] = dz);
+                norms.push([back.beta, back.gamma]);
+            }
+            all.norms.push(norms);
+            let below = |(deltas, activations): (&Vec<f64>, &Vec<f64>)| {
+                let mut next = vec![0.0; shape.inputs];
+                for (j, &delta) in deltas.iter().enumerate() {
+                    let weights = &self.parameters[layer][j * row_length(shape)..][..shape.inputs];
+                    next.iter_mut()
+                        .zip(weights)
+                        .for_each(|(next, weight)| *next = round(*next + round(weight * delta)));
                 }
-                for (k, next) in next.iter_mut().enumerate() {
-                    *next = round(*next + round(self.parameters[layer][row + k] * delta));
+                let of_active = |(delta, &a): (f64, &f64)| if a > 0.0 { round(delta * scale) } else { 0.0 };
+                next.into_iter().zip(activations).map(of_active).collect()
+            };
+            let next =
+                if layer == 0 { Vec::new() } else { deltas.iter().zip(&batch.activations[layer]).map(below).collect() };
+            all.deltas.push(std::mem::replace(&mut deltas, next));
+        }
+        all.deltas.reverse();
+        all.outputs.reverse();
+        all.norms.reverse();
+        all
+    }
+
+    /// What `add` makes of the terms of each parameter's gradient sum, sample by sample.
+    fn sums(&self, batch: &Propagated, backward: &Backward, add: impl Fn(f64, f64) -> f64) -> Vec<Vec<f64>> {
+        let round = self.round;
+        let mut sums: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
+        for (layer, shape) in self.spec.arena_layers().enumerate() {
+            for sample in 0..backward.deltas[layer].len() {
+                let (below, deltas) = (&batch.activations[layer][sample], &backward.deltas[layer][sample]);
+                let rows = sums[layer].chunks_exact_mut(row_length(&shape));
+                for (neuron, (row, &delta)) in rows.zip(deltas).enumerate() {
+                    for (sum, &a) in row.iter_mut().zip(below) {
+                        *sum = round(add(*sum, round(delta * a)));
+                    }
+                    let dy = backward.outputs[layer][sample][neuron];
+                    row[shape.inputs] = round(add(row[shape.inputs], dy));
+                    if let Some(normalized) = batch.normalized.get(layer) {
+                        let gamma = &mut row[shape.inputs + 1];
+                        *gamma = round(add(*gamma, round(dy * normalized[neuron].values[sample])));
+                    }
                 }
             }
-            deltas = next
-                .into_iter()
-                .zip(below)
-                .map(|(delta, &a)| if a > 0.0 { round(delta * scale) } else { 0.0 })
-                .collect();
         }
+        sums
+    }
+
+    /// S of every parameter; c is kept.
+    fn reduce_batch(&mut self, samples: &Samples, indices: &[u32], batch: &Propagated) -> Vec<Vec<f64>> {
+        let backward = self.backward(samples, indices, batch);
+        self.smallest_z = self.smallest_z.min(batch.smallest_z);
+        for (layer, shape) in self.spec.arena_layers().enumerate() {
+            let counts = &mut self.counts[layer];
+            counts.fill(0);
+            for (below, outputs) in batch.activations[layer].iter().zip(&backward.outputs[layer]) {
+                for (row, &dy) in counts.chunks_exact_mut(row_length(&shape)).zip(outputs) {
+                    for (index, count) in row[..moved_length(&shape)].iter_mut().enumerate() {
+                        let factor = below.get(index).copied().unwrap_or(1.0);
+                        *count += u32::from(dy != 0.0 && factor != 0.0);
+                    }
+                }
+            }
+        }
+        self.sums(batch, &backward, |sum, term| sum + term)
     }
 
     /// Values of a model's replica in the order of [`Self::parameters`].
     pub fn flatten(model: &Model, replica: usize) -> Vec<Vec<f64>> {
-        Self::new(model, replica, ReplicaSettings::default(), to_f32).parameters
+        rows(model, replica, f64::from)
     }
 
     /// Adaptive batch sizes of a replica in the order of [`Self::counts`].
     pub fn flatten_counts(counts: &AdaptiveBatchSizes, replica: usize) -> Vec<Vec<u32>> {
-        let layers = counts.spec().layers().enumerate().map(|(index, (inputs, _))| {
-            let rows = counts.weight(index, replica).chunks(inputs).zip(counts.bias(index, replica));
-            rows.flat_map(|(weights, bias)| weights.iter().chain([bias])).copied().collect()
-        });
-        layers.collect()
+        rows(counts, replica, |count| count)
     }
+}
+
+/// Of what a neuron has beside its weights, a rule moves so many; the rest are running statistics.
+const MOVED: usize = 2;
+
+/// Numbers of a neuron.
+fn row_length(shape: &ArenaLayer) -> usize {
+    shape.inputs + shape.neuron_rows()
+}
+
+/// Those of them that a rule moves.
+fn moved_length(shape: &ArenaLayer) -> usize {
+    shape.inputs + shape.neuron_rows().min(MOVED)
+}
+
+/// Each layer's rows: the weights of a neuron, and what it has beside them.
+fn rows<T: bytemuck::Pod, U>(values: &PerParameter<T>, replica: usize, convert: impl Fn(T) -> U) -> Vec<Vec<U>> {
+    let of_layer = |(layer, (inputs, outputs)): (usize, (usize, usize))| {
+        let neurons = [
+            values.bias(layer, replica),
+            values.gamma(layer, replica),
+            values.running_mean(layer, replica),
+            values.running_variance(layer, replica),
+        ];
+        let of_neuron = |neuron: usize| {
+            let weights = values.weight(layer, replica)[neuron * inputs..][..inputs].iter();
+            weights.chain(neurons.iter().filter_map(move |row| row.get(neuron))).copied().collect::<Vec<T>>()
+        };
+        (0..outputs).flat_map(of_neuron).map(&convert).collect()
+    };
+    values.spec().layers().enumerate().map(of_layer).collect()
 }

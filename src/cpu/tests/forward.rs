@@ -22,7 +22,15 @@ fn run(
     let (shares, lists, panels) = (parameters.read(), lists(values, samples), panels(values, samples));
     let inputs = if is_listed { LayerInputs::Lists(&lists) } else { LayerInputs::Panels(&panels) };
     let mut outputs = poisoned(samples + 2, model.spec().outputs());
-    simd.run(Forward { layer: 0, activation, shares: &shares, inputs, samples, outputs: &mut outputs });
+    simd.run(Forward {
+        layer: 0,
+        activation,
+        has_biases: true,
+        shares: &shares,
+        inputs,
+        samples,
+        outputs: &mut outputs,
+    });
     written(&outputs, samples)
 }
 

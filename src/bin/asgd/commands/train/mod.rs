@@ -55,6 +55,10 @@ pub struct TrainArgs {
     /// [default: those of the --init file, else 30,20 for images and 10,10 for points]
     #[arg(long, value_name = "WIDTHS", value_parser = hidden)]
     pub hidden: Vec<Hidden>,
+    /// Normalize the sums of every hidden node over the mini-batch before its activation, as torch.nn.BatchNorm1d does; evaluations use
+    /// running statistics. [default: as in the --init file]
+    #[arg(long)]
+    pub batch_norm: bool,
     #[command(flatten)]
     pub optimizer: OptimizerArgs,
     /// Learning rate; several, separated by commas, for a sweep. [default: 0.01 for asgd, 0.1 for sgd, torch.optim's for most others]
@@ -126,7 +130,7 @@ pub struct TrainArgs {
     pub checkpoint_every: Option<u64>,
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "optimizer", "gradient",
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "batch_norm", "optimizer", "gradient",
         "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "dropout",
         "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
         "checkpoint_every", "out", "data_dir",
@@ -425,11 +429,12 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
     let replicas = format!("{} replica{}", args.replicas, if args.replicas == 1 { "" } else { "s" });
     if let [cell] = cells {
         report.line(&format!(
-            "network  {}, {} parameters, {replicas}, {}, lr {}{}",
+            "network  {}, {} parameters, {replicas}, {}, lr {}{}{}",
             widths(&cell.spec),
             cell.spec.parameter_count(),
             cell.optimizer_with_numbers(),
             number(cell.learning_rate),
+            if cell.spec.batch_norm() { ", batch normalization" } else { "" },
             if cell.dropout > 0.0 { format!(", dropout {}", number(cell.dropout)) } else { String::new() }
         ));
         return;
