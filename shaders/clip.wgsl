@@ -21,7 +21,7 @@ fn clip(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
         let settings = replicas[replica];
         let step = step_of(batch.slot, batch.size);
         // No iterations for the others.
-        let count = select(0u, network.parameter_vec4s, settings.clip_norm > 0.0);
+        let count = select(0u, network.moved_vec4s, settings.clip_norm > 0.0);
         let start = replica * network.parameter_vec4s;
         var own = 0.0;
         for (var i = local; i < count; i += INVOCATIONS) {

@@ -1,5 +1,5 @@
-// Uses: reduce, parameters
-// update.wgsl: parameters from S and c at the end of reduce.wgsl, by the invocation that summed them. Those of inactive features move
+// Uses: reduce, reduce_norms, parameters
+// update.wgsl: parameters from S and c at the end of reduce.wgsl and reduce_norms.wgsl, by the invocation that summed them. Those of inactive features move
 // only where the rule moves them without a gradient. Replicas that clip by norm need all sums first: clip.wgsl.
 
 fn reduces_all(replica: u32) -> bool {

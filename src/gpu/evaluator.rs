@@ -78,7 +78,7 @@ impl Evaluator {
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
             Pipeline::new(gpu, kernel, format).bind(gpu, network_uniform, &batch_uniform, storage)
         };
-        let forward = Pipeline::with_constants(gpu, &FORWARD, format, &[("HAS_DROPOUT", 0)]);
+        let forward = Pipeline::with_constants(gpu, &FORWARD, format, &[("HAS_DROPOUT", 0), ("HAS_BATCH_NORM", 0)]);
         let gatherer =
             |samples| Gatherer::new(gpu, format, samples, &batches, network_uniform, &batch_uniform, replicas);
         Ok(Self {

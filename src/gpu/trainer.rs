@@ -11,7 +11,10 @@ use super::buffers::{
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{Bound, CLIP, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, UPDATE};
+use super::kernels::{
+    Bound, CLIP, COUNT, DELTA, FOLD, FORWARD, LOSS, NORMALIZE, NORMALIZE_BACK, PROPAGATE, Pipeline, REDUCE,
+    REDUCE_NORMS, SELECT, STEP, UPDATE, UPDATE_NORMS,
+};
 use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
 use super::pacing::Pacer;
 use crate::dataset::Dataset;
@@ -40,6 +43,7 @@ pub struct Trainer {
     gatherer: Gatherer,
     select: Bound,
     form: Form,
+    norms: Option<Norms>,
     clip: Option<Clip>,
     count: Bound,
     count_sums: wgpu::Buffer,
@@ -61,10 +65,23 @@ enum Form {
     Layers { forward: Bound, loss: Bound, delta: Bound, update: Bound },
 }
 
+/// What normalized networks have beside a dispatch a layer.
+struct Norms {
+    normalize: Bound,
+    normalize_back: Bound,
+    update: Bound,
+    /// (R, N): what is found of each neuron.
+    neurons: wgpu::Buffer,
+    /// The networks that are evaluated.
+    fold: Bound,
+}
+
 /// What follows a step where any replica clips by norm: S and c of all parameters, and the update from them. A step of its own
 /// for these replicas, so that the others are what they are without them.
 struct Clip {
     reduce: Bound,
+    /// Of beta and gamma.
+    reduce_norms: Option<Bound>,
     update: Bound,
 }
 
@@ -87,10 +104,6 @@ impl Trainer {
     /// (see [`Self::max_replicas`]), or what the driver reported.
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         settings.check(dataset, initial)?;
-        if initial.spec().batch_norm() {
-            let problem = "the GPU engine does not normalize yet; add --device cpu".to_string();
-            return Err(crate::Error::setting("--batch-norm", problem));
-        }
         let spec = initial.spec().clone();
         let format = InputFormat::from(dataset.train.inputs());
         let network = Network::new(&spec, settings.replicas.len()).with_moments(settings.moments());
@@ -127,14 +140,14 @@ impl Trainer {
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
         let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
-        let bind_dropout = |kernel, storage: &[&wgpu::Buffer]| {
-            let pipeline = Pipeline::with_constants(gpu, kernel, format, &[has_dropout]);
+        let has_batch_norm = ("HAS_BATCH_NORM", u32::from(network.has_norms()));
+        let bind_with = |kernel, constants: &[_], storage: &[&wgpu::Buffer]| {
+            let pipeline = Pipeline::with_constants(gpu, kernel, format, constants);
             pipeline.bind(gpu, &network_uniform, &batch_uniform, storage)
         };
         let update = || {
             let storage = [&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas];
-            let update = Pipeline::with_constants(gpu, &UPDATE, format, &[has_rules]);
-            update.bind(gpu, &network_uniform, &batch_uniform, &storage)
+            bind_with(&UPDATE, &[has_rules, has_batch_norm], &storage)
         };
         let workgroup_bytes = gpu.limits().max_compute_workgroup_storage_size;
         let form = if dispatch.is_small(workgroup_bytes, gpu.is_software()) {
@@ -144,22 +157,58 @@ impl Trainer {
             Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
         } else if dispatch.is_narrow() {
             let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
-            Form::Propagate { propagate: bind_dropout(&PROPAGATE, &storage), update: update() }
-        } else {
-            Form::Layers {
-                forward: bind_dropout(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
-                loss: bind(&LOSS, &[activations, masks, deltas, labels]),
-                delta: bind_dropout(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
+            Form::Propagate {
+                propagate: bind_with(&PROPAGATE, &[has_dropout, has_batch_norm], &storage),
                 update: update(),
             }
+        } else {
+            Form::Layers {
+                forward: bind_with(
+                    &FORWARD,
+                    &[has_dropout, has_batch_norm],
+                    &[&parameters, inputs, activations, masks, features, &replicas],
+                ),
+                loss: bind(&LOSS, &[activations, masks, deltas, labels]),
+                delta: bind_with(&DELTA, &[has_dropout], &[&parameters, activations, masks, deltas, &replicas]),
+                update: update(),
+            }
+        };
+        // What is evaluated, and its layout: without moments where it is folded.
+        let (mut evaluated, mut evaluated_network, mut evaluated_uniform) = (&parameters, &network, &network_uniform);
+        let folded_network = Network { replica_vec4s: network.parameter_vec4s, ..network };
+        let (folded, folded_uniform);
+        let norms = if network.has_norms() {
+            let rows = u64::from(replica_count) * u64::from(network.row_count);
+            let normalized = gpu.storage("the normalized sums", activation_bytes(&network, sample4s))?;
+            let neurons = gpu.storage("the normalized neurons", rows * 16)?;
+            folded =
+                gpu.storage("the folded networks", u64::from(replica_count) * network.parameter_stride() as u64 * 4)?;
+            folded_uniform = gpu.buffer("the folded network", size_of::<Network>() as u64, uniform)?;
+            gpu.write(&folded_uniform, &[folded_network])?;
+            (evaluated, evaluated_network, evaluated_uniform) = (&folded, &folded_network, &folded_uniform);
+            Some(Norms {
+                normalize: bind_with(
+                    &NORMALIZE,
+                    &[has_dropout],
+                    &[&parameters, activations, masks, &replicas, &normalized, &neurons],
+                ),
+                normalize_back: bind(&NORMALIZE_BACK, &[&parameters, deltas, &normalized, &neurons]),
+                update: bind_with(&UPDATE_NORMS, &[has_rules], &[&parameters, masks, &replicas, &neurons]),
+                fold: bind(&FOLD, &[&parameters, &folded]),
+                neurons,
+            })
+        } else {
+            None
         };
         let clip = if settings.clips_norm() {
             let bytes = u64::from(replica_count) * network.parameter_stride() as u64 * 4;
             let sums = gpu.storage("the gradient sums", bytes)?;
             let counts = gpu.storage("the adaptive batch sizes", bytes)?;
             let reduced = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
+            let reduce_norms =
+                norms.as_ref().map(|norms| bind(&REDUCE_NORMS, &[masks, &sums, &counts, &norms.neurons]));
             let update = bind(&CLIP, &[&parameters, &replicas, &sums, &counts]);
-            Some(Clip { reduce: bind(&REDUCE, &reduced), update })
+            Some(Clip { reduce: bind_with(&REDUCE, &[has_batch_norm], &reduced), reduce_norms, update })
         } else {
             None
         };
@@ -167,10 +216,10 @@ impl Trainer {
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
             gpu,
-            &network,
-            &network_uniform,
+            evaluated_network,
+            evaluated_uniform,
             format,
-            &parameters,
+            evaluated,
             &replicas,
             [&train_samples, &test_samples].into_iter().chain(&validation_samples),
         )?;
@@ -191,6 +240,7 @@ impl Trainer {
             gatherer,
             select,
             form,
+            norms,
             clip,
             count,
             count_sums,
@@ -299,19 +349,31 @@ impl Trainer {
             Form::Layers { forward, loss, delta, update } => {
                 let later = (1..self.network.layer_count).map(|layer| offset(Batch { layer, ..batch }));
                 let offsets: Vec<u32> = [own].into_iter().chain(later).collect();
-                let shapes = self.network.layers().iter().zip(offsets);
-                for (shape, at) in shapes.clone() {
+                let shapes = || self.network.layers().iter().zip(offsets.iter().copied());
+                for (shape, at) in shapes() {
                     commands.dispatch(forward, at, dispatch.forward(shape));
+                    if let Some(norms) = self.norms.as_ref().filter(|_| shape.is_output == 0) {
+                        commands.dispatch(&norms.normalize, at, dispatch.normalize(shape));
+                    }
                 }
                 commands.dispatch(loss, own, dispatch.loss());
-                for (shape, at) in shapes.skip(1).rev() {
+                for ((shape, at), (below, at_below)) in shapes().skip(1).zip(shapes()).rev() {
                     commands.dispatch(delta, at, dispatch.delta(shape));
+                    if let Some(norms) = &self.norms {
+                        commands.dispatch(&norms.normalize_back, at_below, dispatch.normalize(below));
+                    }
                 }
                 commands.dispatch(update, own, dispatch.reduce());
+                if let Some(norms) = &self.norms {
+                    commands.dispatch(&norms.update, own, dispatch.reduce_norms());
+                }
             }
         }
-        if let Some(Clip { reduce, update }) = &self.clip {
+        if let Some(Clip { reduce, reduce_norms, update }) = &self.clip {
             commands.dispatch(reduce, own, dispatch.reduce());
+            if let Some(reduce_norms) = reduce_norms {
+                commands.dispatch(reduce_norms, own, dispatch.reduce_norms());
+            }
             commands.dispatch(update, own, dispatch.clip());
         }
     }
@@ -351,11 +413,17 @@ impl Trainer {
         let State { activations, deltas, masks } = &self.state;
         let Batches { inputs, input_masks, features, .. } = &self.batches;
         let storage = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
-        let reduce = Pipeline::new(&self.gpu, &REDUCE, self.format);
-        let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
+        let bind = |kernel, storage: &[&wgpu::Buffer]| {
+            let pipeline = Pipeline::new(&self.gpu, kernel, self.format);
+            pipeline.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, storage)
+        };
         let dispatch = self.dispatch();
         self.run_once(batch, &self.select, dispatch.select(batch.steps, batch.input_replicas))?;
-        self.run_once(batch, &reduce, dispatch.reduce())?;
+        self.run_once(batch, &bind(&REDUCE, &storage), dispatch.reduce())?;
+        if let Some(norms) = &self.norms {
+            let storage = [masks, &sums, &counts, &norms.neurons];
+            self.run_once(batch, &bind(&REDUCE_NORMS, &storage), dispatch.reduce_norms())?;
+        }
         Ok((sums, counts))
     }
 
@@ -438,9 +506,10 @@ impl TrainingEngine for Trainer {
         let dispatches = match self.form {
             Form::Steps { .. } => 3,
             Form::Propagate { .. } => 5,
+            Form::Layers { .. } if self.norms.is_some() => 5 + 4 * u64::from(self.network.layer_count),
             Form::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
         };
-        let dispatches = dispatches + if self.clip.is_some() { 3 } else { 0 };
+        let dispatches = dispatches + if self.clip.is_some() { 4 } else { 0 };
         let mut times = Vec::new();
         let end = self.step.saturating_add(steps);
         while self.step < end {
@@ -465,6 +534,9 @@ impl TrainingEngine for Trainer {
             Split::Validation if self.evaluator.sets() > 2 => 2,
             Split::Validation => return Err(no_validation_set()),
         };
+        if let Some(norms) = &self.norms {
+            norms.fold.run(&self.gpu, self.dispatch().fold())?;
+        }
         self.evaluator.evaluate(&self.gpu, &self.network, set)
     }
 
@@ -490,10 +562,10 @@ impl TrainingEngine for Trainer {
         self.run_once(batch, &self.count, dispatch.count())?;
         let sums = self.gpu.read::<u32>(&[(&self.count_sums, dispatch.rows() * 4)])?;
         let mean = |rows: &[u32]| {
-            let layers = self.network.layers().iter().map(|layer| {
+            let layers = self.network.layers().iter().zip(self.spec.layer_parameters()).map(|(layer, parameters)| {
                 let neurons = &rows[layer.output_row as usize..][..layer.outputs as usize];
                 let total: u64 = neurons.iter().copied().map(u64::from).sum();
-                total as f64 / (f64::from(layer.outputs) * (f64::from(layer.inputs) + 1.0))
+                total as f64 / parameters as f64
             });
             layers.collect()
         };
