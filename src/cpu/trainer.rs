@@ -69,7 +69,7 @@ struct Batch {
 impl Trainer {
     /// How many replicas of `spec` fit half of the memory that is free.
     pub fn max_replicas(spec: &NetworkSpec, settings: &TrainSettings) -> usize {
-        (memory::available() / 2 / parameter_bytes(spec, others(settings))).try_into().unwrap_or(usize::MAX)
+        (memory::available() / 2 / parameter_bytes(spec, others(spec, settings))).try_into().unwrap_or(usize::MAX)
     }
 
     /// Lists the data and splits the parameters.
@@ -80,7 +80,7 @@ impl Trainer {
     pub fn new(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         let spec = initial.spec().clone();
         settings.check(dataset, initial)?;
-        let parameters = u128::from(parameter_bytes(&spec, others(&settings))) * settings.replicas.len() as u128;
+        let parameters = u128::from(parameter_bytes(&spec, others(&spec, &settings))) * settings.replicas.len() as u128;
         let batches = block_bytes(&spec, settings.batch_size.max(BLOCK)) * cpu.threads() as u128;
         memory::require(
             "this training",
@@ -383,9 +383,11 @@ fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, t:
     }
 }
 
-/// What is kept of each parameter beside itself: moments, and the gradient where its norm is wanted.
-fn others(settings: &TrainSettings) -> usize {
-    settings.moments() + usize::from(settings.clips_norm())
+/// What is kept of each parameter beside itself: moments, the gradient where its norm is wanted, and during an evaluation the model and
+/// the folded networks.
+fn others(spec: &NetworkSpec, settings: &TrainSettings) -> usize {
+    let of_evaluation = if spec.batch_norm() { 5 } else { 0 };
+    settings.moments() + usize::from(settings.clips_norm()) + of_evaluation
 }
 
 /// Counts that were computed as floats, which hold them exactly.

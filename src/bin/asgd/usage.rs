@@ -8,12 +8,13 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Options by the names that other programs give them.
-const OPTIONS: [(&str, &[&str]); 25] = [
+const OPTIONS: [(&str, &[&str]); 26] = [
     ("--lr", &["learning-rate", "learning-rate-init", "lrate", "eta", "step-size"]),
     ("--weight-decay", &["wd", "l2"]),
     ("--clip-value", &["clipvalue", "clip-grad-value", "grad-clip-value"]),
     ("--clip-norm", &["clipnorm", "clip-grad-norm", "max-grad-norm", "max-norm", "grad-clip", "gradient-clipping"]),
     ("--dropout", &["drop-out", "dropout-rate", "dropout-p", "drop-rate", "drop-prob"]),
+    ("--batch-norm", &["batchnorm", "batch-normalization", "batch-normalisation", "bn"]),
     ("--batch-size", &["batch", "bs", "mini-batch", "minibatch", "b"]),
     ("--epochs", &["num-epochs", "n-epochs", "max-epochs", "max-iter", "e"]),
     ("--steps", &["num-steps", "max-steps", "iterations", "iters"]),

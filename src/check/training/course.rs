@@ -57,8 +57,8 @@ impl Course {
         Ok(Self { initial, ..self })
     }
 
-    /// The network of MNIST on images made by code, circles in five hidden layers, and one on floats with a short last
-    /// batch, so wide that a GPU takes a dispatch a layer; both optimizers each.
+    /// The network of MNIST on images made by code, circles in five hidden layers, one on floats with a short last batch, so wide
+    /// that a GPU takes a dispatch a layer, and a normalized one; both optimizers each.
     ///
     /// Seeds are such that no hidden node comes so near its kink in 50 steps that rounding could carry it across, and that no
     /// layer is dead from the start.
@@ -71,6 +71,7 @@ impl Course {
             Self::new(images()?, &[30, 20], 32, 1, &both)?,
             Self::new(Circles::default().dataset()?, &[10; 5], 40, 850, &both)?,
             Self::new(clusters()?, &[130, 40], 20, 247, &both)?,
+            Self::new(Circles::default().dataset()?, &[8], 64, 1, &both)?.normalized()?,
         ])
     }
 
