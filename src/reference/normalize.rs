@@ -57,10 +57,27 @@ pub struct Bounds {
     pub mean: Sum,
     /// Of the biased variance.
     pub variance: Sum,
+    /// Of 1 / sqrt(variance + 1e-5).
+    pub inverse: Sum,
     /// Of x^ of every sample.
     pub values: Vec<Sum>,
     /// Of y = gamma x^ + beta of every sample.
     pub outputs: Vec<Sum>,
+}
+
+impl Bounds {
+    /// The running mean and variance after a batch of `samples`, each with its bound for one rounding: what the batch's own are off by,
+    /// and the roundings of three operations.
+    pub fn moved_statistics(&self, running: [f64; 2], samples: usize, roundings: usize) -> [Sum; 2] {
+        let (momentum, u) = (f64::from(MOMENTUM), rounding_error(4 * roundings));
+        let unbiased = samples as f64 / (samples as f64 - 1.0);
+        let moved = |running: f64, batch: Sum, factor: f64| {
+            let (kept, new) = ((1.0 - momentum) * running, momentum * factor * batch.value);
+            within(kept + new, momentum * factor * batch.bound(1) * (1.0 + u) + u * (kept.abs() + new.abs()))
+        };
+        let variance = if samples == 1 { within(running[1], 0.0) } else { moved(running[1], self.variance, unbiased) };
+        [moved(running[0], self.mean, 1.0), variance]
+    }
 }
 
 /// A value that may be off by `error`, for [`Sum::admits`] of one rounding.
@@ -94,5 +111,11 @@ pub fn bounded(z: &[f32], gamma: f32, beta: f32, roundings: usize) -> Bounds {
         let of_output = gamma.abs() * of_value * (1.0 + u) + u * (2.0 * product.abs() + beta.abs());
         outputs.push(within(output, of_output + f64::from(f32::MIN_POSITIVE)));
     }
-    Bounds { mean: within(batch.mean, of_mean), variance: within(batch.variance, of_variance), values, outputs }
+    Bounds {
+        mean: within(batch.mean, of_mean),
+        variance: within(batch.variance, of_variance),
+        inverse: within(batch.inverse, of_inverse),
+        values,
+        outputs,
+    }
 }

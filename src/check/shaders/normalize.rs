@@ -5,9 +5,10 @@ use super::fixture::{Fixture, POISON, floats, untouched};
 use super::kernels::{Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
+use crate::reference::Sum;
 use crate::reference::forward::relu;
 use crate::reference::gather::mask;
-use crate::reference::normalize::{bounded, moved_statistics, normalize};
+use crate::reference::normalize::bounded;
 
 /// Roundings of an operation: some are no more exact on a GPU than 3 ULP.
 pub const ROUNDINGS: usize = 8;
@@ -51,7 +52,8 @@ fn check_one(kernels: &dyn Kernels, fixture: &Fixture, layer: usize, comparison:
                 match fixture.dropout(replica, layer, neuron, sample) {
                     (true, scale) => {
                         let a = relu(expected.outputs[sample]).scaled(scale);
-                        let a = crate::reference::Sum { magnitude: a.magnitude + 2.0 * a.value.abs(), ..a };
+                        // The scale is rounded, and so is the product.
+                        let a = Sum { magnitude: a.magnitude + 2.0 * a.value.abs(), ..a };
                         comparison.close(|| place("activations"), row + sample, actual, a, 1);
                     }
                     (false, _) => {
@@ -69,25 +71,16 @@ fn check_one(kernels: &dyn Kernels, fixture: &Fixture, layer: usize, comparison:
             let found = fixture.mask_of(&after[2], replica, shape, neuron, false);
             comparison.all_equal(|| place("masks"), &found, &own);
 
-            let exact: Vec<f64> = z.iter().map(|&z| f64::from(z)).collect();
-            let batch = normalize(&exact, |value| value);
             let found = &after[5][4 * fixture.flag(replica, shape, neuron)..][..4];
-            // As its square is to the variance.
-            let error = 0.5 * expected.variance.bound(1) * batch.inverse.powi(3) * 2.0 + 1e-5 * batch.inverse;
-            let inverse = f64::from(f32::from_bits(found[0]));
-            comparison.within(|| place("1 / sqrt(variance)"), neuron, inverse, batch.inverse, error);
+            comparison.close(|| place("1 / sqrt(variance)"), neuron, f32::from_bits(found[0]), expected.inverse, 1);
             comparison.all_equal(|| place("sums, which come later"), &found[1..], &[0; 3]);
 
             let statistics_place = fixture.statistics_place(replica, layer) + neuron;
             let running = [fixture.model.running_mean(layer, replica), fixture.model.running_variance(layer, replica)];
-            let moved = moved_statistics(running.map(|values| f64::from(values[neuron])), &batch, size, |value| value);
-            for (column, (moved, error)) in
-                moved.into_iter().zip([expected.mean.bound(1), expected.variance.bound(1)]).enumerate()
-            {
+            let running = running.map(|values| f64::from(values[neuron]));
+            for (column, moved) in expected.moved_statistics(running, size, ROUNDINGS).into_iter().enumerate() {
                 let index = statistics_place + column * 4 * shape.weight_stride as usize;
-                let actual = f64::from(f32::from_bits(after[0][index]));
-                let error = 0.3 * error + 1e-6 * moved.abs() + f64::from(f32::MIN_POSITIVE);
-                comparison.within(|| place("running statistics"), index, actual, moved, error);
+                comparison.close(|| place("running statistics"), index, f32::from_bits(after[0][index]), moved, 1);
                 if size > 1 || column == 0 {
                     statistics[index] = POISON;
                 }
