@@ -22,7 +22,7 @@ fn clip(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) groups: v
         let settings = replicas[replica];
         let step = step_of(batch.slot, batch.size);
         // No iterations for the others.
-        let count = select(network.parameter_vec4s, 0u, moves_at_once(replica));
+        let count = select(network.moved_vec4s, 0u, moves_at_once(replica));
         let start = replica * network.parameter_vec4s;
         var own = 0.0;
         for (var i = local; i < count; i += INVOCATIONS) {

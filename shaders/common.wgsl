@@ -33,6 +33,7 @@ struct Network {
     parameter_vec4s: u32,   // P / 4
     replica_vec4s: u32,     // (1 + M) P / 4
     input_rows: u32,        // K
+    moved_vec4s: u32,       // of P / 4: those that rules move; running statistics are after them, see norms.wgsl
     @align(16) layers: array<Layer, MAX_LAYERS>,
 }
 

@@ -1,8 +1,8 @@
-// Uses: common
+// Uses: norms
 // count.wgsl: the adaptive batch sizes of the last step, summed over the parameters of each neuron, for
 // the metrics. The counts themselves are those of reduce.wgsl.
 //
-// One invocation owns one mask word (32 samples) of one neuron (weights and bias) of one replica. Outputs are added to
+// One invocation owns one mask word (32 samples) of one neuron (weights, bias, gamma) of one replica. Outputs are added to
 // (integers, so that the order does not matter); the host clears them first. Rows that are no neuron get nothing.
 
 @group(0) @binding(2) var<storage, read> input_masks: array<vec4<u32>>;         // (T, R, B / 32, K)
@@ -32,6 +32,9 @@ fn count(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
                 }
                 let counts = countOneBits(inputs & vec4(delta));
                 sum += counts.x + counts.y + counts.z + counts.w;
+            }
+            if is_normalized(layer) {
+                sum += countOneBits(delta);
             }
         }
     }

@@ -1,9 +1,10 @@
-// Uses: block, activation, dropout
+// Uses: block, activation, dropout, norms
 // forward.wgsl: a^l = phi(W^l a^(l-1) + b^l), and the logits for the last layer, with their masks. Dropout silences hidden neurons.
 //
 // A workgroup owns a block: 32 neurons by 32 samples of a replica. The terms are the inputs, and last the one that is always 1; in
 // the first layer only the features that select.wgsl listed as active. Outputs are written. The row of ones that follows a
-// layer's neurons, and its mask, are there before the first step and stay.
+// layer's neurons, and its mask, are there before the first step and stay. A normalized layer has no bias, and z is all that it gets here:
+// normalize.wgsl does the rest.
 
 // Four samples of a term, and its weights to four neurons.
 struct Term {
@@ -11,12 +12,12 @@ struct Term {
     weights: vec4<f32>,
 }
 
-// The input that is term `k` of `terms`; past the last one, that again.
-fn term_input(replica: u32, layer: Layer, k: u32, terms: u32) -> u32 {
+// The input that is term `k`; past term `last`, that again.
+fn term_input(replica: u32, layer: Layer, k: u32, last: u32) -> u32 {
     if layer.reads_data == 1u {
-        return features[features_start(replica) + 4u + min(k, terms - 1u)];
+        return features[features_start(replica) + 4u + min(k, last)];
     }
-    return min(k, terms - 1u);
+    return min(k, last);
 }
 
 fn load_term(replica: u32, word: u32, layer: Layer, block: u32, input: u32, local: u32) -> Term {
@@ -39,6 +40,10 @@ fn activate(replica: u32, l: u32, neuron: u32, sample4: u32, sum: vec4<f32>) -> 
         return vec4<f32>();
     }
     let z = sum * input_scale(layer);
+    if is_normalized(layer) {
+        activations[row_start(replica, layer.output_row + neuron) + sample4] = z;
+        return z;
+    }
     if KEEPS_SUMS {
         activations[kept_start(replica, layer.output_row + neuron) + sample4] = z;
     }
@@ -51,13 +56,15 @@ fn activate(replica: u32, l: u32, neuron: u32, sample4: u32, sum: vec4<f32>) -> 
 // Layer `l`. Called by whole workgroups.
 fn forward_block(replica: u32, word: u32, l: u32, block: u32, local: u32) {
     let layer = network.layers[l];
-    let terms = select(layer.inputs + 1u, features[features_start(replica)], layer.reads_data == 1u);
+    // The one that is always 1 is the last.
+    let terms = select(layer.inputs + 1u, features[features_start(replica)], layer.reads_data == 1u) - u32(is_normalized(layer));
+    let last = max(terms, 1u) - 1u;
     let k = local / 8u;
     var sums: Pair;
-    var low = load_term(replica, word, layer, block, term_input(replica, layer, k, terms), local);
-    var high = load_term(replica, word, layer, block, term_input(replica, layer, k + 16u, terms), local);
-    var next_low = term_input(replica, layer, DEPTH + k, terms);
-    var next_high = term_input(replica, layer, DEPTH + k + 16u, terms);
+    var low = load_term(replica, word, layer, block, term_input(replica, layer, k, last), local);
+    var high = load_term(replica, word, layer, block, term_input(replica, layer, k + 16u, last), local);
+    var next_low = term_input(replica, layer, DEPTH + k, last);
+    var next_high = term_input(replica, layer, DEPTH + k + 16u, last);
     for (var first = 0u; first < terms; first += DEPTH) {
         workgroupBarrier();
         stage_term(layer, low, k, first + k < terms, local);
@@ -66,8 +73,8 @@ fn forward_block(replica: u32, word: u32, l: u32, block: u32, local: u32) {
         // On their way while the arithmetic runs: the next terms, and which inputs the terms after those are.
         low = load_term(replica, word, layer, block, next_low, local);
         high = load_term(replica, word, layer, block, next_high, local);
-        next_low = term_input(replica, layer, first + 2u * DEPTH + k, terms);
-        next_high = term_input(replica, layer, first + 2u * DEPTH + k + 16u, terms);
+        next_low = term_input(replica, layer, first + 2u * DEPTH + k, last);
+        next_high = term_input(replica, layer, first + 2u * DEPTH + k + 16u, last);
         add_stage(&sums, local, terms - first);
     }
     let neuron = BLOCK * block + local / 8u * 2u;

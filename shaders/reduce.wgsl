@@ -1,10 +1,10 @@
-// Uses: buffers
+// Uses: buffers, norms
 // reduce.wgsl: the heart. Gradient sum S and adaptive batch size c of every parameter of all layers, in one pass (algorithm 2):
 //
 //   S_jk = sum_i delta_j,i a_k,i        c_jk = popcount(mask(a_k) & mask(delta_j))
 //
 // The count is factored: a product is non-zero where both factors are, 32 samples a word. Biases belong to the input that is
-// always 1.
+// always 1; beta and gamma of normalized layers are left to reduce_norms.wgsl.
 //
 // A workgroup owns 64 inputs k by 32 neurons j of one layer of a replica, an invocation 4 by 4 of them, and walks over the batch, 16
 // samples a stage, in their order. In the first layer the inputs come in the order of select.wgsl's list. What becomes of S and
@@ -127,7 +127,7 @@ fn finish_tile(replica: u32, layer: Layer, inputs: vec4<u32>, are_inputs: vec4<b
         c += countOneBits(vec4(input_mask(replica, layer, inputs.z, word)) & neurons);
         d += countOneBits(vec4(input_mask(replica, layer, inputs.w, word)) & neurons);
     }
-    let own = are_inputs & (inputs <= vec4(layer.inputs));
+    let own = are_inputs & (inputs < vec4(layer.inputs + 1u - u32(is_normalized(layer))));
     finish_input(replica, layer, inputs.x, own.x, neuron4, are_neurons, sums.a, a);
     finish_input(replica, layer, inputs.y, own.y, neuron4, are_neurons, sums.b, b);
     finish_input(replica, layer, inputs.z, own.z, neuron4, are_neurons, sums.c, c);

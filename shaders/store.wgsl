@@ -1,4 +1,4 @@
-// Uses: reduce
+// Uses: reduce, reduce_norms
 // store.wgsl: the end of a reduce that is to be looked at: S and c are written, of inactive features too.
 
 @group(0) @binding(11) var<storage, read_write> gradient_sums: array<vec4<f32>>;        // (R, P)

@@ -1,10 +1,11 @@
-// Uses: replicas, inputs, common
+// Uses: replicas, inputs, norms
 // threshold.wgsl: what counts of a batch, for replicas with a threshold T above 0: a_k where |a_k| > T, and delta_j where |delta_j| is
 // above T times the largest |delta_j| of the batch, which is known only now. NaN counts.
 //
 // One invocation owns one row of one replica: of the inputs, or of the neurons, whose activations and deltas it takes in turn. Masks
 // that forward.wgsl, delta.wgsl and gather.wgsl left are written anew; select.wgsl must have read those of the inputs before.
-// Rows of ones stay as they are, because 1 > T.
+// Rows of ones stay as they are, because 1 > T. Of normalized networks a dispatch takes layer batch.layer alone, with the inputs if it is
+// the first, because normalize_back.wgsl puts others in the place of the deltas that count.
 
 @group(0) @binding(2) var<storage, read> inputs: array<Input4>;                 // (T, R, K, B)
 @group(0) @binding(3) var<storage, read> activations: array<vec4<f32>>;         // (R, N, B)
@@ -66,6 +67,15 @@ fn count_neurons(replica: u32, row: u32, words: u32) {
     }
 }
 
+// Whether a row, of the inputs or after them of the neurons, is this dispatch's.
+fn is_now(row: u32) -> bool {
+    if !HAS_BATCH_NORM {
+        return true;
+    }
+    let first = network.input_rows + network.layers[batch.layer].output_row;
+    return row >= first && row < first + network.layers[batch.layer].outputs || row < network.input_rows && batch.layer == 0u;
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let index = flat_index(id, groups);
@@ -75,7 +85,7 @@ fn threshold(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgrou
         return;
     }
     let row = index % rows;
-    let words = select(0u, batch.sample4s / 8u, replicas[replica].count_threshold > 0.0);
+    let words = select(0u, batch.sample4s / 8u, replicas[replica].count_threshold > 0.0 && is_now(row));
     if row < network.input_rows {
         count_inputs(replica, row, words);
     } else {

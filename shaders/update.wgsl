@@ -1,6 +1,6 @@
-// Uses: reduce, parameters
-// update.wgsl: parameters from S and c at the end of reduce.wgsl, by the invocation that summed them. Those of inactive features move
-// only where the rule moves them without a gradient. Replicas that clip by norm need all sums first, others
+// Uses: reduce, reduce_norms, parameters
+// update.wgsl: parameters from S and c at the end of reduce.wgsl and reduce_norms.wgsl, by the invocation that summed them. Those of
+// inactive features move only where the rule moves them without a gradient. Replicas that clip by norm need all sums first, others
 // masks of what is above a threshold: clip.wgsl.
 
 fn reduces_all(replica: u32) -> bool {

@@ -10,14 +10,14 @@ use crate::names::expected;
 use crate::random::Random;
 use crate::spec::NetworkSpec;
 
-/// How parameters start. Biases start at 0, unless it says otherwise.
+/// How parameters start. Biases start at 0, unless it says otherwise; of normalized neurons beta at 0 and gamma at 1 in any case.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Init {
     /// Weights from N(0, 2 / inputs) (He et al. 2015).
     Kaiming,
     /// Weights uniform within ± sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010).
     Glorot,
-    /// Weights and biases uniform within ± 1 / sqrt(inputs): the default of PyTorch's nn.Linear.
+    /// Weights and biases uniform within ± 1 / sqrt(inputs): the default of PyTorch's nn.Linear. (Of a normalized layer, the weights.)
     Pytorch,
     /// Weights from N(0, standard deviation squared).
     Normal(f64),
@@ -76,7 +76,10 @@ impl Init {
                         Self::File(path) => return from_file(path, spec, seeds.len()),
                     } as f32;
                 }
-                if *self == Self::Pytorch {
+                // Of normalized layers.
+                model.gamma_mut(index, replica).fill(1.0);
+                model.running_variance_mut(index, replica).fill(1.0);
+                if *self == Self::Pytorch && index >= spec.normalized_layers() {
                     for bias in model.bias_mut(index, replica) {
                         *bias = ((2.0 * random.uniform() - 1.0) / libm::sqrt(inputs as f64)) as f32;
                     }
@@ -90,6 +93,13 @@ impl Init {
 /// The networks of a file, which must fit in shape and number; a single one starts all replicas.
 fn from_file(path: &Path, spec: &NetworkSpec, replicas: usize) -> Result<Model> {
     let file = Model::load(path)?;
+    if file.spec().batch_norm() != spec.batch_norm() {
+        let problem = match file.spec().batch_norm() {
+            true => "holds a network with batch normalization, but one without is to be trained",
+            false => "holds a network without batch normalization; leave --batch-norm out",
+        };
+        return Err(Error::model(path, problem.to_string()));
+    }
     // What the nodes do is for the caller to say: a file of another program does not.
     if (file.spec().widths(), file.spec().loss()) != (spec.widths(), spec.loss()) {
         let (found, wanted) = (file.spec().widths(), spec.widths());

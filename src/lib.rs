@@ -41,6 +41,7 @@ mod init;
 pub mod memory;
 mod model;
 pub mod names;
+mod normalization;
 mod optimizer;
 mod predictor;
 pub mod pruning;

@@ -11,6 +11,7 @@ pub type Nodes = Vec<Vec<bool>>;
 /// Hidden nodes of one network that no input in [0, 1] can activate: an upper bound of z, from the bounds of the layer
 /// below and the signs of the weights, is not above 0, whatever the order of the sum's rounding. None but ReLU's.
 pub fn never_active(model: &Model, replica: usize) -> Nodes {
+    let model = &*model.folded();
     let spec = model.spec();
     let mut bounds = vec![(0.0, 1.0); spec.inputs()];
     let mut nodes = Nodes::new();
@@ -38,7 +39,7 @@ pub fn never_active(model: &Model, replica: usize) -> Nodes {
     nodes
 }
 
-/// One network without the nodes of `cut`. A layer keeps at least one node.
+/// One network without the nodes of `cut`, its batch normalization folded into the weights. A layer keeps at least one node.
 ///
 /// Where no sample activates a node, its activation is 0 and adds nothing to any sum of the layer above; the terms that
 /// remain keep their order, so that the outputs stay the same, bit for bit.
@@ -46,6 +47,7 @@ pub fn never_active(model: &Model, replica: usize) -> Nodes {
 /// # Errors
 /// [`Error::Setting`] if `cut` is of another shape.
 pub fn without(model: &Model, replica: usize, cut: &Nodes) -> Result<Model> {
+    let model = &*model.folded();
     let spec = model.spec();
     let hidden = &spec.widths()[1..spec.widths().len() - 1];
     if cut.len() != hidden.len() || cut.iter().zip(hidden).any(|(nodes, &width)| nodes.len() != width) {

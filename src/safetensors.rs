@@ -19,19 +19,24 @@ use crate::spec::{Loss, NetworkSpec};
 pub trait Element: Pod {
     /// The type there. Counts fit 31 bits, and PyTorch knows int32 better than uint32.
     const DTYPE: Dtype;
+    /// Whether there are numbers of this type for running statistics too, and not only for what rules move.
+    const HAS_STATISTICS: bool;
 }
 
 impl Element for f32 {
     const DTYPE: Dtype = Dtype::F32;
+    const HAS_STATISTICS: bool = true;
 }
 
 impl Element for u32 {
     const DTYPE: Dtype = Dtype::I32;
+    const HAS_STATISTICS: bool = false;
 }
 
 impl<T: Element> PerParameter<T> {
-    /// Writes `layers.N.weight` (out, in) and `layers.N.bias` (out), with a leading replica axis if R > 1. The metadata
-    /// holds `activation`, `loss` and, where the classes have names, `class_names`; and what is known of the data: `table`,
+    /// Writes `layers.N.weight` (out, in) and `layers.N.bias` (out), with a leading replica axis if R > 1. A normalized layer has no
+    /// bias but, (out) each, `norms.N.weight` (gamma), `norms.N.bias` (beta), `norms.N.running_mean` and `norms.N.running_var`; what is
+    /// counted has no running ones. The metadata holds `activation`, `loss` and, where the classes have names, `class_names`; and what is known of the data: `table`,
     /// `points` and `split` as JSON, and `scale`, whose numbers are the tensors `scale.shift` and `scale.divisor` (inputs), f64: an
     /// input x goes in as (x - shift) / divisor.
     ///
@@ -46,10 +51,17 @@ impl<T: Element> PerParameter<T> {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut tensors = BTreeMap::new();
         let replica_axis: &[usize] = if self.replicas() == 1 { &[] } else { &[self.replicas()] };
-        for (index, ((inputs, outputs), (weight, bias))) in self.spec().layers().zip(self.layers()).enumerate() {
-            for (name, shape, values) in [("weight", &[outputs, inputs][..], weight), ("bias", &[outputs][..], bias)] {
+        for (index, ((inputs, outputs), (weight, neurons))) in self.spec().layers().zip(self.layers()).enumerate() {
+            let names: &[(&str, &str)] = match neurons.len() {
+                1 => &[("layers", "bias")],
+                _ if T::HAS_STATISTICS => &NORM,
+                _ => &NORM[..2],
+            };
+            let of_neurons = names.iter().zip(neurons).map(|(&name, values)| (name, vec![outputs], &values[..]));
+            let weight = (("layers", "weight"), vec![outputs, inputs], weight);
+            for ((module, name), shape, values) in [weight].into_iter().chain(of_neurons) {
                 let bytes: &[u8] = bytemuck::cast_slice(values);
-                tensors.insert(format!("layers.{index}.{name}"), (T::DTYPE, [replica_axis, shape].concat(), bytes));
+                tensors.insert(format!("{module}.{index}.{name}"), (T::DTYPE, [replica_axis, &shape].concat(), bytes));
             }
         }
         let scaling = self.data.scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None);
@@ -97,7 +109,8 @@ impl<T: Element> PerParameter<T> {
     }
 
     /// Reads what [`Self::save`] or PyTorch wrote. The tensors are `PREFIX.N.weight` and `PREFIX.N.bias`; N counts
-    /// the layers up, with gaps where an nn.Sequential has its activations.
+    /// the layers up, with gaps where an nn.Sequential has its activations. Those of an nn.BatchNorm1d normalize a layer, which is then
+    /// an nn.Linear without bias; `num_batches_tracked` is not needed.
     ///
     /// # Errors
     /// [`Error::Model`] if the file cannot be read or does not hold a fully connected network.
@@ -114,21 +127,40 @@ impl<T: Element> PerParameter<T> {
         let refuse = |problem: String| Error::model(path, problem);
         let file = SafeTensors::deserialize(bytes)
             .map_err(|error| refuse(format!("not a .safetensors file, or cut off ({error})")))?;
-        let mut found = BTreeMap::new();
+        let (mut found, mut norms) = (BTreeMap::new(), BTreeMap::new());
         for name in file.names() {
             let Some(prefix) = name.strip_suffix(".weight") else { continue };
             let number = prefix.rsplit('.').next().and_then(|number| number.parse::<u32>().ok());
             let number =
                 number.ok_or_else(|| refuse(format!("tensor {name}: expected a name like layers.0.weight")))?;
-            if found.insert(number, prefix.to_string()).is_some() {
+            let is_norm = prefix.starts_with("norms.") || file.tensor(&format!("{prefix}.running_mean")).is_ok();
+            let modules = if is_norm { &mut norms } else { &mut found };
+            if modules.insert(number, prefix.to_string()).is_some() {
                 return Err(refuse(format!("two layers have the number {number}")));
             }
         }
-        let scale_tensors = [SCALE_SHIFT, SCALE_DIVISOR].iter().filter(|name| file.tensor(name).is_ok()).count();
-        if found.is_empty() || file.len() != 2 * found.len() + scale_tensors {
+        let others =
+            |name: &&str| [SCALE_SHIFT, SCALE_DIVISOR].contains(name) || name.ends_with(".num_batches_tracked");
+        let others = file.names().into_iter().filter(others).count();
+        let of_norm = if T::HAS_STATISTICS { NORM.len() } else { 2 };
+        if !norms.is_empty() && norms.len() + 1 != found.len() {
+            let (norms, layers) = (norms.len(), found.len());
+            return Err(refuse(format!(
+                "{norms} batch normalizations for {layers} layers; expected one for every layer but the last, or none"
+            )));
+        }
+        if let Some(prefix) =
+            found.values().take(norms.len()).find(|prefix| file.tensor(&format!("{prefix}.bias")).is_ok())
+        {
+            return Err(refuse(format!(
+                "tensor {prefix}.bias: a normalized layer has no bias beside that of its batch normalization; subtract it \
+                 from the running mean and leave it out, or train with nn.Linear(bias=False)"
+            )));
+        }
+        if found.is_empty() || file.len() != 2 * found.len() - norms.len() + of_norm * norms.len() + others {
             return Err(refuse(
-                "expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others than scale.shift \
-                 and scale.divisor"
+                "expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others than scale.shift, \
+                 scale.divisor and those of batch normalizations: norms.0.weight, bias, running_mean and running_var"
                     .into(),
             ));
         }
@@ -153,29 +185,48 @@ impl<T: Element> PerParameter<T> {
         let mut widths = Vec::new();
         let mut replica_counts = Vec::new();
         let mut layers = Vec::new();
+        let mut of_layers = norms.values();
         for prefix in found.values() {
             let (weight_shape, weight_replicas, weight) = tensor(format!("{prefix}.weight"), 2)?;
-            let (bias_shape, bias_replicas, bias) = tensor(format!("{prefix}.bias"), 1)?;
+            replica_counts.push(weight_replicas);
             let inputs = *widths.last().unwrap_or(&weight_shape[1]);
-            if weight_shape[1] != inputs || bias_shape[0] != weight_shape[0] {
-                let problem = format!(
-                    "{prefix}.weight {weight_shape:?} and {prefix}.bias {bias_shape:?} do not follow a layer of {inputs} units"
-                );
-                return Err(refuse(problem));
+            // Each with its name; those of statistics are zero where there are none.
+            let rows: Vec<Option<String>> = match of_layers.next() {
+                None => vec![Some(format!("{prefix}.bias"))],
+                Some(norm) => {
+                    let name =
+                        |(row, (_, name)): (usize, &(&str, &str))| (row < of_norm).then(|| format!("{norm}.{name}"));
+                    NORM.iter().enumerate().map(name).collect()
+                }
+            };
+            let mut neurons = Vec::new();
+            for name in rows {
+                let Some(name) = name else {
+                    neurons.push(vec![T::zeroed(); neurons.first().map_or(0, Vec::len)]);
+                    continue;
+                };
+                let (shape, replicas, values) = tensor(name.clone(), 1)?;
+                if weight_shape[1] != inputs || shape[0] != weight_shape[0] {
+                    let problem = format!(
+                        "{prefix}.weight {weight_shape:?} and {name} {shape:?} do not follow a layer of {inputs} units"
+                    );
+                    return Err(refuse(problem));
+                }
+                replica_counts.push(replicas);
+                neurons.push(values);
             }
             if widths.is_empty() {
                 widths.push(inputs);
             }
             widths.push(weight_shape[0]);
-            replica_counts.extend([weight_replicas, bias_replicas]);
-            layers.push((weight, bias));
+            layers.push((weight, neurons));
         }
         let replicas = replica_counts[0];
         if replicas == 0 || replica_counts.iter().any(|&count| count != replicas) {
             return Err(refuse(format!("its tensors disagree on the number of replicas: {replica_counts:?}")));
         }
         let metadata = metadata(bytes);
-        let spec = spec(&widths, &metadata).map_err(refuse)?;
+        let spec = spec(&widths, &metadata).map_err(refuse)?.with_batch_norm(!norms.is_empty());
         let class_names = metadata.get(CLASS_NAMES).and_then(|names| serde_json::from_str::<Vec<String>>(names).ok());
         let classes = spec.classes();
         let data = record(&file, &metadata, widths[0]).map_err(refuse)?;
@@ -194,6 +245,10 @@ const TABLE: &str = "table";
 const POINTS: &str = "points";
 const SPLIT: &str = "split";
 const SCALE: &str = "scale";
+
+/// Tensors of a normalized layer's neurons: beta, gamma, running mean and running variance.
+const NORM: [(&str, &str); 4] =
+    [("norms", "bias"), ("norms", "weight"), ("norms", "running_mean"), ("norms", "running_var")];
 
 /// Tensors of a scale.
 const SCALE_SHIFT: &str = "scale.shift";
@@ -286,6 +341,73 @@ mod tests {
             model.save(&path).unwrap();
             assert_eq!(Model::load(&path).unwrap(), model);
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left");
+        }
+    }
+
+    fn normalized(replicas: usize) -> Model {
+        let spec = NetworkSpec::new(&[5, 3, 4, 2]).unwrap().with_batch_norm(true);
+        let mut arena = vec![0.0f32; replicas * spec.arena_stride()];
+        arena.iter_mut().enumerate().for_each(|(index, value)| *value = index as f32);
+        Model::from_arena(&spec, &arena)
+    }
+
+    #[test]
+    fn normalized_networks_are_kept_as_pytorch_has_them() {
+        for replicas in [1, 3] {
+            let model = normalized(replicas);
+            let bytes = model.to_bytes();
+            assert_eq!(Model::from_bytes(&bytes, Path::new("x")).unwrap(), model);
+            let file = SafeTensors::deserialize(&bytes).unwrap();
+            for (name, is_there) in [
+                ("norms.1.running_var", true),
+                ("layers.2.bias", true),
+                ("layers.0.bias", false),
+                ("norms.2.weight", false),
+            ] {
+                assert_eq!(file.tensor(name).is_ok(), is_there, "{name}");
+            }
+        }
+        let mut counts = crate::AdaptiveBatchSizes::zeros(normalized(1).spec(), 2);
+        counts.gamma_mut(1, 1).copy_from_slice(&[1, 2, 3, 4]);
+        counts.bias_mut(0, 0)[2] = 7;
+        let bytes = counts.to_bytes();
+        assert!(SafeTensors::deserialize(&bytes).unwrap().tensor("norms.0.running_mean").is_err());
+        assert_eq!(crate::AdaptiveBatchSizes::from_bytes(&bytes, Path::new("x")).unwrap(), counts);
+    }
+
+    /// A file whose tensors have other names, or are not there where that is empty.
+    fn renamed(rename: impl Fn(&str) -> String) -> Vec<u8> {
+        let bytes = normalized(1).to_bytes();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let tensors = file.tensors().into_iter().map(|(name, view)| (rename(&name), view));
+        safetensors::serialize(tensors.filter(|(name, _)| !name.is_empty()), None).unwrap()
+    }
+
+    /// nn.Sequential(Linear, BatchNorm1d, ReLU, Linear, BatchNorm1d, ReLU, Linear).
+    #[test]
+    fn a_sequential_of_pytorch_is_read() {
+        let bytes = renamed(|name| {
+            let parts: Vec<&str> = name.split('.').collect();
+            let number = parts[1].parse::<usize>().unwrap();
+            format!("{}.{}", 3 * number + usize::from(parts[0] == "norms"), parts[2])
+        });
+        assert_eq!(Model::from_bytes(&bytes, Path::new("x")).unwrap(), normalized(1));
+    }
+
+    #[test]
+    fn inconsistent_normalizations_are_refused_in_one_line() {
+        let cases: [(&dyn Fn(&str) -> String, &str); 4] = [
+            (
+                &|name| if name.starts_with("norms.1") { String::new() } else { name.into() },
+                "1 batch normalizations for 3 layers",
+            ),
+            (&|name| if name == "norms.0.running_var" { String::new() } else { name.into() }, "expected the tensors"),
+            (&|name| name.replace("norms.0.bias", "layers.0.bias"), "layers.0.bias: a normalized layer has no bias"),
+            (&|name| name.replace("norms.0.running_var", "norms.0.running_variance"), "norms.0.running_var is missing"),
+        ];
+        for (rename, words) in cases {
+            let text = Model::from_bytes(&renamed(rename), Path::new("x.safetensors")).unwrap_err().to_string();
+            assert!(text.starts_with("x.safetensors: ") && text.contains(words) && !text.contains('\n'), "{text}");
         }
     }
 

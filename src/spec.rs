@@ -1,4 +1,4 @@
-//! What a network is: widths, activation, loss; and where its parameters are in an arena. A model file keeps all of it.
+//! What a network is: widths, activation, loss, batch normalization; and where its parameters are in an arena. A model file keeps all of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -179,17 +179,19 @@ impl FromStr for Loss {
     }
 }
 
-/// A fully connected network: widths n_0..n_L (inputs, hidden layers, outputs), the activation of the hidden layers, and
-/// the loss.
+/// A fully connected network: widths n_0..n_L (inputs, hidden layers, outputs), the activation of the hidden layers, the
+/// loss, and whether the hidden layers are normalized.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkSpec {
     widths: Vec<usize>,
     activation: Activation,
     loss: Loss,
+    batch_norm: bool,
 }
 
 /// Where the parameters of one layer are within a replica's arena: a row of weights for each input, then the row of
-/// biases. Counted in floats.
+/// biases and, of a normalized layer, the row of gamma; beta is its bias. Its running statistics, which no rule moves, are after the
+/// parameters of all layers. Counted in floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArenaLayer {
     /// n_(l-1).
@@ -200,19 +202,35 @@ pub struct ArenaLayer {
     pub start: usize,
     /// From one row to the next: n_l, rounded up to a multiple of 8.
     pub stride: usize,
+    /// Of a normalized layer, where its running mean is; the running variance is the next row.
+    pub statistics: Option<usize>,
 }
 
+/// Rows of numbers that a neuron has beside its weights, in this order: the bias (beta where it is normalized), and of normalized
+/// neurons gamma, the running mean and the running variance.
+pub(crate) const NEURON_ROWS: usize = 4;
+/// Those of them that a rule moves.
+const MOVED_ROWS: usize = 2;
+
 impl ArenaLayer {
-    /// Floats of the layer: rows of all inputs and of the biases.
-    fn len(&self) -> usize {
-        (self.inputs + 1) * self.stride
+    /// Rows of numbers that each neuron has beside its weights.
+    pub(crate) fn neuron_rows(&self) -> usize {
+        if self.statistics.is_some() { NEURON_ROWS } else { 1 }
     }
 
-    /// (index in the arena, neuron, input) of every parameter, row by row; without input, of the biases.
-    pub(crate) fn indices(self) -> impl Iterator<Item = (usize, usize, Option<usize>)> {
-        (0..=self.inputs).flat_map(move |row| {
-            let input = (row < self.inputs).then_some(row);
-            (0..self.outputs).map(move |neuron| (self.start + row * self.stride + neuron, neuron, input))
+    /// Floats of the layer's parameters.
+    fn len(&self) -> usize {
+        (self.inputs + self.neuron_rows().min(MOVED_ROWS)) * self.stride
+    }
+
+    /// (index in the arena, neuron, row) of every number, row by row: those of the inputs, then those of [`NEURON_ROWS`].
+    pub(crate) fn indices(self) -> impl Iterator<Item = (usize, usize, usize)> {
+        (0..self.inputs + self.neuron_rows()).flat_map(move |row| {
+            let start = match (row.checked_sub(self.inputs + MOVED_ROWS), self.statistics) {
+                (Some(row), Some(statistics)) => statistics + row * self.stride,
+                _ => self.start + row * self.stride,
+            };
+            (0..self.outputs).map(move |neuron| (start + neuron, neuron, row))
         })
     }
 }
@@ -241,7 +259,7 @@ impl NetworkSpec {
         if let Some(&width) = widths.iter().find(|&&width| width == 0 || width > 1 << 20) {
             return Err(Error::setting("--hidden", format!("a layer has 1 to {} units, not {width}", 1 << 20)));
         }
-        let spec = Self { widths: widths.to_vec(), activation, loss };
+        let spec = Self { widths: widths.to_vec(), activation, loss, batch_norm: false };
         if !loss.fits(spec.outputs()) {
             let problem = format!("{loss} does not go with {} output units", spec.outputs());
             return Err(Error::setting("loss", problem));
@@ -254,6 +272,14 @@ impl NetworkSpec {
             return Err(Error::setting("--hidden", problem));
         }
         Ok(spec)
+    }
+
+    /// The same with or without batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) of all hidden layers, before the
+    /// activation: z = W a goes in as gamma (z - mean) / sqrt(variance + 1e-5) + beta, with the mean and the biased variance of the
+    /// neuron in the batch, and in evaluation with running ones. A network without hidden layers stays as it is.
+    pub fn with_batch_norm(self, batch_norm: bool) -> Self {
+        let batch_norm = batch_norm && !self.hidden().is_empty();
+        Self { batch_norm, ..self }
     }
 
     /// A network whose every layer is as wide as the wider one's of two networks of equal depth, inputs and outputs.
@@ -287,6 +313,11 @@ impl NetworkSpec {
         self.activation
     }
 
+    /// Whether the hidden layers are normalized.
+    pub fn batch_norm(&self) -> bool {
+        self.batch_norm
+    }
+
     /// What training minimises.
     pub fn loss(&self) -> Loss {
         self.loss
@@ -302,24 +333,50 @@ impl NetworkSpec {
         self.widths.windows(2).map(|pair| (pair[0], pair[1]))
     }
 
-    /// Weights and biases of one replica.
+    /// Weights, biases and gammas of one replica; beta of a normalized neuron is its bias.
     pub fn parameter_count(&self) -> usize {
-        self.layers().map(|(inputs, outputs)| (inputs + 1) * outputs).sum()
+        self.layer_parameters().sum()
+    }
+
+    /// Those of each layer.
+    pub fn layer_parameters(&self) -> impl Iterator<Item = usize> + '_ {
+        let normalized = self.normalized_layers();
+        let of_layer = move |(layer, (inputs, outputs))| (inputs + 1 + usize::from(layer < normalized)) * outputs;
+        self.layers().enumerate().map(of_layer)
+    }
+
+    /// How many layers are normalized: the hidden ones, or none.
+    pub(crate) fn normalized_layers(&self) -> usize {
+        if self.batch_norm { self.hidden().len() } else { 0 }
     }
 
     /// Where each layer's parameters are within a replica's arena.
     pub fn arena_layers(&self) -> impl Iterator<Item = ArenaLayer> + '_ {
-        let mut start = 0;
-        self.layers().map(move |(inputs, outputs)| {
-            let layer = ArenaLayer { inputs, outputs, start, stride: outputs.next_multiple_of(ROW_MULTIPLE) };
+        let (mut start, mut statistics) = (0, self.moved_stride());
+        self.layers().enumerate().map(move |(index, (inputs, outputs))| {
+            let stride = outputs.next_multiple_of(ROW_MULTIPLE);
+            let own = (index < self.normalized_layers()).then_some(statistics);
+            let layer = ArenaLayer { inputs, outputs, start, stride, statistics: own };
             start += layer.len();
+            statistics += (NEURON_ROWS - MOVED_ROWS) * stride;
             layer
         })
     }
 
+    /// Floats of one replica's arena that rules move, padding included: its parameters. Running statistics are after them.
+    pub(crate) fn moved_stride(&self) -> usize {
+        let row = |(layer, (inputs, outputs)): (usize, (usize, usize))| {
+            let rows = inputs + if layer < self.normalized_layers() { MOVED_ROWS } else { 1 };
+            rows * outputs.next_multiple_of(ROW_MULTIPLE)
+        };
+        self.layers().enumerate().map(row).sum()
+    }
+
     /// P: floats of one replica's arena, padding included.
     pub fn arena_stride(&self) -> usize {
-        self.arena_layers().map(|layer| layer.len()).sum()
+        let strides =
+            self.hidden().iter().take(self.normalized_layers()).map(|width| width.next_multiple_of(ROW_MULTIPLE));
+        self.moved_stride() + (NEURON_ROWS - MOVED_ROWS) * strides.sum::<usize>()
     }
 }
 
@@ -360,11 +417,22 @@ mod tests {
 
     #[test]
     fn every_parameter_has_its_own_index() {
-        let spec = NetworkSpec::new(&[5, 8, 9, 1]).unwrap();
-        let mut seen = vec![false; spec.arena_stride()];
-        for (index, ..) in spec.arena_layers().flat_map(ArenaLayer::indices) {
-            assert!(!std::mem::replace(&mut seen[index], true), "{index} twice");
+        for batch_norm in [false, true] {
+            let spec = NetworkSpec::new(&[5, 8, 9, 1]).unwrap().with_batch_norm(batch_norm);
+            let mut seen = vec![false; spec.arena_stride()];
+            for (index, ..) in spec.arena_layers().flat_map(ArenaLayer::indices) {
+                assert!(!std::mem::replace(&mut seen[index], true), "{index} twice");
+            }
+            let count = |seen: &[bool]| seen.iter().filter(|&&seen| seen).count();
+            let (moved, statistics) = seen.split_at(spec.moved_stride());
+            assert_eq!(count(moved), spec.parameter_count());
+            assert_eq!(count(statistics), if batch_norm { 2 * (8 + 9) } else { 0 });
+            assert_eq!(
+                spec.layer_parameters().collect::<Vec<_>>(),
+                if batch_norm { [56, 90, 10] } else { [48, 81, 10] }
+            );
         }
-        assert_eq!(seen.iter().filter(|&&seen| seen).count(), spec.parameter_count());
+        let alone = NetworkSpec::new(&[5, 2]).unwrap();
+        assert_eq!(alone.clone().with_batch_norm(true), alone, "there is nothing to normalize");
     }
 }

@@ -11,7 +11,7 @@ mod command;
 use command::{adapter, asgd, refuses, without_adapters};
 
 /// Tests of trainings, which every device has.
-const TRAININGS: [&str; 13] = [
+const TRAININGS: [&str; 17] = [
     "batches",
     "evaluation 784-30-20-10 u8",
     "1 step 784-30-20-10 u8",
@@ -25,6 +25,10 @@ const TRAININGS: [&str; 13] = [
     "1 step 40-130-40-3 f32",
     "50 steps 40-130-40-3 f32",
     "alone 40-130-40-3 f32",
+    "evaluation 2-8-1 f32, normalized",
+    "1 step 2-8-1 f32, normalized",
+    "50 steps 2-8-1 f32, normalized",
+    "alone 2-8-1 f32, normalized",
 ];
 
 /// The CPU and every adapter, all tests in their order.

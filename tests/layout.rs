@@ -142,6 +142,7 @@ fn structs_are_laid_out_alike() {
                 parameter_vec4s,
                 replica_vec4s,
                 input_rows,
+                moved_vec4s,
                 layers
             ),
         ),

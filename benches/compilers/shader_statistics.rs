@@ -74,7 +74,12 @@ fn run() -> Result<()> {
 fn sources(files: &[String], inputs: InputFormat) -> Result<Vec<(String, Option<&'static str>, String)>> {
     if files.is_empty() {
         let text = |kernel: &kernels::Kernel| kernel.source(inputs).replace("\noverride ", "\nconst ");
-        let kernel = |kernel: &kernels::Kernel| (kernel.file.to_owned(), Some(kernel.entry), text(kernel));
+        let name = |kernel: &kernels::Kernel| match kernel.entry {
+            // At the end of files that have another entry point.
+            "reduce_norms" => format!("{}, {}", kernel.file, kernel.entry),
+            _ => kernel.file.to_owned(),
+        };
+        let kernel = |kernel: &kernels::Kernel| (name(kernel), Some(kernel.entry), text(kernel));
         return Ok(kernels::ALL.map(kernel).to_vec());
     }
     files.iter().map(|file| Ok((file.clone(), None, std::fs::read_to_string(file).context(file.clone())?))).collect()

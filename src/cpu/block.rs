@@ -10,6 +10,8 @@ use super::gather::{BatchInputs, Gather};
 use super::loss::LossDelta;
 use super::marked::{Mark, MarkedDeltas};
 use super::masks::{FillMasks, Masks};
+use super::normalize::{Normalize, Normalized};
+use super::normalize_back::NormalizeBack;
 use super::panels::Panels;
 use super::parameters::Share;
 use super::samples::StoredSamples;
@@ -31,10 +33,14 @@ pub struct Block {
     pub labels: Vec<u32>,
     /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
     pub activations: Vec<Panels>,
-    /// z of each hidden layer whose activation needs it, (samples, outputs); nothing for ReLU.
+    /// z of each hidden layer whose activation needs it, y where it is normalized, (samples, outputs); nothing for ReLU.
     sums: Vec<Panels>,
-    /// delta of each hidden layer: (samples, outputs).
+    /// delta of each hidden layer, dy where it is normalized: (samples, outputs).
     hidden_deltas: Vec<Panels>,
+    /// dz of each normalized layer: (samples, outputs).
+    normalized_deltas: Vec<Panels>,
+    /// What the batch makes of the neurons of each normalized layer.
+    pub normalized: Vec<Normalized>,
     /// T, above which activations count; 0 where all that are not 0 do.
     pub count_threshold: f32,
     /// Of each layer, what deltas must exceed to count; before that is known, the largest of the block. Nothing without a threshold.
@@ -47,10 +53,12 @@ pub struct Block {
     delta_masks: Vec<Masks>,
 }
 
-/// Bytes of a block of `samples` samples, at most: activations, their sums, deltas with their flags, and inputs.
+/// Bytes of a block of `samples` samples, at most: activations, their sums, deltas with their flags, and inputs; of normalized networks
+/// x^ and dz as well.
 pub fn block_bytes(spec: &NetworkSpec, samples: usize) -> u128 {
     let units = spec.widths().iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>();
-    (if spec.activation().keeps_sums() { 4 } else { 3 }) * 4 * units * samples as u128
+    let matrices = 3 + u128::from(spec.activation().keeps_sums()) + if spec.batch_norm() { 2 } else { 0 };
+    matrices * 4 * units * samples as u128
 }
 
 impl Block {
@@ -60,6 +68,7 @@ impl Block {
         let inputs = BatchInputs::new(samples, capacity);
         let is_listed = matches!(inputs, BatchInputs::Listed(_));
         let masks = |width: &usize| Masks::new(capacity, *width);
+        let normalized = &widths[1..1 + spec.normalized_layers()];
         let of_first = |masks: Masks| if is_listed { Masks::default() } else { masks };
         let mut input_masks: Vec<Masks> = widths[..widths.len() - 1].iter().map(masks).collect();
         let mut delta_masks: Vec<Masks> = widths[1..].iter().map(masks).collect();
@@ -75,6 +84,8 @@ impl Block {
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
             sums: if spec.activation().keeps_sums() { hidden().collect() } else { Vec::new() },
             hidden_deltas: hidden().collect(),
+            normalized_deltas: normalized.iter().map(|&width| Panels::zeros(capacity, width)).collect(),
+            normalized: normalized.iter().map(|&width| Normalized::new(capacity, width)).collect(),
             count_threshold: 0.0,
             bounds: Vec::new(),
             marked: if is_listed { MarkedDeltas::new(capacity, widths[1]) } else { MarkedDeltas::default() },
@@ -89,7 +100,8 @@ impl Block {
         simd.run(Gather { from, indices, next, inputs: &mut self.inputs, labels: &mut self.labels });
     }
 
-    /// Computes activations and logits, with the dropout of a step or, for evaluation, without.
+    /// Computes activations and logits, with the dropout of a step or, for evaluation, without. Networks in evaluation are folded:
+    /// statistics are always those of the batch.
     pub fn forward(&mut self, simd: InstructionSet, shares: &[impl Deref<Target = Share>], dropout: Option<Dropout>) {
         let samples = self.samples;
         let last = self.activations.len() - 1;
@@ -97,12 +109,17 @@ impl Block {
             let (below, above) = self.activations.split_at_mut(layer);
             let inputs = below.last().map_or_else(|| LayerInputs::from(&self.inputs), LayerInputs::Panels);
             let is_relu = layer < last && self.activation == Activation::Relu;
+            let normalized = self.normalized.get_mut(layer);
+            let (has_biases, is_done) = (normalized.is_none(), normalized.is_none() && is_relu);
             let outputs = &mut above[0];
-            if let Some(sums) = self.sums.get_mut(layer) {
-                simd.run(Forward { layer, is_relu, shares, inputs, samples, outputs: &mut *sums });
+            let mut sums = self.sums.get_mut(layer);
+            let target = sums.as_deref_mut().unwrap_or(&mut *outputs);
+            simd.run(Forward { layer, is_relu: is_done, has_biases, shares, inputs, samples, outputs: &mut *target });
+            if let Some(normalized) = normalized {
+                simd.run(Normalize { layer, is_relu, share: &*shares[0], samples, sums: target, normalized });
+            }
+            if let Some(sums) = sums {
                 simd.run(Activate { activation: self.activation, samples, sums, activations: &mut *outputs });
-            } else {
-                simd.run(Forward { layer, is_relu, shares, inputs, samples, outputs: &mut *outputs });
             }
             if let Some(dropout) = dropout.filter(|_| layer < last) {
                 simd.run(Silence { dropout, layer, samples, values: outputs });
@@ -119,7 +136,7 @@ impl Block {
         for layer in (1..=last).rev() {
             let (hidden, output) = self.activations.split_at(last);
             let (deltas, above) = self.hidden_deltas.split_at_mut(layer);
-            let above = above.first().unwrap_or(&output[0]);
+            let above = self.normalized_deltas.get(layer).or(above.first()).unwrap_or(&output[0]);
             let (own, deltas) = (layer - 1, &mut deltas[layer - 1]);
             let sums = self.sums.get(own);
             let activations = if sums.is_none() { Some(&hidden[own]) } else { None };
@@ -129,9 +146,13 @@ impl Block {
             }
             match dropout {
                 // Deltas of silent nodes are 0 where a > 0 tells.
-                Some(dropout) if sums.is_none() => simd.run(ScaleDeltas { dropout, samples, deltas }),
-                Some(dropout) => simd.run(Silence { dropout, layer: own, samples, values: deltas }),
+                Some(dropout) if sums.is_none() => simd.run(ScaleDeltas { dropout, samples, deltas: &mut *deltas }),
+                Some(dropout) => simd.run(Silence { dropout, layer: own, samples, values: &mut *deltas }),
                 None => {}
+            }
+            if let Some(normalized) = self.normalized.get(own) {
+                let (share, outputs, deltas) = (&*shares[0], &*deltas, &mut self.normalized_deltas[own]);
+                simd.run(NormalizeBack { layer: own, share, samples, normalized, outputs, deltas });
             }
         }
     }
@@ -162,11 +183,12 @@ impl Block {
             largest.iter().map(|layer| layer.iter().map(|x| x.map(|x| count_threshold * x)).collect()).collect();
         let (samples, last) = (self.samples, self.activations.len() - 1);
         for layer in 0..=last {
-            let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
+            let counted = self.hidden_deltas.get(layer).unwrap_or(&self.activations[last]);
             let bounds = self.bounds.get(layer).map(Vec::as_slice);
             let inputs = match (&self.inputs, layer) {
                 (BatchInputs::Listed(_), 0) => {
-                    simd.run(Mark { deltas, marked: &mut self.marked, samples, bounds });
+                    let deltas = self.normalized_deltas.first().unwrap_or(counted);
+                    simd.run(Mark { deltas, counted, marked: &mut self.marked, samples, bounds });
                     continue;
                 }
                 (BatchInputs::Dense(inputs), 0) => inputs,
@@ -175,7 +197,7 @@ impl Block {
             let of_inputs = bounds.map(|_| vec![Lanes([count_threshold; LANES]); inputs.columns().div_ceil(LANES)]);
             let masks = &mut self.input_masks[layer];
             simd.run(FillMasks { values: inputs, samples, bounds: of_inputs.as_deref(), masks });
-            simd.run(FillMasks { values: deltas, samples, bounds, masks: &mut self.delta_masks[layer] });
+            simd.run(FillMasks { values: counted, samples, bounds, masks: &mut self.delta_masks[layer] });
         }
     }
 
@@ -194,10 +216,16 @@ impl Block {
         (panels, &self.input_masks[layer])
     }
 
-    /// delta of layer `layer`, and its masks, where it reads panels.
+    /// delta of layer `layer`, and the masks of what counts, where it reads panels.
     #[inline(always)]
     pub fn deltas(&self, layer: usize) -> (&Panels, &Masks) {
-        let deltas = self.hidden_deltas.get(layer).unwrap_or(&self.activations[self.activations.len() - 1]);
+        let deltas = self.normalized_deltas.get(layer).unwrap_or_else(|| self.outputs(layer));
         (deltas, &self.delta_masks[layer])
+    }
+
+    /// delta of layer `layer`, and dy where it is normalized.
+    #[inline(always)]
+    pub fn outputs(&self, layer: usize) -> &Panels {
+        self.hidden_deltas.get(layer).unwrap_or(&self.activations[self.activations.len() - 1])
     }
 }

@@ -11,8 +11,8 @@ use super::simd::{LANES, Lanes};
 pub struct Squares {
     /// Of each of the share's rows, layer by layer.
     rows: Vec<Vec<f64>>,
-    /// Of each layer's biases.
-    biases: Vec<f64>,
+    /// Of what each layer's neurons have beside their weights.
+    neurons: Vec<f64>,
 }
 
 impl Squares {
@@ -26,7 +26,9 @@ impl Squares {
             }
             rows
         });
-        Self { rows: rows.collect(), biases: values.biases.iter().map(|biases| sum_of_squares(biases)).collect() }
+        let neurons = values.biases.iter().zip(&values.gammas);
+        let neurons = neurons.map(|(biases, gammas)| sum_of_squares(biases) + sum_of_squares(gammas));
+        Self { rows: rows.collect(), neurons: neurons.collect() }
     }
 }
 
@@ -58,7 +60,7 @@ pub fn norm(parameters: &Parameters) -> f64 {
     for layer in 0..shares[0].values.weights.len() {
         // One by one, because where one share ends and the next begins is the team's affair.
         shares.iter().flat_map(|share| &share.squares.rows[layer]).for_each(|row| sum += row);
-        shares.iter().for_each(|share| sum += share.squares.biases[layer]);
+        shares.iter().for_each(|share| sum += share.squares.neurons[layer]);
     }
     sum.sqrt()
 }

@@ -100,14 +100,21 @@ impl Predictor {
     /// [`Error::Setting`](crate::Error::Setting) if the samples have other features than the networks have inputs,
     /// [`Error::Memory`](crate::Error::Memory) if it all does not fit.
     pub fn new(cpu: &Cpu, model: &Model, samples: &Samples) -> Result<Self> {
+        let model = &*model.folded();
         samples.check_fits(model.spec())?;
         let parameters = u128::from(parameter_bytes(model.spec(), 0)) * model.replicas() as u128;
         let blocks = block_bytes(model.spec(), BLOCK) * cpu.threads() as u128;
         require_memory(parameters + blocks, samples)?;
-        let whole = [Split::whole(model.spec())];
-        let parameters = (0..model.replicas()).map(|replica| Parameters::new(model, &[], replica, &whole)).collect();
+        let parameters = folded(model);
         Ok(Self { cpu: cpu.clone(), spec: model.spec().clone(), parameters, samples: StoredSamples::new(samples) })
     }
+}
+
+/// The networks of a model without batch normalization.
+pub fn folded(model: &Model) -> Vec<Parameters> {
+    let model = &*model.folded();
+    let whole = [Split::whole(model.spec())];
+    (0..model.replicas()).map(|replica| Parameters::new(model, &[], replica, &whole)).collect()
 }
 
 fn require_memory(others: u128, samples: &Samples) -> Result<()> {

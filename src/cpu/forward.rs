@@ -13,6 +13,8 @@ pub struct Forward<'a, S> {
     pub layer: usize,
     /// Whether its nodes are ReLU's; otherwise their sums come out.
     pub is_relu: bool,
+    /// Whether the biases are in the sums; those of a normalized layer come later.
+    pub has_biases: bool,
     /// The parameters.
     pub shares: &'a [S],
     /// a of the layer below.
@@ -46,10 +48,10 @@ impl<S: std::ops::Deref<Target = Share>> Kernel for Forward<'_, S> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { layer, is_relu, shares, inputs, samples, outputs } = self;
+        let Self { layer, is_relu, has_biases, shares, inputs, samples, outputs } = self;
         for panel in 0..outputs.panels() {
             with_lanes!(outputs.lanes(panel), P => {
-                let biases = shares.iter().find(|share| share.split.has_biases);
+                let biases = shares.iter().find(|share| has_biases && share.split.has_biases);
                 let bias: [Lanes; P] = match biases {
                     Some(share) => std::array::from_fn(|vector| share.values.biases[layer][FULL * panel + vector]),
                     None => [Lanes::ZERO; P],

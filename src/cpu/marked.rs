@@ -43,6 +43,8 @@ pub fn flags(vector: &Lanes) -> &Flags {
 pub struct Mark<'a> {
     /// delta of the first layer: (samples, outputs).
     pub deltas: &'a Panels,
+    /// What is not zero counts: the same, or dy where the layer is normalized.
+    pub counted: &'a Panels,
     /// Of the same shape.
     pub marked: &'a mut MarkedDeltas,
     /// How many rows count.
@@ -56,28 +58,31 @@ impl Kernel for Mark<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { deltas, marked, samples, bounds } = self;
+        let Self { deltas, counted, marked, samples, bounds } = self;
         for panel in 0..deltas.panels() {
             let start = panel * FULL * marked.rows;
             with_lanes!(deltas.lanes(panel), P, Q => {
                 let rows = marked.data[start..start + Q * marked.rows].as_chunks_mut::<Q>().0;
-                let pairs = rows[..samples].iter_mut().zip(deltas.rows_of::<P>(panel));
+                let sources = deltas.rows_of::<P>(panel).iter().zip(counted.rows_of::<P>(panel));
+                let rows = rows[..samples].iter_mut().zip(sources);
                 if bounds.is_none() {
-                    pairs.for_each(|(row, delta)| mark(row, delta, |_, _, value| value != 0.0));
+                    rows.for_each(|(row, (delta, counted))| mark(row, delta, counted, |_, _, value| value != 0.0));
                 } else {
                     let own = bounds_of::<P>(bounds, panel);
-                    pairs.for_each(|(row, delta)| mark(row, delta, |vector, lane, value| counts(value, own[vector].0[lane])));
+                    let is_counted = |vector: usize, lane: usize, value| counts(value, own[vector].0[lane]);
+                    rows.for_each(|(row, (delta, counted))| mark(row, delta, counted, is_counted));
                 }
             });
         }
     }
 }
 
-/// A row of deltas, and a flag for each that `is_counted` of its vector and lane.
+/// A row of deltas, and a flag for each value of another that `is_counted` of its vector and lane.
 #[inline(always)]
 fn mark<const P: usize, const Q: usize>(
     row: &mut [Lanes; Q],
     delta: &[Lanes; P],
+    counted: &[Lanes; P],
     is_counted: impl Fn(usize, usize, f32) -> bool,
 ) {
     row[..P].copy_from_slice(delta);
@@ -85,7 +90,7 @@ fn mark<const P: usize, const Q: usize>(
     for vector in 0..P {
         let mut wide = [0u32; LANES];
         for lane in 0..LANES {
-            wide[lane] = u32::from(is_counted(vector, lane, delta[vector].0[lane]));
+            wide[lane] = u32::from(is_counted(vector, lane, counted[vector].0[lane]));
         }
         flags[vector] = wide.map(|flag| flag as u8);
     }

@@ -22,6 +22,8 @@ mod gather;
 mod loss;
 mod marked;
 mod masks;
+mod normalize;
+mod normalize_back;
 mod optimizer;
 mod pace;
 mod panels;

@@ -48,7 +48,7 @@ impl Update<0> for Mean {
     }
 }
 
-/// aSGD: theta - lr S / (c + epsilon), and theta, bit for bit, where c = 0.
+/// aSGD: theta - lr S / (c + epsilon), and theta, bit for bit, where c = 0. Not for normalized networks, where S need not be 0 then.
 #[derive(Clone, Copy)]
 pub struct Effective {
     /// lr.

@@ -17,7 +17,7 @@ use crate::spec::NetworkSpec;
 pub struct Split {
     /// The rows of each layer. Of layers that read panels they are whole panels.
     pub rows: Vec<Range<usize>>,
-    /// Whether it holds the biases of all layers.
+    /// Whether it holds what the neurons of all layers have beside their weights.
     pub has_biases: bool,
 }
 
@@ -71,8 +71,10 @@ pub fn split(spec: &NetworkSpec, members: usize, batch_size: usize, entries: &[f
 pub struct Values {
     /// Each layer's rows: (rows, outputs).
     pub weights: Vec<Panels>,
-    /// Each layer's biases: (outputs); empty in shares that hold none.
+    /// Each layer's biases: (outputs); empty in shares that hold none. Where it is normalized, beta.
     pub biases: Vec<Vec<Lanes>>,
+    /// gamma of each layer: (outputs); empty where it is not normalized, and in shares that hold no biases.
+    pub gammas: Vec<Vec<Lanes>>,
 }
 
 /// A member's part of the parameters.
@@ -82,6 +84,8 @@ pub struct Share {
     pub split: Split,
     /// The parameters.
     pub values: Values,
+    /// Running mean and variance of each normalized layer, (outputs) each, which no rule moves; where the biases are.
+    pub statistics: Vec<[Vec<Lanes>; 2]>,
     /// The moments of the rule, each of every parameter.
     pub moments: Vec<Values>,
     /// The parameters before the step that [`Self::keep`] was called for.
@@ -95,7 +99,13 @@ pub struct Share {
 }
 
 impl Share {
-    fn new(spec: &NetworkSpec, split: &Split, values: Values, moments: Vec<Values>) -> Self {
+    fn new(
+        spec: &NetworkSpec,
+        split: &Split,
+        values: Values,
+        statistics: Vec<[Vec<Lanes>; 2]>,
+        moments: Vec<Values>,
+    ) -> Self {
         let transposed = spec.layers().zip(&split.rows).enumerate().map(|(layer, ((_, outputs), rows))| match layer {
             0 => Panels::default(),
             _ => Panels::zeros(outputs, rows.len()),
@@ -105,6 +115,7 @@ impl Share {
             split: split.clone(),
             before: values.clone(),
             values,
+            statistics,
             moments,
             gradient: None,
             squares: Squares::default(),
@@ -155,14 +166,21 @@ impl Parameters {
     pub fn new(model: &Model, moments: &[Model], replica: usize, splits: &[Split]) -> Self {
         let share = |split: &Split| {
             let moments = moments.iter().map(|moment| values_of(moment, replica, split)).collect();
-            RwLock::new(Share::new(model.spec(), split, values_of(model, replica, split), moments))
+            let (values, statistics) = (values_of(model, replica, split), statistics_of(model, replica, split));
+            RwLock::new(Share::new(model.spec(), split, values, statistics, moments))
         };
         Self { shares: splits.iter().map(share).collect() }
     }
 
     /// Writes them into replica `replica` of a model.
     pub fn write_to(&self, model: &mut Model, replica: usize) {
-        self.read().iter().for_each(|share| write_to(&share.split, &share.values, model, replica));
+        for share in self.read() {
+            write_to(&share.split, &share.values, model, replica);
+            for (layer, [mean, variance]) in share.statistics.iter().enumerate() {
+                write_neurons(mean, model.running_mean_mut(layer, replica));
+                write_neurons(variance, model.running_variance_mut(layer, replica));
+            }
+        }
     }
 
     /// Writes a moment into replica `replica` of a model.
@@ -180,7 +198,8 @@ impl Parameters {
         let is_finite = |lanes: &Lanes| lanes.0.iter().all(|value| value.is_finite());
         self.read().iter().all(|share| {
             share.values.weights.iter().all(|weights| weights.data().iter().all(is_finite))
-                && share.values.biases.iter().flatten().all(is_finite)
+                && share.values.biases.iter().chain(&share.values.gammas).flatten().all(is_finite)
+                && share.statistics.iter().flatten().flatten().all(is_finite)
         })
     }
 
@@ -203,7 +222,7 @@ pub fn parameter_bytes(spec: &NetworkSpec, others: usize) -> u64 {
 
 /// A share of replica `replica`.
 fn values_of(model: &Model, replica: usize, split: &Split) -> Values {
-    let mut values = Values { weights: Vec::new(), biases: Vec::new() };
+    let mut values = Values { weights: Vec::new(), biases: Vec::new(), gammas: Vec::new() };
     for (layer, ((inputs, outputs), rows)) in model.spec().layers().zip(&split.rows).enumerate() {
         let source = model.weight(layer, replica);
         let mut weights = Panels::zeros(rows.len(), outputs);
@@ -218,13 +237,32 @@ fn values_of(model: &Model, replica: usize, split: &Split) -> Values {
             }
         }
         values.weights.push(weights);
-        let mut biases = vec![Lanes::ZERO; if split.has_biases { outputs.div_ceil(LANES) } else { 0 }];
-        for (target, &value) in floats_mut(&mut biases).iter_mut().zip(model.bias(layer, replica)) {
-            *target = value;
-        }
-        values.biases.push(biases);
+        values.biases.push(neurons(split, model.bias(layer, replica)));
+        values.gammas.push(neurons(split, model.gamma(layer, replica)));
     }
     values
+}
+
+/// Running mean and variance of each normalized layer of replica `replica`.
+fn statistics_of(model: &Model, replica: usize, split: &Split) -> Vec<[Vec<Lanes>; 2]> {
+    let of_layer = |layer: usize| {
+        [model.running_mean(layer, replica), model.running_variance(layer, replica)]
+            .map(|values| neurons(split, values))
+    };
+    (0..model.spec().normalized_layers()).map(of_layer).collect()
+}
+
+/// One number for each neuron of a layer, in vectors; nothing in shares that hold none.
+fn neurons(split: &Split, values: &[f32]) -> Vec<Lanes> {
+    let values = if split.has_biases { values } else { &[] };
+    let mut vectors = vec![Lanes::ZERO; values.len().div_ceil(LANES)];
+    floats_mut(&mut vectors)[..values.len()].copy_from_slice(values);
+    vectors
+}
+
+/// The inverse of [`neurons`], where there are any.
+fn write_neurons(vectors: &[Lanes], target: &mut [f32]) {
+    target.iter_mut().zip(floats(vectors)).for_each(|(target, &value)| *target = value);
 }
 
 fn write_to(split: &Split, values: &Values, model: &mut Model, replica: usize) {
@@ -241,9 +279,8 @@ fn write_to(split: &Split, values: &Values, model: &mut Model, replica: usize) {
                 }
             }
         }
-        if split.has_biases {
-            model.bias_mut(layer, replica).copy_from_slice(&floats(&values.biases[layer])[..outputs]);
-        }
+        write_neurons(&values.biases[layer], model.bias_mut(layer, replica));
+        write_neurons(&values.gammas[layer], model.gamma_mut(layer, replica));
     }
 }
 
@@ -255,7 +292,7 @@ mod tests {
     #[test]
     fn every_row_is_in_one_share_and_comes_back() {
         for widths in [&[2, 1][..], &[784, 30, 20, 10], &[40, 65, 100, 33, 3], &[5, 70, 2]] {
-            let spec = NetworkSpec::new(widths).unwrap();
+            let spec = NetworkSpec::new(widths).unwrap().with_batch_norm(widths[0] == 40);
             let model = Init::Pytorch.model(&spec, &[1, 2]).unwrap();
             for members in 1..5 {
                 for entries in [vec![], (0..widths[0]).map(|k| (k % 7) as f64).collect::<Vec<_>>()] {

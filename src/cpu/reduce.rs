@@ -1,7 +1,8 @@
 //! S and c of every parameter, and at once what becomes of it: reduce.wgsl and update.wgsl.
 //!
 //! S = sum_i delta_i a_i is a chain of fused multiply-adds over the samples in their order; c counts the samples where
-//! both factors are not zero, or above the bounds of threshold.rs. Both are found for a tile of parameters that fits the fastest cache, and then the tile is moved.
+//! both factors are not zero, or above the bounds of threshold.rs; of a normalized layer, dy is the factor that counts. Both are found
+//! for a tile of parameters that fits the fastest cache, and then the tile is moved.
 
 use std::ops::{Deref, Range};
 
@@ -11,7 +12,7 @@ use super::marked::{Flags, flags};
 use super::masks::{Words, count_shared};
 use super::optimizer::Update;
 use super::panels::{FULL, PANEL};
-use super::parameters::Share;
+use super::parameters::{Share, Values};
 use super::simd::{Kernel, LANES, Lanes, floats, with_lanes};
 use super::threshold::{bounds_of, counts};
 
@@ -273,42 +274,54 @@ fn to_floats(counts: Words) -> Lanes {
     floats
 }
 
-/// Biases of a layer.
-pub struct ReduceBiases<'a, B, U, const M: usize> {
+/// What each neuron of a layer has beside its weights: its bias (or beta), whose gradient is sum dy; or gamma, sum dy x^.
+pub struct ReduceNeurons<'a, B, U, const GAMMA: bool, const M: usize> {
     /// Which layer, from 0.
     pub layer: usize,
     /// The batch, block by block.
     pub blocks: &'a [B],
-    /// Whose biases.
+    /// Whose.
     pub share: &'a mut Share,
     /// The rule.
     pub update: U,
 }
 
-impl<B: Deref<Target = Block>, U: Update<M>, const M: usize> Kernel for ReduceBiases<'_, B, U, M> {
+/// Biases or gammas of a layer.
+fn neurons_mut<const GAMMA: bool>(values: &mut Values, layer: usize) -> &mut [Lanes] {
+    if GAMMA { &mut values.gammas[layer] } else { &mut values.biases[layer] }
+}
+
+impl<B: Deref<Target = Block>, U: Update<M>, const GAMMA: bool, const M: usize> Kernel
+    for ReduceNeurons<'_, B, U, GAMMA, M>
+{
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
         let Self { layer, blocks, share, update } = self;
         let Some(moments) = share.moments.first_chunk_mut::<M>() else { return };
-        let mut moments = moments.each_mut().map(|values| &mut values.biases[layer][..]);
-        for (panel, biases) in share.values.biases[layer].chunks_mut(FULL).enumerate() {
+        let mut moments = moments.each_mut().map(|values| neurons_mut::<GAMMA>(values, layer));
+        for (panel, own) in neurons_mut::<GAMMA>(&mut share.values, layer).chunks_mut(FULL).enumerate() {
             let (mut sums, mut own_counts) = ([Lanes::ZERO; FULL], [Lanes::ZERO; FULL]);
-            with_lanes!(biases.len(), P => {
+            with_lanes!(own.len(), P => {
                 let bounds: [Lanes; P] = bounds_of(blocks[0].bounds(layer), panel);
                 for block in blocks {
-                    for delta in &block.deltas(layer).0.rows_of::<P>(panel)[..block.samples] {
+                    let values = if GAMMA { block.normalized[layer].values.rows_of::<P>(panel) } else { &[] };
+                    for (sample, delta) in block.outputs(layer).rows_of::<P>(panel)[..block.samples].iter().enumerate() {
                         for vector in 0..P {
-                            sums[vector] = sums[vector].zip(delta[vector], |sum, delta| sum + delta);
+                            sums[vector] = match GAMMA {
+                                true => sums[vector].add_products(delta[vector], values[sample][vector]),
+                                false => sums[vector].zip(delta[vector], |sum, delta| sum + delta),
+                            };
                             let counted = delta[vector].zip(bounds[vector], |delta, bound| f32::from(u8::from(counts(delta, bound))));
                             own_counts[vector] = own_counts[vector].zip(counted, |count, counted| count + counted);
                         }
                     }
                 }
             });
-            let own = moments.each_mut().map(|moment| &mut moment[panel * FULL..][..biases.len()]);
-            update.apply(biases, own, &sums[..biases.len()], &own_counts[..biases.len()]);
+            let lanes = own.len();
+            let moments = moments.each_mut().map(|moment| &mut moment[panel * FULL..][..lanes]);
+            update.apply(own, moments, &sums[..lanes], &own_counts[..lanes]);
         }
     }
 }

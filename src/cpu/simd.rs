@@ -30,6 +30,16 @@ impl Lanes {
         sum
     }
 
+    /// `factors * others + self` lane by lane, rounded once.
+    #[inline(always)]
+    pub fn add_products(self, factors: Self, others: Self) -> Self {
+        let mut sum = self;
+        for lane in 0..LANES {
+            sum.0[lane] = factors.0[lane].mul_add(others.0[lane], sum.0[lane]);
+        }
+        sum
+    }
+
     /// What `function` makes of each lane.
     #[inline(always)]
     pub fn map(self, function: impl Fn(f32) -> f32) -> Self {

@@ -16,7 +16,7 @@ use super::dropout::Dropout;
 use super::gather::BatchInputs;
 use super::optimizer::Update;
 use super::parameters::{Parameters, Share};
-use super::reduce::{ReduceBiases, ReduceLists, ReducePanels};
+use super::reduce::{ReduceLists, ReduceNeurons, ReducePanels};
 use super::samples::StoredSamples;
 use super::simd::InstructionSet;
 use crate::spec::NetworkSpec;
@@ -163,6 +163,9 @@ impl<'a> Worker<'a> {
                     share.keep();
                 }
                 reduce(simd, &blocks, &mut share, update);
+                for (statistics, normalized) in share.statistics.iter_mut().zip(&blocks[0].normalized) {
+                    normalized.move_statistics(statistics, blocks[0].samples);
+                }
             }
         }
         self.wait();
@@ -214,7 +217,10 @@ fn reduce<U: Update<M>, const M: usize>(
             }
         }
         if share.split.has_biases {
-            simd.run(ReduceBiases { layer, blocks, share, update });
+            simd.run(ReduceNeurons::<_, _, false, M> { layer, blocks, share, update });
+            if layer < share.statistics.len() {
+                simd.run(ReduceNeurons::<_, _, true, M> { layer, blocks, share, update });
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::Cpu;
 use super::block::block_bytes;
 use super::dropout::Dropout;
-use super::evaluator::{BLOCK, Replicas, evaluate};
+use super::evaluator::{BLOCK, Replicas, evaluate, folded};
 use super::optimizer::{Counts, Effective, GradientOf, Mean, Ruled, Sums, Update};
 use super::pace::Pace;
 use super::parameters::{LIST_COST, Parameters, Split, parameter_bytes, split};
@@ -69,7 +69,7 @@ struct Batch {
 impl Trainer {
     /// How many replicas of `spec` fit half of the memory that is free.
     pub fn max_replicas(spec: &NetworkSpec, settings: &TrainSettings) -> usize {
-        (memory::available() / 2 / parameter_bytes(spec, others(settings))).try_into().unwrap_or(usize::MAX)
+        (memory::available() / 2 / parameter_bytes(spec, others(spec, settings))).try_into().unwrap_or(usize::MAX)
     }
 
     /// Lists the data and splits the parameters.
@@ -80,7 +80,7 @@ impl Trainer {
     pub fn new(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         let spec = initial.spec().clone();
         settings.check(dataset, initial)?;
-        let parameters = u128::from(parameter_bytes(&spec, others(&settings))) * settings.replicas.len() as u128;
+        let parameters = u128::from(parameter_bytes(&spec, others(&spec, &settings))) * settings.replicas.len() as u128;
         let batches = block_bytes(&spec, settings.batch_size.max(BLOCK)) * cpu.threads() as u128;
         memory::require(
             "this training",
@@ -173,7 +173,8 @@ impl Trainer {
             let task = self.task(replica, parameters, step);
             let rate_factor = self.settings.schedule.factor(step, self.steps_per_epoch());
             let settings = replica.settings.scaled(rate_factor);
-            take_step(worker, Step { is_kept: step + 1 == end, ..task }, &settings, step + 1);
+            let is_plain = !self.spec.batch_norm() && settings.count_threshold == 0.0;
+            take_step(worker, Step { is_kept: step + 1 == end, ..task }, &settings, step + 1, is_plain);
         }
         worker.wait();
         if let Some(mut step) = held {
@@ -300,6 +301,17 @@ impl TrainingEngine for Trainer {
             DataSplit::Test => &self.test,
             DataSplit::Validation => self.validation.as_ref().ok_or_else(no_validation_set)?,
         };
+        if self.spec.batch_norm() {
+            let (model, spec) = (self.model()?, self.spec.clone().with_batch_norm(false));
+            let parameters = folded(&model);
+            let parameters: Vec<&Parameters> = parameters.iter().collect();
+            let mut evaluations = evaluate(&self.cpu, &Replicas { spec: &spec, parameters: &parameters }, samples);
+            for (evaluation, replica) in evaluations.iter_mut().zip(&self.replicas) {
+                // An infinite variance folds to zeros.
+                evaluation.has_diverged |= !replica.parameters.are_finite();
+            }
+            return Ok(evaluations);
+        }
         let replicas: Vec<&Parameters> = self.replicas.iter().map(|replica| &replica.parameters).collect();
         Ok(evaluate(&self.cpu, &Replicas { spec: &self.spec, parameters: &replicas }, samples))
     }
@@ -327,8 +339,10 @@ impl TrainingEngine for Trainer {
                 for layer in 0..self.spec.layers().len() {
                     sums.weight_mut(layer, replica).copy_from_slice(own_sums.weight(layer, 0));
                     sums.bias_mut(layer, replica).copy_from_slice(own_sums.bias(layer, 0));
+                    sums.gamma_mut(layer, replica).copy_from_slice(own_sums.gamma(layer, 0));
                     copy_counts(counts.weight_mut(layer, replica), own_counts.weight(layer, 0));
                     copy_counts(counts.bias_mut(layer, replica), own_counts.bias(layer, 0));
+                    copy_counts(counts.gamma_mut(layer, replica), own_counts.gamma(layer, 0));
                 }
             }
         }
@@ -341,9 +355,8 @@ impl TrainingEngine for Trainer {
         }
         let means = |replica: &Replica| {
             let counts = self.reduce_again(replica, Counts);
-            let layers = self.spec.layers().enumerate().map(|(layer, (inputs, outputs))| {
-                let all = counts.weight(layer, 0).iter().chain(counts.bias(layer, 0));
-                all.map(|&count| f64::from(count)).sum::<f64>() / ((inputs + 1) * outputs) as f64
+            let layers = self.spec.layer_parameters().enumerate().map(|(layer, parameters)| {
+                counts.parameters(layer, 0).map(|&count| f64::from(count)).sum::<f64>() / parameters as f64
             });
             layers.collect()
         };
@@ -352,13 +365,13 @@ impl TrainingEngine for Trainer {
     }
 }
 
-/// Step t, from 1, of a replica: plain SGD and aSGD have code of their own, the rest is for any rule.
-fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, t: u64) {
+/// Step t, from 1, of a replica: SGD, and aSGD of `is_plain` networks, have code of their own, the rest is for any rule.
+fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, t: u64, is_plain: bool) {
     let (ReplicaSettings { optimizer, learning_rate, epsilon, .. }, samples) = (*settings, task.size);
     match optimizer {
         Optimizer::SGD => worker.step(task, Mean { learning_rate, samples: samples as f32 }),
-        // With a threshold, S need not be 0 where c is.
-        Optimizer::ASGD if settings.count_threshold == 0.0 => worker.step(task, Effective { learning_rate, epsilon }),
+        // With a threshold, or in a normalized network, S need not be 0 where c is.
+        Optimizer::ASGD if is_plain => worker.step(task, Effective { learning_rate, epsilon }),
         Optimizer { rule, .. } => {
             worker.propagate(task);
             let gradient = GradientOf::new(&optimizer, epsilon, samples as f32);
@@ -372,9 +385,11 @@ fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, t:
     }
 }
 
-/// What is kept of each parameter beside itself: moments, and the gradient where its norm is wanted.
-fn others(settings: &TrainSettings) -> usize {
-    settings.moments() + usize::from(settings.clips_norm())
+/// What is kept of each parameter beside itself: moments, the gradient where its norm is wanted, and during an evaluation the model and
+/// the folded networks.
+fn others(spec: &NetworkSpec, settings: &TrainSettings) -> usize {
+    let of_evaluation = if spec.batch_norm() { 5 } else { 0 };
+    settings.moments() + usize::from(settings.clips_norm()) + of_evaluation
 }
 
 /// Counts that were computed as floats, which hold them exactly.
@@ -384,7 +399,8 @@ fn copy_counts(target: &mut [u32], source: &[f32]) {
     }
 }
 
-/// Threads that share a replica: more than one only where there are fewer replicas than threads, and enough work for each.
+/// Threads that share a replica: more than one only where there are fewer replicas than threads, and enough work for each. A
+/// normalized network has one: its statistics are of the whole batch.
 fn team_size(threads: usize, spec: &NetworkSpec, settings: &TrainSettings, entries: &[f64]) -> usize {
     /// Multiply-adds of a dense step that are worth a member: some 10 microseconds.
     const WORTHWHILE: f64 = 400_000.0;
@@ -392,6 +408,9 @@ fn team_size(threads: usize, spec: &NetworkSpec, settings: &TrainSettings, entri
     const SAMPLES: usize = 8;
     /// Products of a layer in a step: forward, deltas, reduction.
     const PRODUCTS: f64 = 3.0;
+    if spec.batch_norm() {
+        return 1;
+    }
     let layers = spec.layers().enumerate().map(|(layer, (inputs, outputs))| {
         let outputs = outputs.next_multiple_of(8) as f64;
         if layer == 0 && !entries.is_empty() {

@@ -94,6 +94,21 @@ impl Dispatch<'_> {
         [self.words(), layer.inputs.div_ceil(BLOCK), z(self.replicas())]
     }
 
+    /// (1, blocks of the layer's neurons, replicas), forward and back.
+    pub fn normalize(&self, layer: &Layer) -> [u32; 3] {
+        [1, layer.outputs.div_ceil(BLOCK), z(self.replicas())]
+    }
+
+    /// An invocation for four rows of the activations.
+    pub fn reduce_norms(&self) -> [u32; 3] {
+        flat(self.rows() / 4)
+    }
+
+    /// An invocation for each vec4 of the numbers of all replicas.
+    pub fn fold(&self) -> [u32; 3] {
+        flat(self.replicas() * u64::from(self.network.parameter_vec4s))
+    }
+
     /// (mask words, 1, replicas).
     pub fn propagate(&self) -> [u32; 3] {
         self.loss()
@@ -162,11 +177,13 @@ impl Dispatch<'_> {
         [("POOL", pool), ("MASKS", self.all_rows().saturating_mul(self.words()))]
     }
 
-    /// Whether one dispatch does whole steps, where a workgroup may have so many bytes.
+    /// Whether one dispatch does whole steps, where a workgroup may have so many bytes. Normalized networks take a dispatch a layer: a
+    /// layer's statistics are of the whole batch.
     pub fn is_small(&self, keeps_sums: bool, workgroup_bytes: u32, is_software: bool) -> bool {
         let tiles = |layer: &Layer| (layer.inputs / 4 + 1) * layer.outputs.div_ceil(4);
         let [(_, pool), (_, masks)] = self.step_constants(keeps_sums);
-        self.network.layers().iter().map(tiles).sum::<u32>() <= MAX_SMALL_TILES
+        !self.network.has_norms()
+            && self.network.layers().iter().map(tiles).sum::<u32>() <= MAX_SMALL_TILES
             && 16 * u64::from(pool) + 4 * u64::from(masks) <= u64::from(workgroup_bytes.min(MAX_SMALL_BYTES))
             && !(is_software && self.step_iterations() > MAX_LOOP_ITERATIONS)
     }
@@ -190,7 +207,7 @@ impl Dispatch<'_> {
 
     /// Whether all layers forward and back are one dispatch. It depends on the network alone.
     pub fn is_narrow(&self) -> bool {
-        self.network.layers().iter().all(|layer| layer.outputs <= MAX_NARROW)
+        !self.network.has_norms() && self.network.layers().iter().all(|layer| layer.outputs <= MAX_NARROW)
     }
 
     /// No fewer iterations than the loops of any invocation do together.
@@ -201,7 +218,7 @@ impl Dispatch<'_> {
         let outputs = self.network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
         let words = u64::from(self.words());
         let parameters = u64::from(self.network.parameter_vec4s).div_ceil(256);
-        // Of count.wgsl (and all that propagate.wgsl does), loss.wgsl, reduce.wgsl, clip.wgsl, and select.wgsl.
+        // Of count.wgsl (and all that propagate.wgsl does), loss.wgsl, reduce.wgsl (and the kernels of norms), clip.wgsl, and select.wgsl.
         let of_replica = (widest / 4 + 2048).max(3 * outputs).max(6 * words + 64).max(2 * parameters + 16);
         let of_batch = rows.div_ceil(256) * (words + 9);
         (of_replica * self.replicas().div_ceil(MAX_WORKGROUPS)).max(of_batch * batches.div_ceil(MAX_WORKGROUPS))

@@ -80,7 +80,8 @@ impl Evaluator {
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
             Pipeline::new(gpu, kernel, format).bind(gpu, network_uniform, &batch_uniform, storage)
         };
-        let constants = [&activation_constants(activation)[..], &[("KEEPS_SUMS", 0), ("HAS_DROPOUT", 0)]].concat();
+        let off = [("KEEPS_SUMS", 0), ("HAS_DROPOUT", 0), ("HAS_BATCH_NORM", 0)];
+        let constants = [&activation_constants(activation)[..], &off].concat();
         let forward = Pipeline::with_constants(gpu, &FORWARD, format, &constants);
         let gatherer =
             |samples| Gatherer::new(gpu, format, samples, &batches, network_uniform, &batch_uniform, replicas);

@@ -40,7 +40,7 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 28] = files![
+pub const FILES: [(&str, &str); 34] = files![
     "activation",
     "activity",
     "block",
@@ -52,17 +52,23 @@ pub const FILES: [(&str, &str); 28] = files![
     "divergence",
     "dropout",
     "evaluate",
+    "fold",
     "forward",
     "gather",
     "hash",
     "inputs_f32",
     "inputs_u8",
     "loss",
+    "norm_block",
+    "normalize",
+    "normalize_back",
+    "norms",
     "optimizer",
     "parameters",
     "permute",
     "propagate",
     "reduce",
+    "reduce_norms",
     "replicas",
     "select",
     "step",
@@ -84,7 +90,7 @@ pub const GATHER: Kernel =
 /// Which features of the next batches are active.
 pub const SELECT: Kernel = Kernel { file: "select", entry: "list_features", storage: &[(2, Read), (3, Write)] };
 
-// The next eight share the numbers of buffers.wgsl.
+// The next twelve share the numbers of buffers.wgsl.
 
 /// Activations of one layer.
 pub const FORWARD: Kernel = Kernel {
@@ -100,6 +106,20 @@ pub const LOSS: Kernel =
 /// Deltas of one hidden layer.
 pub const DELTA: Kernel =
     Kernel { file: "delta", entry: "delta", storage: &[(2, Keep), (4, Keep), (5, Write), (6, Write), (10, Read)] };
+
+/// Activations of a normalized layer from its sums.
+pub const NORMALIZE: Kernel = Kernel {
+    file: "normalize",
+    entry: "normalize_layer",
+    storage: &[(2, Write), (4, Write), (5, Write), (10, Read), (13, Write), (14, Write)],
+};
+
+/// Deltas of a normalized layer's sums from those of its outputs.
+pub const NORMALIZE_BACK: Kernel = Kernel {
+    file: "normalize_back",
+    entry: "normalize_back",
+    storage: &[(2, Keep), (6, Write), (13, Keep), (14, Write)],
+};
 
 /// Forward, loss and delta of all layers.
 pub const PROPAGATE: Kernel = Kernel {
@@ -129,6 +149,17 @@ pub const UPDATE: Kernel = Kernel {
     storage: &[(2, Write), (3, Read), (4, Keep), (5, Keep), (6, Keep), (7, Read), (9, Read), (10, Read)],
 };
 
+/// [`REDUCE`] of beta and gamma.
+pub const REDUCE_NORMS: Kernel =
+    Kernel { file: "store", entry: "reduce_norms", storage: &[(5, Keep), (11, Write), (12, Write), (14, Keep)] };
+
+/// [`UPDATE`] of beta and gamma.
+pub const UPDATE_NORMS: Kernel =
+    Kernel { file: "update", entry: "reduce_norms", storage: &[(2, Write), (5, Keep), (10, Read), (14, Keep)] };
+
+/// Normalized networks as evaluation sees them.
+pub const FOLD: Kernel = Kernel { file: "fold", entry: "fold", storage: &[(2, Keep), (15, Write)] };
+
 /// Parameters from the gradient sums and counts that [`REDUCE`] left, where the gradient's norm is clipped or counts have a threshold.
 pub const CLIP: Kernel =
     Kernel { file: "clip", entry: "clip", storage: &[(2, Write), (10, Read), (11, Read), (12, Read)] };
@@ -155,23 +186,28 @@ pub const DIVERGENCE: Kernel =
     Kernel { file: "divergence", entry: "find_divergence", storage: &[(2, Read), (3, Write)] };
 
 /// All kernels.
-pub const ALL: [&Kernel; 16] = [
+pub const ALL: [&Kernel; 21] = [
     &PERMUTE,
     &GATHER,
     &SELECT,
     &FORWARD,
+    &NORMALIZE,
     &LOSS,
     &DELTA,
+    &NORMALIZE_BACK,
     &PROPAGATE,
     &THRESHOLD,
     &REDUCE,
+    &REDUCE_NORMS,
     &UPDATE,
+    &UPDATE_NORMS,
     &CLIP,
     &STEP,
     &EVALUATE,
     &ACTIVITY,
     &COUNT,
     &DIVERGENCE,
+    &FOLD,
 ];
 
 /// The text of a file; `inputs` is one for each format.
@@ -223,8 +259,8 @@ pub struct Pipeline {
     kernel: &'static Kernel,
 }
 
-/// Text and constants of a compiled kernel.
-type Key = (String, Vec<(&'static str, u32)>);
+/// Text, entry point and constants of a compiled kernel.
+type Key = (String, &'static str, Vec<(&'static str, u32)>);
 
 /// The kernels of a device: each is compiled once, when it is first asked for.
 #[derive(Default)]
@@ -250,9 +286,9 @@ impl Pipeline {
         inputs: InputFormat,
         constants: &[(&'static str, u32)],
     ) -> Self {
-        let key = (kernel.source(inputs), constants.to_vec());
+        let key = (kernel.source(inputs), kernel.entry, constants.to_vec());
         let mut compiled = gpu.pipelines.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let compile = |(source, constants): &Key| Self::compile(gpu, kernel, source, constants);
+        let compile = |(source, _, constants): &Key| Self::compile(gpu, kernel, source, constants);
         compiled.entry(key).or_insert_with_key(compile).clone()
     }
 

@@ -75,8 +75,10 @@ pub struct Network {
     pub replica_vec4s: u32,
     /// K: features, the row of ones, zeros up to a multiple of 4.
     pub input_rows: u32,
+    /// Of P / 4, those that rules move; running statistics are after them.
+    pub moved_vec4s: u32,
     /// Alignment.
-    pub pad: [u32; 2],
+    pub pad: u32,
     /// Layers 1..L; the rest is zero.
     pub layers: [Layer; MAX_LAYERS],
 }
@@ -89,6 +91,7 @@ impl Network {
         network.input_rows = padded_rows(spec.inputs());
         network.parameter_vec4s = (spec.arena_stride() / 4) as u32;
         network.replica_vec4s = network.parameter_vec4s;
+        network.moved_vec4s = (spec.moved_stride() / 4) as u32;
         let mut input_row = 0;
         for (index, layer) in spec.arena_layers().enumerate() {
             network.layers[index] = Layer {
@@ -110,6 +113,11 @@ impl Network {
     /// The same with room for the moments of each parameter.
     pub fn with_moments(self, moments: usize) -> Self {
         Self { replica_vec4s: self.parameter_vec4s * (1 + moments as u32), ..self }
+    }
+
+    /// Whether the hidden layers are normalized.
+    pub fn has_norms(&self) -> bool {
+        self.moved_vec4s < self.parameter_vec4s
     }
 
     /// Layers 1..L.
@@ -271,8 +279,16 @@ mod tests {
     #[test]
     fn the_network_agrees_with_the_arena() {
         for widths in [vec![2, 1], vec![784, 30, 20, 10], vec![5, 8, 9, 7, 3]] {
-            let spec = NetworkSpec::new(&widths).unwrap();
+            let spec = NetworkSpec::new(&widths).unwrap().with_batch_norm(widths.len() == 4);
             let network = Network::new(&spec, 3);
+            assert_eq!(network.has_norms(), spec.batch_norm());
+            // statistics_start of norms.wgsl.
+            let mut statistics = 4 * network.moved_vec4s as usize;
+            for arena in spec.arena_layers().take(spec.normalized_layers()) {
+                assert_eq!(arena.statistics, Some(statistics));
+                statistics += 2 * arena.stride;
+            }
+            assert_eq!(statistics, network.parameter_stride());
             assert_eq!(network.parameter_stride(), spec.arena_stride());
             for (layer, arena) in network.layers().iter().zip(spec.arena_layers()) {
                 let found = [layer.inputs, layer.outputs, 4 * layer.weight_start, 4 * layer.weight_stride];

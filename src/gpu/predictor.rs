@@ -33,6 +33,7 @@ impl Predictor {
 
     /// The same, with room for `room` samples.
     fn with_room(gpu: &Gpu, model: &Model, samples: &Samples, room: usize) -> Result<Self> {
+        let model = &*model.folded();
         let spec = model.spec();
         samples.check_fits(spec)?;
         let format = InputFormat::from(samples.inputs());

@@ -12,7 +12,8 @@ use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
 use super::kernels::{
-    Bound, CLIP, COUNT, DELTA, FORWARD, LOSS, PROPAGATE, Pipeline, REDUCE, SELECT, STEP, THRESHOLD, UPDATE,
+    Bound, CLIP, COUNT, DELTA, FOLD, FORWARD, LOSS, NORMALIZE, NORMALIZE_BACK, PROPAGATE, Pipeline, REDUCE,
+    REDUCE_NORMS, SELECT, STEP, THRESHOLD, UPDATE, UPDATE_NORMS,
 };
 use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns, activation_constants};
 use super::pacing::Pacer;
@@ -42,6 +43,7 @@ pub struct Trainer {
     gatherer: Gatherer,
     select: Bound,
     form: Form,
+    norms: Option<Norms>,
     deferred: Option<Deferred>,
     count: Bound,
     count_sums: wgpu::Buffer,
@@ -63,11 +65,24 @@ enum Form {
     Layers { forward: Bound, loss: Bound, delta: Bound, update: Bound },
 }
 
+/// What normalized networks have beside a dispatch a layer.
+struct Norms {
+    normalize: Bound,
+    normalize_back: Bound,
+    update: Bound,
+    /// (R, N): what is found of each neuron.
+    neurons: wgpu::Buffer,
+    /// The networks that are evaluated.
+    fold: Bound,
+}
+
 /// What follows a step where any replica clips by norm or counts above a threshold: what counts, S and c of all parameters, and the
 /// update from them. A step of its own for these replicas, so that the others are what they are without them.
 struct Deferred {
     threshold: Option<Bound>,
     reduce: Bound,
+    /// Of beta and gamma.
+    reduce_norms: Option<Bound>,
     update: Bound,
 }
 
@@ -132,16 +147,17 @@ impl Trainer {
         let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
         let has_thresholds = ("HAS_THRESHOLDS", u32::from(settings.has_thresholds()));
         let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
+        let has_batch_norm = ("HAS_BATCH_NORM", u32::from(network.has_norms()));
         let keeps = ("KEEPS_SUMS", u32::from(keeps_sums));
         let of_hidden = [&activation_constants(spec.activation())[..], &[keeps, has_dropout]].concat();
-        let bind_hidden = |kernel, storage: &[&wgpu::Buffer]| {
-            let pipeline = Pipeline::with_constants(gpu, kernel, format, &of_hidden);
+        let of_forward = [&of_hidden[..], &[has_batch_norm]].concat();
+        let bind_with = |kernel, constants: &[_], storage: &[&wgpu::Buffer]| {
+            let pipeline = Pipeline::with_constants(gpu, kernel, format, constants);
             pipeline.bind(gpu, &network_uniform, &batch_uniform, storage)
         };
         let update = || {
             let storage = [&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas];
-            let update = Pipeline::with_constants(gpu, &UPDATE, format, &[has_rules, has_thresholds]);
-            update.bind(gpu, &network_uniform, &batch_uniform, &storage)
+            bind_with(&UPDATE, &[has_rules, has_thresholds, has_batch_norm], &storage)
         };
         let form = if is_small {
             let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
@@ -155,25 +171,58 @@ impl Trainer {
             Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
         } else if dispatch.is_narrow() {
             let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
-            Form::Propagate { propagate: bind_hidden(&PROPAGATE, &storage), update: update() }
+            Form::Propagate { propagate: bind_with(&PROPAGATE, &of_forward, &storage), update: update() }
         } else {
+            let of_layer = [&parameters, inputs, activations, masks, features, &replicas];
             Form::Layers {
-                forward: bind_hidden(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
+                forward: bind_with(&FORWARD, &of_forward, &of_layer),
                 loss: bind(&LOSS, &[activations, masks, deltas, labels]),
-                delta: bind_hidden(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
+                delta: bind_with(&DELTA, &of_hidden, &[&parameters, activations, masks, deltas, &replicas]),
                 update: update(),
             }
+        };
+        // What is evaluated, and its layout: without moments where it is folded.
+        let (mut evaluated, mut evaluated_network, mut evaluated_uniform) = (&parameters, &network, &network_uniform);
+        let folded_network = Network { replica_vec4s: network.parameter_vec4s, ..network };
+        let (folded, folded_uniform);
+        let norms = if network.has_norms() {
+            let rows = u64::from(replica_count) * u64::from(network.row_count);
+            let normalized = gpu.storage("the normalized sums", activation_bytes(&network, sample4s))?;
+            let neurons = gpu.storage("the normalized neurons", rows * 16)?;
+            folded =
+                gpu.storage("the folded networks", u64::from(replica_count) * network.parameter_stride() as u64 * 4)?;
+            folded_uniform = gpu.buffer("the folded network", size_of::<Network>() as u64, uniform)?;
+            gpu.write(&folded_uniform, &[folded_network])?;
+            (evaluated, evaluated_network, evaluated_uniform) = (&folded, &folded_network, &folded_uniform);
+            Some(Norms {
+                normalize: bind_with(
+                    &NORMALIZE,
+                    &of_hidden,
+                    &[&parameters, activations, masks, &replicas, &normalized, &neurons],
+                ),
+                normalize_back: bind(&NORMALIZE_BACK, &[&parameters, deltas, &normalized, &neurons]),
+                update: bind_with(
+                    &UPDATE_NORMS,
+                    &[has_rules, has_thresholds],
+                    &[&parameters, masks, &replicas, &neurons],
+                ),
+                fold: bind(&FOLD, &[&parameters, &folded]),
+                neurons,
+            })
+        } else {
+            None
         };
         let deferred = if settings.clips_norm() || settings.has_thresholds() {
             let bytes = u64::from(replica_count) * network.parameter_stride() as u64 * 4;
             let sums = gpu.storage("the gradient sums", bytes)?;
             let counts = gpu.storage("the adaptive batch sizes", bytes)?;
             let reduced = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
+            let reduce_norms =
+                norms.as_ref().map(|norms| bind(&REDUCE_NORMS, &[masks, &sums, &counts, &norms.neurons]));
             let update = bind(&CLIP, &[&parameters, &replicas, &sums, &counts]);
-            let threshold = settings
-                .has_thresholds()
-                .then(|| bind(&THRESHOLD, &[inputs, activations, deltas, masks, input_masks, &replicas]));
-            Some(Deferred { threshold, reduce: bind(&REDUCE, &reduced), update })
+            let storage = [inputs, activations, deltas, masks, input_masks, &replicas];
+            let threshold = settings.has_thresholds().then(|| bind_with(&THRESHOLD, &[has_batch_norm], &storage));
+            Some(Deferred { threshold, reduce: bind_with(&REDUCE, &[has_batch_norm], &reduced), reduce_norms, update })
         } else {
             None
         };
@@ -181,11 +230,11 @@ impl Trainer {
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
             gpu,
-            &network,
+            evaluated_network,
             spec.activation(),
-            &network_uniform,
+            evaluated_uniform,
             format,
-            &parameters,
+            evaluated,
             &replicas,
             [&train_samples, &test_samples].into_iter().chain(&validation_samples),
         )?;
@@ -206,6 +255,7 @@ impl Trainer {
             gatherer,
             select,
             form,
+            norms,
             deferred,
             count,
             count_sums,
@@ -315,22 +365,43 @@ impl Trainer {
             Form::Layers { forward, loss, delta, update } => {
                 let later = (1..self.network.layer_count).map(|layer| offset(Batch { layer, ..batch }));
                 let offsets: Vec<u32> = [own].into_iter().chain(later).collect();
-                let shapes = self.network.layers().iter().zip(offsets);
-                for (shape, at) in shapes.clone() {
+                let shapes = || self.network.layers().iter().zip(offsets.iter().copied());
+                for (shape, at) in shapes() {
                     commands.dispatch(forward, at, dispatch.forward(shape));
+                    if let Some(norms) = self.norms.as_ref().filter(|_| shape.is_output == 0) {
+                        commands.dispatch(&norms.normalize, at, dispatch.normalize(shape));
+                    }
                 }
                 commands.dispatch(loss, own, dispatch.loss());
-                for (shape, at) in shapes.skip(1).rev() {
+                // Of normalized networks layer by layer, before dy becomes dz.
+                let threshold = self.deferred.as_ref().and_then(|deferred| deferred.threshold.as_ref());
+                let threshold = threshold.filter(|_| self.norms.is_some());
+                if let (Some(threshold), Some((_, at))) = (threshold, shapes().last()) {
+                    commands.dispatch(threshold, at, dispatch.threshold());
+                }
+                for ((shape, at), (below, at_below)) in shapes().skip(1).zip(shapes()).rev() {
                     commands.dispatch(delta, at, dispatch.delta(shape));
+                    if let Some(threshold) = threshold {
+                        commands.dispatch(threshold, at_below, dispatch.threshold());
+                    }
+                    if let Some(norms) = &self.norms {
+                        commands.dispatch(&norms.normalize_back, at_below, dispatch.normalize(below));
+                    }
                 }
                 commands.dispatch(update, own, dispatch.reduce());
+                if let Some(norms) = &self.norms {
+                    commands.dispatch(&norms.update, own, dispatch.reduce_norms());
+                }
             }
         }
-        if let Some(Deferred { threshold, reduce, update }) = &self.deferred {
-            if let Some(threshold) = threshold {
+        if let Some(Deferred { threshold, reduce, reduce_norms, update }) = &self.deferred {
+            if let Some(threshold) = threshold.as_ref().filter(|_| self.norms.is_none()) {
                 commands.dispatch(threshold, own, dispatch.threshold());
             }
             commands.dispatch(reduce, own, dispatch.reduce());
+            if let Some(reduce_norms) = reduce_norms {
+                commands.dispatch(reduce_norms, own, dispatch.reduce_norms());
+            }
             commands.dispatch(update, own, dispatch.clip());
         }
     }
@@ -375,13 +446,19 @@ impl Trainer {
         let State { activations, deltas, masks } = &self.state;
         let Batches { inputs, input_masks, features, .. } = &self.batches;
         let storage = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
-        let reduce = Pipeline::new(&self.gpu, &REDUCE, self.format);
-        let reduce = reduce.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, &storage);
+        let bind = |kernel, storage: &[&wgpu::Buffer]| {
+            let pipeline = Pipeline::new(&self.gpu, kernel, self.format);
+            pipeline.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, storage)
+        };
         let dispatch = self.dispatch();
         if !self.selects() {
             self.run_once(batch, &self.select, dispatch.select(batch.steps, batch.input_replicas))?;
         }
-        self.run_once(batch, &reduce, dispatch.reduce())?;
+        self.run_once(batch, &bind(&REDUCE, &storage), dispatch.reduce())?;
+        if let Some(norms) = &self.norms {
+            let storage = [masks, &sums, &counts, &norms.neurons];
+            self.run_once(batch, &bind(&REDUCE_NORMS, &storage), dispatch.reduce_norms())?;
+        }
         Ok((sums, counts))
     }
 
@@ -464,6 +541,7 @@ impl TrainingEngine for Trainer {
         let dispatches = match self.form {
             Form::Steps { .. } => 3,
             Form::Propagate { .. } => 5,
+            Form::Layers { .. } if self.norms.is_some() => 5 + 5 * u64::from(self.network.layer_count),
             Form::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
         };
         let dispatches = dispatches + if self.deferred.is_some() { 4 } else { 0 };
@@ -491,6 +569,9 @@ impl TrainingEngine for Trainer {
             Split::Validation if self.evaluator.sets() > 2 => 2,
             Split::Validation => return Err(no_validation_set()),
         };
+        if let Some(norms) = &self.norms {
+            norms.fold.run(&self.gpu, self.dispatch().fold())?;
+        }
         self.evaluator.evaluate(&self.gpu, &self.network, set)
     }
 
@@ -516,10 +597,10 @@ impl TrainingEngine for Trainer {
         self.run_once(batch, &self.count, dispatch.count())?;
         let sums = self.gpu.read::<u32>(&[(&self.count_sums, dispatch.rows() * 4)])?;
         let mean = |rows: &[u32]| {
-            let layers = self.network.layers().iter().map(|layer| {
+            let layers = self.network.layers().iter().zip(self.spec.layer_parameters()).map(|(layer, parameters)| {
                 let neurons = &rows[layer.output_row as usize..][..layer.outputs as usize];
                 let total: u64 = neurons.iter().copied().map(u64::from).sum();
-                total as f64 / (f64::from(layer.outputs) * (f64::from(layer.inputs) + 1.0))
+                total as f64 / parameters as f64
             });
             layers.collect()
         };

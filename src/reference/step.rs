@@ -4,19 +4,22 @@
 use super::activation::{phi, slope};
 use super::evaluate::evaluate_sample;
 use super::loss::loss;
+use super::normalize::{Normalized, inverse, moved_statistics, normalize, scaled};
+use super::normalize_back::normalize_back;
 use super::update::{At, Parameter, update};
 use super::{clip, dropout, threshold};
 use crate::dataset::Samples;
-use crate::model::{AdaptiveBatchSizes, Model};
+use crate::model::{AdaptiveBatchSizes, Model, PerParameter};
 use crate::settings::ReplicaSettings;
-use crate::spec::{Activation, NetworkSpec};
+use crate::spec::{Activation, ArenaLayer, NetworkSpec};
 
 /// One network in training.
 #[derive(Debug, Clone)]
 pub struct Training {
     spec: NetworkSpec,
     settings: ReplicaSettings,
-    /// Each layer's rows of weights with the bias at their end.
+    /// Each layer's rows of weights with the bias at their end; of a normalized layer beta, gamma, the running mean and the running
+    /// variance.
     pub parameters: Vec<Vec<f64>>,
     /// Of the rule, in the same order.
     moments: Vec<Vec<[f64; 2]>>,
@@ -24,22 +27,32 @@ pub struct Training {
     steps: u64,
     /// Adaptive batch sizes of the last step, in the same order.
     pub counts: Vec<Vec<u32>>,
-    /// How near the training came to where a rounding decides: the smallest |z| of a hidden node at whose 0 phi has a kink, and the
-    /// smallest distance of |a| and of |delta| / max |delta| from a threshold of the counts.
+    /// How near the training came to where a rounding decides: the smallest |z| of a hidden node (|y| of a normalized one) at whose 0
+    /// phi has a kink, and the smallest distance of |a| and of |delta| / max |delta| from a threshold of the counts.
     pub nearest: f64,
     round: fn(f64) -> f64,
 }
 
-/// What a sample leaves on its way forward and back.
+/// Samples on their way through the network: of each layer, and of each sample, all nodes.
 struct Propagated {
-    /// Of all layers, inputs first and logits last.
-    activations: Vec<Vec<f64>>,
-    /// phi'(z) of each hidden layer; nothing where dropout silences a node.
-    slopes: Vec<Vec<Option<f64>>>,
-    /// Of layers 1..L.
-    deltas: Vec<Vec<f64>>,
-    /// The smallest |z| of a hidden node that is not silent, where phi has a kink.
+    /// Inputs first and logits last.
+    activations: Vec<Vec<Vec<f64>>>,
+    /// What a batch makes of the neurons of each normalized layer.
+    normalized: Vec<Vec<Normalized>>,
+    /// phi' of the hidden layers; nothing where dropout silences a node.
+    slopes: Vec<Vec<Vec<Option<f64>>>>,
+    /// The smallest |z| of a hidden node that is not silent (|y| of a normalized one), where phi has a kink.
     nearest: f64,
+}
+
+/// What goes backwards through a batch.
+struct Backward {
+    /// delta of each layer, dz where it is normalized: of each sample, all nodes.
+    deltas: Vec<Vec<Vec<f64>>>,
+    /// The same, but dy where the layer is normalized. Its zeros are those that count.
+    outputs: Vec<Vec<Vec<f64>>>,
+    /// S of beta and gamma of each neuron of the normalized layers.
+    norms: Vec<Vec<[f64; 2]>>,
 }
 
 /// Whether phi' jumps at 0.
@@ -56,14 +69,7 @@ impl Training {
     /// Starts from replica `replica` of `model`; `round` is applied after every operation.
     pub fn new(model: &Model, replica: usize, settings: ReplicaSettings, round: fn(f64) -> f64) -> Self {
         let spec = model.spec().clone();
-        let parameters: Vec<Vec<f64>> = spec
-            .layers()
-            .enumerate()
-            .map(|(index, (inputs, _))| {
-                let rows = model.weight(index, replica).chunks(inputs).zip(model.bias(index, replica));
-                rows.flat_map(|(weights, bias)| weights.iter().chain([bias])).map(|&value| f64::from(value)).collect()
-            })
-            .collect();
+        let parameters = rows(model, replica, f64::from);
         let counts = parameters.iter().map(|layer| vec![0; layer.len()]).collect();
         let moments = parameters.iter().map(|layer| vec![[0.0; 2]; layer.len()]).collect();
         Self { spec, settings, parameters, moments, steps: 0, counts, nearest: f64::INFINITY, round }
@@ -77,39 +83,50 @@ impl Training {
     /// One step with so many times the learning rate.
     pub fn scaled_step(&mut self, samples: &Samples, indices: &[u32], rate_factor: f32) {
         let settings = self.settings.scaled(rate_factor);
-        let sums = self.reduce(samples, indices);
+        let batch = self.propagate(samples, indices);
+        let sums = self.reduce_batch(samples, indices, &batch);
         self.steps += 1;
         let reduced = || sums.iter().flatten().copied().zip(self.counts.iter().flatten().copied());
         let scale = clip::scale(reduced(), indices.len(), &self.settings);
-        for (layer, sums) in sums.iter().enumerate() {
+        for (layer, shape) in self.spec.arena_layers().enumerate() {
+            let sums = &sums[layer];
             let own = self.parameters[layer].iter_mut().zip(&mut self.moments[layer]);
-            for (((theta, moments), &sum), &count) in own.zip(sums).zip(&self.counts[layer]) {
+            for (index, (((theta, moments), &sum), &count)) in own.zip(sums).zip(&self.counts[layer]).enumerate() {
+                if index % row_length(&shape) >= shape.inputs + MOVED {
+                    continue;
+                }
                 let before = Parameter { theta: *theta, moments: *moments };
                 let at = At { count, samples: indices.len(), t: self.steps, scale };
                 let after = update(before, sum, at, &settings);
                 (*theta, *moments) = ((self.round)(after.theta), after.moments.map(self.round));
+            }
+            let rows = self.parameters[layer].chunks_exact_mut(row_length(&shape));
+            for (row, normalized) in rows.zip(batch.normalized.get(layer).into_iter().flatten()) {
+                let running = &mut row[shape.inputs + MOVED..];
+                let moved = moved_statistics([running[0], running[1]], normalized, indices.len(), self.round);
+                running.copy_from_slice(&moved);
             }
         }
     }
 
     /// Gradient sums over the samples at `indices`, in the order of the parameters; the counts are kept.
     pub fn reduce(&mut self, samples: &Samples, indices: &[u32]) -> Vec<Vec<f64>> {
-        let propagate = |(position, &index): (usize, &u32)| self.propagate(samples, index, position);
-        let batch: Vec<Propagated> = indices.iter().enumerate().map(propagate).collect();
-        let mut sums: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
-        for sample in &batch {
-            self.add_gradients(sample, &mut sums);
-            self.nearest = self.nearest.min(sample.nearest);
-        }
-        self.count(&batch);
-        sums
+        let batch = self.propagate(samples, indices);
+        self.reduce_batch(samples, indices, &batch)
     }
 
-    /// Gradients of the sample at `index` alone, where it is at `position` of the batch.
-    pub fn gradients(&self, samples: &Samples, index: u32, position: usize) -> Vec<Vec<f64>> {
-        let mut gradients: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
-        self.add_gradients(&self.propagate(samples, index, position), &mut gradients);
-        gradients
+    /// The magnitudes of the terms of these sums, summed, and the largest distance of a logit from the highest one of its sample (of a
+    /// lone logit, from 0).
+    pub fn magnitudes(&self, samples: &Samples, indices: &[u32]) -> (Vec<Vec<f64>>, f64) {
+        let batch = self.propagate(samples, indices);
+        let backward = self.backward(samples, indices, &batch);
+        let mut largest_x = 0.0f64;
+        for logits in &batch.activations[self.parameters.len()] {
+            let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let x = |z: &f64| if logits.len() == 1 { z.abs() } else { highest - z };
+            largest_x = logits.iter().map(x).fold(largest_x, f64::max);
+        }
+        (self.sums(&batch, &backward, |sum, term| sum + term.abs()), largest_x)
     }
 
     /// Summed cross-entropy of the samples at `indices`.
@@ -119,6 +136,15 @@ impl Training {
             evaluate_sample(&activations[activations.len() - 1], samples.labels()[index as usize]).0
         };
         indices.iter().map(loss).sum()
+    }
+
+    /// Summed cross-entropy of the samples at `indices` in the next step, with its dropout and their own statistics: what the gradient is
+    /// that of.
+    pub fn batch_loss(&self, samples: &Samples, indices: &[u32]) -> f64 {
+        let batch = self.propagate(samples, indices);
+        let logits = &batch.activations[self.parameters.len()];
+        let loss = |(logits, &index): (&Vec<f64>, &u32)| evaluate_sample(logits, samples.labels()[index as usize]).0;
+        logits.iter().zip(indices).map(loss).sum()
     }
 
     /// How many of the samples at `indices` have their label as the first highest logit.
@@ -146,127 +172,214 @@ impl Training {
         (nodes(0), nodes(indices.len()))
     }
 
-    /// Activations of all layers of one sample, inputs first and logits last.
+    /// Activations of all layers of one sample in evaluation, inputs first and logits last.
     pub fn activations(&self, input: &[f32]) -> Vec<Vec<f64>> {
-        self.forward(input, None).activations
+        let inputs = vec![input.iter().map(|&x| f64::from(x)).collect()];
+        self.forward(inputs, false).activations.into_iter().map(|mut samples| samples.swap_remove(0)).collect()
     }
 
-    /// The same in the next step, where the sample is at `position` of the batch: with dropout.
-    pub fn activations_at(&self, input: &[f32], position: usize) -> Vec<Vec<f64>> {
-        self.forward(input, Some(position)).activations
+    /// The samples of the next step, with its dropout and its statistics.
+    fn propagate(&self, samples: &Samples, indices: &[u32]) -> Propagated {
+        let input = |&index: &u32| samples.sample(index as usize).iter().map(|&x| f64::from(x)).collect();
+        self.forward(indices.iter().map(input).collect(), true)
     }
 
-    /// The same, and what the way back needs; the deltas are still to come.
-    fn forward(&self, input: &[f32], position: Option<usize>) -> Propagated {
+    /// Samples through all layers. In evaluation, no node is silent and statistics are the running ones.
+    fn forward(&self, inputs: Vec<Vec<f64>>, is_training: bool) -> Propagated {
         let round = self.round;
         let ReplicaSettings { seed, dropout: p, .. } = self.settings;
         let activation = self.spec.activation();
-        let mut nearest = f64::INFINITY;
-        let mut activations: Vec<Vec<f64>> = vec![input.iter().map(|&x| f64::from(x)).collect()];
-        let mut slopes = Vec::new();
-        for (layer, (inputs, _)) in self.spec.layers().enumerate() {
-            let below = &activations[layer];
-            let z = self.parameters[layer].chunks(inputs + 1).map(|row| {
-                let sum = row[..inputs].iter().zip(below).fold(0.0, |sum, (w, a)| round(sum + round(w * a)));
-                round(sum + row[inputs])
-            });
-            let z: Vec<f64> = z.collect();
+        let mut all = Propagated {
+            activations: vec![inputs],
+            normalized: Vec::new(),
+            slopes: Vec::new(),
+            nearest: f64::INFINITY,
+        };
+        for (layer, shape) in self.spec.arena_layers().enumerate() {
+            let rows: Vec<&[f64]> = self.parameters[layer].chunks_exact(row_length(&shape)).collect();
+            let is_normalized = shape.statistics.is_some();
+            let z = |below: &Vec<f64>, row: &&[f64]| {
+                let sum = row[..shape.inputs].iter().zip(below).fold(0.0, |sum, (w, a)| round(sum + round(w * a)));
+                if is_normalized { sum } else { round(sum + row[shape.inputs]) }
+            };
+            let mut sums: Vec<Vec<f64>> =
+                all.activations[layer].iter().map(|below| rows.iter().map(|row| z(below, row)).collect()).collect();
+            if is_normalized {
+                let mut of_neurons = Vec::new();
+                for (neuron, row) in rows.iter().enumerate() {
+                    let [beta, gamma, mean, variance] = std::array::from_fn(|index| row[shape.inputs + index]);
+                    let column: Vec<f64> = sums.iter().map(|sample| sample[neuron]).collect();
+                    let values = if is_training {
+                        let normalized = normalize(&column, round);
+                        of_neurons.push(normalized.clone());
+                        normalized.values
+                    } else {
+                        let inverse = inverse(variance, round);
+                        column.iter().map(|z| round(round(z - mean) * inverse)).collect()
+                    };
+                    let outputs = values.into_iter().map(|value| scaled(value, gamma, beta, round));
+                    sums.iter_mut().zip(outputs).for_each(|(sample, y)| sample[neuron] = y);
+                }
+                all.normalized.push(of_neurons);
+            }
             if layer + 1 < self.parameters.len() {
-                let is_kept = |neuron: usize| {
-                    position.is_none_or(|sample| dropout::is_kept(p, seed, self.steps + 1, layer, neuron, sample))
-                };
-                let scale = if position.is_some() { round(dropout::scale(p)) } else { 1.0 };
-                let kept = z.iter().enumerate().filter(|&(neuron, _)| is_kept(neuron) && has_kink(activation));
-                nearest = kept.fold(nearest, |nearest, (_, z)| nearest.min(z.abs()));
-                let own = |(neuron, &z): (usize, &f64)| match is_kept(neuron) {
-                    true => (round(round(phi(activation, z)) * scale), Some(round(slope(activation, z)))),
-                    false => (0.0, None),
-                };
-                let (a, of_layer) = z.iter().enumerate().map(own).unzip();
-                activations.push(a);
-                slopes.push(of_layer);
-            } else {
-                activations.push(z);
+                let scale = if is_training { round(dropout::scale(p)) } else { 1.0 };
+                let mut slopes = Vec::new();
+                for (position, sample) in sums.iter_mut().enumerate() {
+                    let mut own = Vec::new();
+                    for (neuron, z) in sample.iter_mut().enumerate() {
+                        let is_kept =
+                            !is_training || dropout::is_kept(p, seed, self.steps + 1, layer, neuron, position);
+                        if is_kept && has_kink(activation) {
+                            all.nearest = all.nearest.min(z.abs());
+                        }
+                        own.push(is_kept.then(|| round(slope(activation, *z))));
+                        *z = if is_kept { round(round(phi(activation, *z)) * scale) } else { 0.0 };
+                    }
+                    slopes.push(own);
+                }
+                all.slopes.push(slopes);
             }
+            all.activations.push(sums);
         }
-        Propagated { activations, slopes, deltas: Vec::new(), nearest }
+        all
     }
 
-    /// Takes the sample at `index` forward and back (eqs. 3 to 6), where it is at `position` of the batch.
-    fn propagate(&self, samples: &Samples, index: u32, position: usize) -> Propagated {
+    /// Deltas of all layers (eqs. 3 to 6), and through the statistics of those that are normalized.
+    fn backward(&self, samples: &Samples, indices: &[u32], batch: &Propagated) -> Backward {
         let round = self.round;
-        let shapes: Vec<_> = self.spec.layers().collect();
-        let label = samples.labels()[index as usize];
-        let mut propagated = self.forward(&samples.sample(index as usize), Some(position));
         let scale = round(dropout::scale(self.settings.dropout));
-        let logits = &propagated.activations[shapes.len()];
-        let mut deltas: Vec<Vec<f64>> = vec![loss(logits, &[label]).into_iter().map(round).collect()];
-        for (layer, &(inputs, _)) in shapes.iter().enumerate().skip(1).rev() {
-            let mut below = vec![0.0; inputs];
-            for (j, &delta) in deltas[0].iter().enumerate() {
-                for (k, below) in below.iter_mut().enumerate() {
-                    *below = round(*below + round(self.parameters[layer][j * (inputs + 1) + k] * delta));
-                }
+        let shapes: Vec<ArenaLayer> = self.spec.arena_layers().collect();
+        let of_sample = |(logits, &index): (&Vec<f64>, &u32)| {
+            loss(logits, &[samples.labels()[index as usize]]).into_iter().map(round).collect()
+        };
+        let mut deltas: Vec<Vec<f64>> = batch.activations[shapes.len()].iter().zip(indices).map(of_sample).collect();
+        let mut all = Backward { deltas: Vec::new(), outputs: Vec::new(), norms: Vec::new() };
+        for (layer, shape) in shapes.iter().enumerate().rev() {
+            all.outputs.push(deltas.clone());
+            let mut norms = Vec::new();
+            for (neuron, normalized) in batch.normalized.get(layer).into_iter().flatten().enumerate() {
+                let gamma = self.parameters[layer][neuron * row_length(shape) + shape.inputs + 1];
+                let dy: Vec<f64> = deltas.iter().map(|sample| sample[neuron]).collect();
+                let back = normalize_back(&dy, &normalized.values, gamma, normalized.inverse, round);
+                deltas.iter_mut().zip(&back.deltas).for_each(|(sample, &dz)| sample[neuron] = dz);
+                norms.push([back.beta, back.gamma]);
             }
-            let own = below.into_iter().zip(&propagated.slopes[layer - 1]);
-            let own = own.map(|(sum, slope)| slope.map_or(0.0, |slope| round(round(sum * slope) * scale)));
-            deltas.insert(0, own.collect());
+            all.norms.push(norms);
+            let below = |(deltas, slopes): (&Vec<f64>, &Vec<Option<f64>>)| {
+                let mut next = vec![0.0; shape.inputs];
+                for (j, &delta) in deltas.iter().enumerate() {
+                    let weights = &self.parameters[layer][j * row_length(shape)..][..shape.inputs];
+                    next.iter_mut()
+                        .zip(weights)
+                        .for_each(|(next, weight)| *next = round(*next + round(weight * delta)));
+                }
+                let own =
+                    |(sum, slope): (f64, &Option<f64>)| slope.map_or(0.0, |slope| round(round(sum * slope) * scale));
+                next.into_iter().zip(slopes).map(own).collect()
+            };
+            let next =
+                if layer == 0 { Vec::new() } else { deltas.iter().zip(&batch.slopes[layer - 1]).map(below).collect() };
+            all.deltas.push(std::mem::replace(&mut deltas, next));
         }
-        propagated.deltas = deltas;
-        propagated
+        all.deltas.reverse();
+        all.outputs.reverse();
+        all.norms.reverse();
+        all
     }
 
-    /// Adds a sample's gradients (eq. 7).
-    fn add_gradients(&self, sample: &Propagated, sums: &mut [Vec<f64>]) {
+    /// What `add` makes of the terms of each parameter's gradient sum, sample by sample.
+    fn sums(&self, batch: &Propagated, backward: &Backward, add: impl Fn(f64, f64) -> f64) -> Vec<Vec<f64>> {
         let round = self.round;
-        for ((deltas, below), sums) in sample.deltas.iter().zip(&sample.activations).zip(sums) {
-            for (delta, row) in deltas.iter().zip(sums.chunks_mut(below.len() + 1)) {
-                for (a, sum) in below.iter().chain([&1.0]).zip(row) {
-                    *sum = round(*sum + round(delta * a));
+        let mut sums: Vec<Vec<f64>> = self.parameters.iter().map(|layer| vec![0.0; layer.len()]).collect();
+        for (layer, shape) in self.spec.arena_layers().enumerate() {
+            for sample in 0..backward.deltas[layer].len() {
+                let (below, deltas) = (&batch.activations[layer][sample], &backward.deltas[layer][sample]);
+                let rows = sums[layer].chunks_exact_mut(row_length(&shape));
+                for (neuron, (row, &delta)) in rows.zip(deltas).enumerate() {
+                    for (sum, &a) in row.iter_mut().zip(below) {
+                        *sum = round(add(*sum, round(delta * a)));
+                    }
+                    let dy = backward.outputs[layer][sample][neuron];
+                    row[shape.inputs] = round(add(row[shape.inputs], dy));
+                    if let Some(normalized) = batch.normalized.get(layer) {
+                        let gamma = &mut row[shape.inputs + 1];
+                        *gamma = round(add(*gamma, round(dy * normalized[neuron].values[sample])));
+                    }
                 }
             }
         }
+        sums
     }
 
-    /// Counts the samples of a batch, parameter by parameter.
-    fn count(&mut self, batch: &[Propagated]) {
+    /// S of every parameter; c is kept.
+    fn reduce_batch(&mut self, samples: &Samples, indices: &[u32], batch: &Propagated) -> Vec<Vec<f64>> {
+        let backward = self.backward(samples, indices, batch);
+        self.nearest = self.nearest.min(batch.nearest);
         let t = self.settings.count_threshold;
-        for (layer, (inputs, outputs)) in self.spec.layers().enumerate() {
+        for (layer, shape) in self.spec.arena_layers().enumerate() {
             let counts = &mut self.counts[layer];
             counts.fill(0);
-            for j in 0..outputs {
-                let deltas = || batch.iter().map(|sample| sample.deltas[layer][j]);
-                let bound = (self.round)(threshold::bound(t, deltas()));
-                for (sample, delta) in batch.iter().zip(deltas()) {
-                    let below = &sample.activations[layer];
-                    let is_counted = threshold::counts(delta, bound);
-                    for (k, &a) in below.iter().chain([&1.0]).enumerate() {
-                        let counts_too = is_counted && threshold::counts(a, t.into());
-                        counts[j * (inputs + 1) + k] += u32::from(counts_too);
+            for (neuron, row) in counts.chunks_exact_mut(row_length(&shape)).enumerate() {
+                let outputs = || backward.outputs[layer].iter().map(|sample| sample[neuron]);
+                let bound = (self.round)(threshold::bound(t, outputs()));
+                for (below, dy) in batch.activations[layer].iter().zip(outputs()) {
+                    let is_counted = threshold::counts(dy, bound);
+                    for (index, count) in row[..moved_length(&shape)].iter_mut().enumerate() {
+                        let counts_too = below.get(index).is_none_or(|&a| threshold::counts(a, t.into()));
+                        *count += u32::from(is_counted && counts_too);
                     }
                     if t > 0.0 && bound > 0.0 {
-                        self.nearest = self.nearest.min((delta.abs() / bound - 1.0).abs() * f64::from(t));
+                        self.nearest = self.nearest.min((dy.abs() / bound - 1.0).abs() * f64::from(t));
                     }
                 }
             }
             // The data is the same everywhere.
-            for a in batch.iter().flat_map(|sample| &sample.activations[layer]).filter(|_| layer > 0 && t > 0.0) {
+            for a in batch.activations[layer].iter().flatten().filter(|_| layer > 0 && t > 0.0) {
                 self.nearest = self.nearest.min((a.abs() - f64::from(t)).abs());
             }
         }
+        self.sums(batch, &backward, |sum, term| sum + term)
     }
 
     /// Values of a model's replica in the order of [`Self::parameters`].
     pub fn flatten(model: &Model, replica: usize) -> Vec<Vec<f64>> {
-        Self::new(model, replica, ReplicaSettings::default(), to_f32).parameters
+        rows(model, replica, f64::from)
     }
 
     /// Adaptive batch sizes of a replica in the order of [`Self::counts`].
     pub fn flatten_counts(counts: &AdaptiveBatchSizes, replica: usize) -> Vec<Vec<u32>> {
-        let layers = counts.spec().layers().enumerate().map(|(index, (inputs, _))| {
-            let rows = counts.weight(index, replica).chunks(inputs).zip(counts.bias(index, replica));
-            rows.flat_map(|(weights, bias)| weights.iter().chain([bias])).copied().collect()
-        });
-        layers.collect()
+        rows(counts, replica, |count| count)
     }
+}
+
+/// Of what a neuron has beside its weights, a rule moves so many; the rest are running statistics.
+const MOVED: usize = 2;
+
+/// Numbers of a neuron.
+fn row_length(shape: &ArenaLayer) -> usize {
+    shape.inputs + shape.neuron_rows()
+}
+
+/// Those of them that a rule moves.
+fn moved_length(shape: &ArenaLayer) -> usize {
+    shape.inputs + shape.neuron_rows().min(MOVED)
+}
+
+/// Each layer's rows: the weights of a neuron, and what it has beside them.
+fn rows<T: bytemuck::Pod, U>(values: &PerParameter<T>, replica: usize, convert: impl Fn(T) -> U) -> Vec<Vec<U>> {
+    let of_layer = |(layer, (inputs, outputs)): (usize, (usize, usize))| {
+        let neurons = [
+            values.bias(layer, replica),
+            values.gamma(layer, replica),
+            values.running_mean(layer, replica),
+            values.running_variance(layer, replica),
+        ];
+        let of_neuron = |neuron: usize| {
+            let weights = values.weight(layer, replica)[neuron * inputs..][..inputs].iter();
+            weights.chain(neurons.iter().filter_map(move |row| row.get(neuron))).copied().collect::<Vec<T>>()
+        };
+        (0..outputs).flat_map(of_neuron).map(&convert).collect()
+    };
+    values.spec().layers().enumerate().map(of_layer).collect()
 }

@@ -143,6 +143,7 @@ const INT: i32 = 2;
 /// The first network of a model as a file: `input` (batch, inputs), not scaled yet; `logits` (batch, outputs),
 /// `probabilities` (batch, classes) and `label` (batch), which is the class by its name if it has one.
 pub fn encode(model: &Model) -> Vec<u8> {
+    let model = &*model.folded();
     let spec = model.spec();
     let mut graph = GraphProto { name: "asgd".into(), ..Default::default() };
     let mut value = "input".to_string();

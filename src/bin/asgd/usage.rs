@@ -8,7 +8,7 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Options by the names that other programs give them.
-const OPTIONS: [(&str, &[&str]); 27] = [
+const OPTIONS: [(&str, &[&str]); 28] = [
     ("--lr", &["learning-rate", "learning-rate-init", "lrate", "eta", "step-size"]),
     ("--weight-decay", &["wd", "l2"]),
     ("--clip-value", &["clipvalue", "clip-grad-value", "grad-clip-value"]),
@@ -16,6 +16,7 @@ const OPTIONS: [(&str, &[&str]); 27] = [
     ("--dropout", &["drop-out", "dropout-rate", "dropout-p", "drop-rate", "drop-prob"]),
     ("--count-threshold", &["threshold", "count-eps", "zero-threshold"]),
     ("--activation", &["act", "activation-function", "activation-fn", "nonlinearity", "non-linearity"]),
+    ("--batch-norm", &["batchnorm", "batch-normalization", "batch-normalisation", "bn"]),
     ("--batch-size", &["batch", "bs", "mini-batch", "minibatch", "b"]),
     ("--epochs", &["num-epochs", "n-epochs", "max-epochs", "max-iter", "e"]),
     ("--steps", &["num-steps", "max-steps", "iterations", "iters"]),

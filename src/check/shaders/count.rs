@@ -22,14 +22,25 @@ pub fn long_batch() -> Case {
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
-    let fixture = Fixture::new(case)?;
+    for fixture in [Fixture::new(case)?, Fixture::normalized(case, 0)?] {
+        check_one(kernels, &fixture, comparison)?;
+    }
+    Ok(())
+}
+
+fn check_one(kernels: &dyn Kernels, fixture: &Fixture, comparison: &mut Comparison) -> Result<()> {
+    let case = &fixture.case;
     let mut sums = vec![7; case.replicas * fixture.network.row_count as usize];
     let storage = [&fixture.packed_input_masks()[..], &fixture.packed_masks(), &sums];
     let buffers = fixture.run(kernels, Shader::Count, fixture.batch(0), &storage)?;
-    for (replica, layers) in expected(&fixture).iter().enumerate() {
-        for (reduction, shape) in layers.iter().zip(fixture.network.layers()) {
+    for (replica, layers) in expected(fixture).iter().enumerate() {
+        for (layer, (reduction, shape)) in layers.iter().zip(fixture.network.layers()).enumerate() {
             let row = fixture.flag(replica, shape, 0);
             sums[row..].iter_mut().zip(count(reduction)).for_each(|(sum, count)| *sum += count);
+            if fixture.is_normalized(layer) {
+                // gamma counts as beta does.
+                sums[row..].iter_mut().zip(&reduction.bias_counts).for_each(|(sum, count)| *sum += count);
+            }
         }
     }
     comparison.all_equal(|| format!("{case}; counts of all rows"), &buffers[2], &sums);

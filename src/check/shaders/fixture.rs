@@ -16,7 +16,8 @@ use crate::spec::{Loss, NetworkSpec};
 /// samples that are all active.
 pub const POISON: u32 = 0xffff_dead;
 
-/// Which parameter; the column after the inputs is the bias.
+/// Which number of a neuron; the column after the inputs is the bias, and after that are, of a normalized neuron, gamma, the running mean
+/// and the running variance.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
     pub replica: usize,
@@ -66,8 +67,18 @@ impl Fixture {
 
     /// With room for so many moments of each parameter.
     pub fn with_moments(case: &Case, moments: usize) -> Result<Self> {
+        Self::of(case, moments, false)
+    }
+
+    /// Of normalized networks. Where there is no hidden layer, nothing is normalized.
+    pub fn normalized(case: &Case, moments: usize) -> Result<Self> {
+        Self::of(case, moments, true)
+    }
+
+    fn of(case: &Case, moments: usize, batch_norm: bool) -> Result<Self> {
         let outputs = case.widths.last().copied().unwrap_or(0);
-        let spec = NetworkSpec::with(&case.widths, case.activation, Loss::for_units(outputs))?;
+        let spec =
+            NetworkSpec::with(&case.widths, case.activation, Loss::for_units(outputs))?.with_batch_norm(batch_norm);
         let network = Network::new(&spec, case.replicas).with_moments(moments);
         let mut random = Random::new(case.widths.iter().sum::<usize>() as u64, 0);
         let mut model = Model::zeros(&spec, case.replicas);
@@ -75,6 +86,9 @@ impl Fixture {
             for layer in 0..spec.layers().len() {
                 model.weight_mut(layer, replica).fill_with(|| signed(&mut random));
                 model.bias_mut(layer, replica).fill_with(|| signed(&mut random));
+                model.gamma_mut(layer, replica).fill_with(|| signed(&mut random));
+                model.running_mean_mut(layer, replica).fill_with(|| signed(&mut random));
+                model.running_variance_mut(layer, replica).fill_with(|| random.uniform() as f32);
             }
         }
         let slots = 2;
@@ -273,7 +287,8 @@ impl Fixture {
         self.packed(&self.deltas, false)
     }
 
-    fn packed(&self, layers: &[Vec<Vec<f32>>], with_ones: bool) -> Vec<u32> {
+    /// (R, N, B) of these, with rows of ones or of zeros after each layer's.
+    pub fn packed(&self, layers: &[Vec<Vec<f32>>], with_ones: bool) -> Vec<u32> {
         let mut packed = Vec::with_capacity(self.case.replicas * self.network.row_count as usize * self.stride());
         for replica in layers {
             for (shape, values) in self.network.layers().iter().zip(replica) {
@@ -348,8 +363,13 @@ impl Fixture {
     pub fn packed_parameters(&self) -> Vec<u32> {
         self.arena(|Parameter { replica, layer, neuron, column, .. }| {
             let inputs = self.case.widths[layer];
-            let (weight, bias) = (self.model.weight(layer, replica), self.model.bias(layer, replica));
-            let value = if column < inputs { weight[neuron * inputs + column] } else { bias[neuron] };
+            let value = match column.checked_sub(inputs) {
+                None => self.model.weight(layer, replica)[neuron * inputs + column],
+                Some(0) => self.model.bias(layer, replica)[neuron],
+                Some(1) => self.model.gamma(layer, replica)[neuron],
+                Some(2) => self.model.running_mean(layer, replica)[neuron],
+                Some(_) => self.model.running_variance(layer, replica)[neuron],
+            };
             value.to_bits()
         })
     }
@@ -362,18 +382,61 @@ impl Fixture {
 
     /// What (R, P) holds, one after the other.
     pub fn parameters(&self) -> Vec<Parameter> {
+        // Rows of the layers, and after them those of the running statistics.
+        let rows = |moved: bool| {
+            let layers = self.network.layers().iter().enumerate();
+            layers.flat_map(move |(layer, shape)| {
+                let inputs = shape.inputs as usize;
+                let columns = match (moved, self.is_normalized(layer)) {
+                    (true, false) => 0..inputs + 1,
+                    (true, true) => 0..inputs + 2,
+                    (false, false) => 0..0,
+                    (false, true) => inputs + 2..inputs + 4,
+                };
+                columns.map(move |column| (layer, column))
+            })
+        };
         let mut parameters = Vec::new();
         for replica in 0..self.case.replicas {
-            for (layer, shape) in self.network.layers().iter().enumerate() {
-                for column in 0..=shape.inputs as usize {
-                    for neuron in 0..shape.weight_stride as usize * 4 {
-                        let is_padding = neuron >= shape.outputs as usize;
-                        parameters.push(Parameter { replica, layer, neuron, column, is_padding });
-                    }
+            for (layer, column) in rows(true).chain(rows(false)) {
+                let shape = &self.network.layers()[layer];
+                for neuron in 0..shape.weight_stride as usize * 4 {
+                    let is_padding = neuron >= shape.outputs as usize;
+                    parameters.push(Parameter { replica, layer, neuron, column, is_padding });
                 }
             }
         }
         parameters
+    }
+
+    /// Whether a layer, from 0, is normalized.
+    pub fn is_normalized(&self, layer: usize) -> bool {
+        self.network.has_norms() && layer < self.last()
+    }
+
+    /// Where the running means of a normalized layer are in (R, P); the variances are a row later.
+    pub fn statistics_place(&self, replica: usize, layer: usize) -> usize {
+        let below: u32 = self.network.layers()[..layer].iter().map(|layer| 2 * layer.weight_stride).sum();
+        replica * self.network.parameter_stride() + 4 * (self.network.moved_vec4s + below) as usize
+    }
+
+    /// The normalized layers.
+    pub fn normalized_layers(&self) -> std::ops::Range<usize> {
+        0..if self.network.has_norms() { self.last() } else { 0 }
+    }
+
+    /// (R, N) of four numbers of each neuron, and 0 in the rows that are none.
+    pub fn packed_norms(&self, number: impl Fn(usize, usize, usize) -> [u32; 4]) -> Vec<u32> {
+        let mut norms = vec![0; self.case.replicas * self.network.row_count as usize * 4];
+        for replica in 0..self.case.replicas {
+            for (layer, shape) in self.network.layers().iter().enumerate() {
+                for neuron in 0..shape.outputs as usize {
+                    let place = 4 * self.flag(replica, shape, neuron);
+                    norms[place..place + 4].copy_from_slice(&number(replica, layer, neuron));
+                }
+            }
+        }
+        norms
     }
 
     /// Where row `neuron` of a layer starts in (R, N, B).

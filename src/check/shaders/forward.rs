@@ -16,6 +16,10 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
     for layer in 0..=fixture.last() {
         check_one(kernels, &fixture, layer, comparison)?;
     }
+    let normalized = Fixture::normalized(case, 0)?;
+    for layer in normalized.normalized_layers() {
+        check_one(kernels, &normalized, layer, comparison)?;
+    }
     nan_stays_nan(kernels, &mut fixture, comparison)
 }
 
@@ -60,6 +64,9 @@ pub fn check_layer(
     let roundings = roundings(shape);
     for replica in 0..case.replicas {
         let (weight, bias) = (fixture.model.weight(layer, replica), fixture.model.bias(layer, replica));
+        // A normalized layer has none yet, nor an activation.
+        let is_normalized = fixture.is_normalized(layer);
+        let bias = if is_normalized { &vec![0.0; bias.len()][..] } else { bias };
         let expected = forward(weight, bias, &below(replica), size);
         for neuron in 0..shape.outputs as usize {
             let place = |what: &str| format!("{case}; {what}, layer {layer}, replica {replica}, neuron {neuron}");
@@ -68,7 +75,7 @@ pub fn check_layer(
                 let z = expected[neuron * size + sample];
                 let actual = f32::from_bits(activations[row + sample]);
                 let a = match fixture.dropout(replica, layer, neuron, sample) {
-                    _ if shape.is_output == 1 => z,
+                    _ if shape.is_output == 1 || is_normalized => z,
                     (true, scale) => activate(case.activation, z).scaled(scale),
                     (false, _) => {
                         comparison.equal(|| place("activations of silent neurons"), row + sample, actual, 0.0);

@@ -26,18 +26,26 @@ pub enum Shader {
     Select,
     /// forward.wgsl
     Forward,
+    /// normalize.wgsl
+    Normalize,
     /// loss.wgsl
     Loss,
     /// delta.wgsl
     Delta,
+    /// normalize_back.wgsl
+    NormalizeBack,
     /// propagate.wgsl
     Propagate,
     /// threshold.wgsl
     Threshold,
     /// store.wgsl: reduce.wgsl, which writes S and c.
     Reduce,
+    /// store.wgsl: reduce_norms.wgsl, which writes S and c.
+    ReduceNorms,
     /// update.wgsl: reduce.wgsl, which updates.
     Update,
+    /// update.wgsl: reduce_norms.wgsl, which updates.
+    UpdateNorms,
     /// clip.wgsl
     Clip,
     /// step.wgsl
@@ -50,6 +58,8 @@ pub enum Shader {
     Count,
     /// divergence.wgsl
     Divergence,
+    /// fold.wgsl
+    Fold,
 }
 
 impl Shader {
@@ -59,18 +69,23 @@ impl Shader {
             Self::Gather => &kernels::GATHER,
             Self::Select => &kernels::SELECT,
             Self::Forward => &kernels::FORWARD,
+            Self::Normalize => &kernels::NORMALIZE,
             Self::Loss => &kernels::LOSS,
             Self::Delta => &kernels::DELTA,
+            Self::NormalizeBack => &kernels::NORMALIZE_BACK,
             Self::Propagate => &kernels::PROPAGATE,
             Self::Threshold => &kernels::THRESHOLD,
             Self::Reduce => &kernels::REDUCE,
+            Self::ReduceNorms => &kernels::REDUCE_NORMS,
             Self::Update => &kernels::UPDATE,
+            Self::UpdateNorms => &kernels::UPDATE_NORMS,
             Self::Clip => &kernels::CLIP,
             Self::Step => &kernels::STEP,
             Self::Evaluate => &kernels::EVALUATE,
             Self::Activity => &kernels::ACTIVITY,
             Self::Count => &kernels::COUNT,
             Self::Divergence => &kernels::DIVERGENCE,
+            Self::Fold => &kernels::FOLD,
         }
     }
 
@@ -91,7 +106,10 @@ impl Shader {
             Self::Delta => dispatch.delta(layer),
             Self::Propagate => dispatch.propagate(),
             Self::Threshold => dispatch.threshold(),
+            Self::Normalize | Self::NormalizeBack => dispatch.normalize(layer),
             Self::Reduce | Self::Update => dispatch.reduce(),
+            Self::ReduceNorms | Self::UpdateNorms => dispatch.reduce_norms(),
+            Self::Fold => dispatch.fold(),
             Self::Clip => dispatch.clip(),
             Self::Step => dispatch.step(),
             Self::Evaluate => dispatch.evaluate(),

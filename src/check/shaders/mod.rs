@@ -10,13 +10,17 @@ mod delta;
 mod divergence;
 mod evaluate;
 mod fixture;
+mod fold;
 mod forward;
 mod gather;
 mod kernels;
 mod loss;
+mod normalize;
+mod normalize_back;
 mod permute;
 mod propagate;
 mod reduce;
+mod reduce_norms;
 mod select;
 mod step;
 mod threshold;
@@ -41,23 +45,28 @@ pub struct ShaderCheck {
 }
 
 /// Every shader, in the order of a step.
-pub const ALL: [ShaderCheck; 16] = [
+pub const ALL: [ShaderCheck; 21] = [
     of("permute", Shader::Permute, permute::check, many_workgroups),
     of("gather", Shader::Gather, gather::check, many_batches),
     of("select", Shader::Select, select::check, || vec![select::long_batch(), Case::many_batches()]),
     of("forward", Shader::Forward, forward::check, with_activations),
+    of("normalize", Shader::Normalize, normalize::check, many_workgroups),
     of("loss", Shader::Loss, loss::check, many_workgroups),
     of("delta", Shader::Delta, delta::check, with_activations),
+    of("normalize_back", Shader::NormalizeBack, normalize_back::check, many_workgroups),
     of("propagate", Shader::Propagate, propagate::check, with_activations),
     of("threshold", Shader::Threshold, threshold::check, many_workgroups),
     of("reduce", Shader::Reduce, reduce::check, many_workgroups),
+    of("reduce_norms", Shader::ReduceNorms, reduce_norms::check_store, many_workgroups),
     of("update", Shader::Update, update::check, many_workgroups),
+    of("update_norms", Shader::UpdateNorms, reduce_norms::check_update, many_workgroups),
     of("clip", Shader::Clip, clip::check, many_workgroups),
     of("step", Shader::Step, step::check, step::extremes),
     of("evaluate", Shader::Evaluate, evaluate::check, many_workgroups),
     of("activity", Shader::Activity, activity::check, many_workgroups),
     of("count", Shader::Count, count::check, || vec![Case::many_workgroups(), count::long_batch()]),
     of("divergence", Shader::Divergence, divergence::check, many_workgroups),
+    of("fold", Shader::Fold, fold::check, many_workgroups),
 ];
 
 const fn of(

@@ -47,10 +47,15 @@ fn compare<T: bytemuck::Pod>(
     comparison: &mut Comparison,
 ) {
     let bits = |values: &[T]| values.iter().map(|&value| bits(value)).collect::<Vec<u32>>();
-    for layer in 0..alone.spec().layers().len() {
-        let weights = [alone, together].map(|model| bits(model.weight(layer, 0)));
-        comparison.all_equal(|| format!("{what}, as bits, weights of layer {layer}"), &weights[0], &weights[1]);
-        let biases = [alone, together].map(|model| bits(model.bias(layer, 0)));
-        comparison.all_equal(|| format!("{what}, as bits, biases of layer {layer}"), &biases[0], &biases[1]);
+    let kinds: [(&str, fn(&PerParameter<T>, usize) -> &[T]); 5] = [
+        ("weights", |model, layer| model.weight(layer, 0)),
+        ("biases", |model, layer| model.bias(layer, 0)),
+        ("gammas", |model, layer| model.gamma(layer, 0)),
+        ("running means", |model, layer| model.running_mean(layer, 0)),
+        ("running variances", |model, layer| model.running_variance(layer, 0)),
+    ];
+    for (layer, (kind, of)) in (0..alone.spec().layers().len()).flat_map(|layer| kinds.map(|kind| (layer, kind))) {
+        let values = [alone, together].map(|model| bits(of(model, layer)));
+        comparison.all_equal(|| format!("{what}, as bits, {kind} of layer {layer}"), &values[0], &values[1]);
     }
 }

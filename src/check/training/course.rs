@@ -47,8 +47,18 @@ impl Course {
         Ok(Self { dataset, initial, settings: TrainSettings { batch_size, replicas, ..Default::default() } })
     }
 
-    /// The network of MNIST on images made by code, circles in five hidden layers, and one on floats with a short last
-    /// batch, so wide that a GPU takes a dispatch a layer; both optimizers each.
+    /// The same with batch normalization.
+    ///
+    /// # Errors
+    /// None that a user could cause.
+    pub fn normalized(self) -> Result<Self> {
+        let seeds: Vec<u64> = self.settings.replicas.iter().map(|replica| replica.seed).collect();
+        let initial = Init::Kaiming.model(&self.initial.spec().clone().with_batch_norm(true), &seeds)?;
+        Ok(Self { initial, ..self })
+    }
+
+    /// The network of MNIST on images made by code, circles in five hidden layers, one on floats with a short last batch, so wide
+    /// that a GPU takes a dispatch a layer, and a normalized one; both optimizers each.
     ///
     /// Seeds are such that no hidden node comes so near its kink in 50 steps that rounding could carry it across, and that no
     /// layer is dead from the start.
@@ -61,6 +71,7 @@ impl Course {
             Self::new(images()?, &[30, 20], 32, 1, &both)?,
             Self::new(Circles::default().dataset()?, &[10; 5], 40, 850, &both)?,
             Self::new(clusters()?, &[130, 40], 20, 247, &both)?,
+            Self::new(Circles::default().dataset()?, &[8], 64, 1, &both)?.normalized()?,
         ])
     }
 
@@ -71,7 +82,8 @@ impl Course {
             Inputs::U8(_) => "u8",
             Inputs::F32(_) => "f32",
         };
-        format!("{} {format}", widths.join("-"))
+        let normalized = if self.initial.spec().batch_norm() { ", normalized" } else { "" };
+        format!("{} {format}{normalized}", widths.join("-"))
     }
 
     /// The samples of a step of the replica with this seed, by the reference's permutation.

@@ -142,19 +142,7 @@ fn train(course: &Course, replica: usize, round: fn(f64) -> f64, stops: &[u64]) 
 /// What exp, of which WGSL requires no more than 3 + 2 |x| ULP, may do to S: its relative error, above and below the bar of a
 /// softmax, times the sum of the magnitudes of the samples' gradients, at the parameter where that is largest.
 fn exp_error(training: &Training, course: &Course, batch: &[u32]) -> f64 {
-    let samples = &course.dataset.train;
-    let mut magnitudes: Vec<f64> = Vec::new();
-    let mut largest_x = 0.0f64;
-    for (position, &index) in batch.iter().enumerate() {
-        let gradients = training.gradients(samples, index, position).concat();
-        magnitudes.resize(gradients.len(), 0.0);
-        magnitudes.iter_mut().zip(&gradients).for_each(|(sum, gradient)| *sum += gradient.abs());
-        let activations = training.activations_at(&samples.sample(index as usize), position);
-        let logits = activations.last().map_or(&[][..], Vec::as_slice);
-        let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let x = |z: &f64| if logits.len() == 1 { z.abs() } else { highest - z };
-        largest_x = logits.iter().map(x).fold(largest_x, f64::max);
-    }
+    let (magnitudes, largest_x) = training.magnitudes(&course.dataset.train, batch);
     let relative = (2.0 * (3.0 + 2.0 * largest_x) + largest_x) * U;
-    2.0 * relative * magnitudes.into_iter().fold(0.0, f64::max)
+    2.0 * relative * magnitudes.into_iter().flatten().fold(0.0, f64::max)
 }

@@ -23,7 +23,8 @@ fn run(
     let (shares, lists, panels) = (parameters.read(), lists(values, samples), panels(values, samples));
     let inputs = if is_listed { LayerInputs::Lists(&lists) } else { LayerInputs::Panels(&panels) };
     let mut outputs = poisoned(samples + 2, model.spec().outputs());
-    simd.run(Forward { layer: 0, is_relu, shares: &shares, inputs, samples, outputs: &mut outputs });
+    let has_biases = true;
+    simd.run(Forward { layer: 0, is_relu, has_biases, shares: &shares, inputs, samples, outputs: &mut outputs });
     written(&outputs, samples)
 }
 

@@ -34,7 +34,7 @@ fn deltas_and_flags() {
         let matrix = panels(&deltas, samples);
         let (actual, marks) = on_every_machine(|simd| {
             let mut marked = MarkedDeltas::new(matrix.rows(), width);
-            simd.run(Mark { deltas: &matrix, marked: &mut marked, samples, bounds: None });
+            simd.run(Mark { deltas: &matrix, counted: &matrix, marked: &mut marked, samples, bounds: None });
             unpacked(&marked, width, samples)
         });
         assert_eq!(actual, super::fixture::bits(&values_of(&matrix, samples)), "{case:?}");

@@ -13,6 +13,8 @@ mod gather;
 mod loss;
 mod marked;
 mod masks;
+mod normalize;
+mod normalize_back;
 mod optimizer;
 mod permute;
 mod reduce;

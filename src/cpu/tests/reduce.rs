@@ -6,7 +6,7 @@ use crate::cpu::block::Block;
 use crate::cpu::gather::BatchInputs;
 use crate::cpu::optimizer::{Counts, Effective, Mean, Sums, Update};
 use crate::cpu::parameters::Share;
-use crate::cpu::reduce::{ReduceBiases, ReduceLists, ReducePanels};
+use crate::cpu::reduce::{ReduceLists, ReduceNeurons, ReducePanels};
 use crate::cpu::samples::{StoredInputs, StoredSamples};
 use crate::cpu::simd::{InstructionSet, floats_mut};
 use crate::dataset::{Inputs, Samples};
@@ -95,7 +95,7 @@ impl Batch {
                 simd.run(ReducePanels { layer, blocks: &blocks, share, update });
             }
             if share.split.has_biases {
-                simd.run(ReduceBiases { layer, blocks: &blocks, share, update });
+                simd.run(ReduceNeurons::<_, _, false, 0> { layer, blocks: &blocks, share, update });
             }
         }
     }

@@ -67,8 +67,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         if let Some((_, batch)) = trainer.last_reduction()? {
             for (layer, counts) in counts.iter_mut().enumerate() {
                 for replica in 0..model.replicas() {
-                    let all = batch.weight(layer, replica).iter().chain(batch.bias(layer, replica));
-                    counts.extend(all.map(|&count| f64::from(count)));
+                    counts.extend(batch.parameters(layer, replica).map(|&count| f64::from(count)));
                 }
             }
         }
@@ -102,6 +101,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         "{}{}, {} parameters{replicas}; {training_set}, {} samples",
         widths.join("-"),
         if spec.activation() == Activation::Relu { String::new() } else { format!(", {}", spec.activation()) },
+        if spec.batch_norm() { ", batch normalization" } else { "" },
         spec.parameter_count(),
         dataset.train.len()
     ))?;
@@ -196,14 +196,19 @@ fn counts_table(counts: &[Vec<f64>]) -> Table {
     table
 }
 
-/// All weights and all biases of each layer.
+/// All weights and all biases of each layer, and of a normalized one gammas and running statistics; beta is its bias.
 fn parameters(model: &Model) -> Vec<(Vec<String>, Vec<f32>)> {
     let of_layer = |layer: usize| {
         let all = |values: &dyn Fn(usize) -> Vec<f32>| (0..model.replicas()).flat_map(values).collect::<Vec<f32>>();
-        [
-            (vec![(layer + 1).to_string(), "weights".into()], all(&|replica| model.weight(layer, replica).to_vec())),
-            (vec![(layer + 1).to_string(), "biases".into()], all(&|replica| model.bias(layer, replica).to_vec())),
-        ]
+        let kinds: [(&str, Vec<f32>); 5] = [
+            ("weights", all(&|replica| model.weight(layer, replica).to_vec())),
+            ("biases", all(&|replica| model.bias(layer, replica).to_vec())),
+            ("gammas", all(&|replica| model.gamma(layer, replica).to_vec())),
+            ("running means", all(&|replica| model.running_mean(layer, replica).to_vec())),
+            ("running variances", all(&|replica| model.running_variance(layer, replica).to_vec())),
+        ];
+        let kinds = kinds.into_iter().filter(|(_, values)| !values.is_empty());
+        kinds.map(move |(kind, values)| (vec![(layer + 1).to_string(), kind.to_string()], values))
     };
     (0..model.spec().layers().len()).flat_map(of_layer).collect()
 }
@@ -231,6 +236,7 @@ fn document(model: &Model, evaluations: &[Evaluation], counts: &[Vec<f64>]) -> V
     json!({
         "widths": spec.widths(),
         "activation": spec.activation().to_string(),
+        "batch_norm": spec.batch_norm(),
         "replicas": model.replicas(),
         "table": model.data.table,
         "scale": model.data.scaling.as_ref().map(|scaling| {

@@ -8,6 +8,7 @@ pub fn label(key: &str) -> String {
     match key {
         "dataset" => "data set".into(),
         "widths" => "network".into(),
+        "batch_norm" => "batch normalization".into(),
         "learning_rate" => "lr".into(),
         "evaluate_every_steps" => "evaluated every (steps)".into(),
         "initial_sha256" => "SHA-256 of the initial weights".into(),
@@ -17,10 +18,11 @@ pub fn label(key: &str) -> String {
 
 /// The settings of a run, those first that people look for first.
 pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
-    const FIRST: [&str; 21] = [
+    const FIRST: [&str; 22] = [
         "widths",
         "hidden",
         "activation",
+        "batch_norm",
         "optimizer",
         "learning_rate",
         "epsilon",
@@ -52,6 +54,7 @@ pub fn text(key: &str, value: &Value) -> String {
     let separator = if matches!(key, "widths" | "hidden") { "-" } else { ", " };
     match value {
         Value::Null => "none".into(),
+        Value::Bool(is_so) => if *is_so { "yes" } else { "no" }.into(),
         Value::String(text) => text.clone(),
         Value::Number(number) => number.as_f64().filter(|_| number.is_f64()).map_or(number.to_string(), float),
         // Several networks are lists of widths.

@@ -112,9 +112,9 @@ pub fn narrowed(point: &Point, wide: &NetworkSpec, narrow: &NetworkSpec) -> Poin
     }
     point.train.nodes = nodes;
     // Padding is never counted: the sums of the counts, which are whole numbers, are the same.
-    let parameters = |(inputs, outputs): (usize, usize)| ((inputs + 1) * outputs) as f64;
-    for (mean, (wide, narrow)) in point.mean_adaptive_batch_sizes.iter_mut().zip(wide.layers().zip(narrow.layers())) {
-        *mean = (*mean * parameters(wide)).round() / parameters(narrow);
+    let parameters = wide.layer_parameters().zip(narrow.layer_parameters());
+    for (mean, (wide, narrow)) in point.mean_adaptive_batch_sizes.iter_mut().zip(parameters) {
+        *mean = (*mean * wide as f64).round() / narrow as f64;
     }
     point
 }
@@ -122,8 +122,7 @@ pub fn narrowed(point: &Point, wide: &NetworkSpec, narrow: &NetworkSpec) -> Poin
 /// c, averaged over all parameters; `None` before the first step.
 pub fn mean_adaptive_batch_size(spec: &NetworkSpec, point: &Point) -> Option<f64> {
     let means = &point.mean_adaptive_batch_sizes;
-    let total: f64 =
-        spec.layers().zip(means).map(|((inputs, outputs), mean)| mean * ((inputs + 1) * outputs) as f64).sum();
+    let total: f64 = spec.layer_parameters().zip(means).map(|(parameters, mean)| mean * parameters as f64).sum();
     (!means.is_empty()).then(|| total / spec.parameter_count() as f64)
 }
 

@@ -160,6 +160,9 @@ impl Cell {
             "batch_size": self.batch_size,
         });
         self.used_numbers().for_each(|(name, value)| settings[name] = json!(value));
+        if self.spec.batch_norm() {
+            settings["batch_norm"] = json!(true);
+        }
         if self.dropout > 0.0 {
             settings["dropout"] = json!(self.dropout);
         }

@@ -59,6 +59,10 @@ pub struct TrainArgs {
     /// [default: that of the --init file, else relu]
     #[arg(long, value_name = "ACTIVATION")]
     pub activation: Option<Activation>,
+    /// Normalize the sums of every hidden node over the mini-batch before its activation, as torch.nn.BatchNorm1d does; evaluations use
+    /// running statistics. [default: as in the --init file]
+    #[arg(long)]
+    pub batch_norm: bool,
     #[command(flatten)]
     pub optimizer: OptimizerArgs,
     /// Learning rate; several, separated by commas, for a sweep. [default: 0.01 for asgd, 0.1 for sgd, torch.optim's for most others]
@@ -134,7 +138,7 @@ pub struct TrainArgs {
     pub checkpoint_every: Option<u64>,
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "activation", "optimizer", "gradient",
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "activation", "batch_norm", "optimizer", "gradient",
         "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "dropout",
         "count_threshold", "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
         "checkpoint_every", "out", "data_dir",
@@ -433,9 +437,10 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
     let replicas = format!("{} replica{}", args.replicas, if args.replicas == 1 { "" } else { "s" });
     if let [cell] = cells {
         report.line(&format!(
-            "network  {}{}, {} parameters, {replicas}, {}, lr {}{}{}",
+            "network  {}{}{}, {} parameters, {replicas}, {}, lr {}{}{}",
             widths(&cell.spec),
             if cell.activation().is_some() { format!(", {}", cell.spec.activation()) } else { String::new() },
+            if cell.spec.batch_norm() { ", batch normalization" } else { "" },
             cell.spec.parameter_count(),
             cell.optimizer_with_numbers(),
             number(cell.learning_rate),

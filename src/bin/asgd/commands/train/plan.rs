@@ -41,6 +41,10 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
         let problem = "silences hidden nodes, and none of the networks has any: add --hidden".into();
         return Err(Error::Setting { setting: "--dropout", problem }.into());
     }
+    if args.batch_norm && specs.iter().all(|spec| spec.hidden().is_empty()) {
+        let problem = "normalizes hidden nodes, and none of the networks has any: add --hidden".into();
+        return Err(Error::Setting { setting: "--batch-norm", problem }.into());
+    }
     let lists = Lists {
         specs,
         batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
@@ -139,7 +143,8 @@ fn network(
     };
     let widths = [&[dataset.features()], &hidden[..], &[outputs]].concat();
     let activation = args.activation.or(from_file.map(NetworkSpec::activation)).unwrap_or_default();
-    Ok(NetworkSpec::with(&widths, activation, Loss::for_units(outputs))?)
+    let batch_norm = args.batch_norm || from_file.is_some_and(NetworkSpec::batch_norm);
+    Ok(NetworkSpec::with(&widths, activation, Loss::for_units(outputs))?.with_batch_norm(batch_norm))
 }
 
 /// Of the replicas of each cell.
