@@ -35,8 +35,8 @@ fn normalize_back_block(replica: u32, l: u32, block: u32, local: u32) {
     let scale = of_neurons(gamma_start(replica, layer), block, local, layer) * inverse;
     let mean = beta_sums / f32(batch.size);
     let slope = gamma_sums / f32(batch.size);
-    // Before the first of the eight writes it.
-    workgroupBarrier();
+    // All eight have read what the first of them writes.
+    storageBarrier();
     if neuron < layer.outputs {
         for (var word = 0u; word < words; word++) {
             finish_delta(rows.a, 8u * word + local % 8u, mean.x, slope.x, scale.x);

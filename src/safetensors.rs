@@ -396,7 +396,8 @@ mod tests {
 
     #[test]
     fn inconsistent_normalizations_are_refused_in_one_line() {
-        let cases: [(&dyn Fn(&str) -> String, &str); 4] = [
+        type Rename<'a> = &'a dyn Fn(&str) -> String;
+        let cases: [(Rename<'_>, &str); 4] = [
             (
                 &|name| if name.starts_with("norms.1") { String::new() } else { name.into() },
                 "1 batch normalizations for 3 layers",

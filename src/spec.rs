@@ -218,9 +218,14 @@ impl ArenaLayer {
         if self.statistics.is_some() { NEURON_ROWS } else { 1 }
     }
 
+    /// Those of them that a rule moves; the rest are running statistics.
+    pub(crate) fn moved_rows(&self) -> usize {
+        self.neuron_rows().min(MOVED_ROWS)
+    }
+
     /// Floats of the layer's parameters.
     fn len(&self) -> usize {
-        (self.inputs + self.neuron_rows().min(MOVED_ROWS)) * self.stride
+        (self.inputs + self.moved_rows()) * self.stride
     }
 
     /// (index in the arena, neuron, row) of every number, row by row: those of the inputs, then those of [`NEURON_ROWS`].

@@ -116,7 +116,7 @@ impl Block {
             let target = sums.as_deref_mut().unwrap_or(&mut *outputs);
             simd.run(Forward { layer, is_relu: is_done, has_biases, shares, inputs, samples, outputs: &mut *target });
             if let Some(normalized) = normalized {
-                simd.run(Normalize { layer, is_relu, share: &*shares[0], samples, sums: target, normalized });
+                simd.run(Normalize { layer, is_relu, share: &shares[0], samples, sums: target, normalized });
             }
             if let Some(sums) = sums {
                 simd.run(Activate { activation: self.activation, samples, sums, activations: &mut *outputs });
@@ -151,7 +151,7 @@ impl Block {
                 None => {}
             }
             if let Some(normalized) = self.normalized.get(own) {
-                let (share, outputs, deltas) = (&*shares[0], &*deltas, &mut self.normalized_deltas[own]);
+                let (share, outputs, deltas): (&Share, _, _) = (&shares[0], &*deltas, &mut self.normalized_deltas[own]);
                 simd.run(NormalizeBack { layer: own, share, samples, normalized, outputs, deltas });
             }
         }

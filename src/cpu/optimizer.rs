@@ -89,6 +89,14 @@ pub struct Ruled<const M: usize> {
     unbias: [f32; 2],
 }
 
+/// Parameters with all that moves them, number by number.
+struct Moving<'a, const M: usize> {
+    thetas: &'a mut [f32],
+    moments: [&'a mut [f32]; M],
+    sums: &'a [f32],
+    counts: &'a [f32],
+}
+
 impl<const M: usize> Ruled<M> {
     /// At step t, from 1, for a batch of `samples`; `scale` is that of clip.rs, 1 where nothing is clipped by norm.
     pub fn at(t: u64, settings: &ReplicaSettings, samples: usize, scale: f32) -> Self {
@@ -108,7 +116,7 @@ impl<const M: usize> Ruled<M> {
     #[inline(always)]
     fn each(
         self,
-        (thetas, mut moments, sums, counts): (&mut [f32], [&mut [f32]; M], &[f32], &[f32]),
+        Moving { thetas, mut moments, sums, counts }: Moving<'_, M>,
         step: impl Fn(f32, [f32; 2]) -> (f32, [f32; 2]),
     ) {
         let Self { optimizer: Optimizer { gradient, rule, weight_decay, .. }, learning_rate, scale, .. } = self;
@@ -148,36 +156,41 @@ impl<const M: usize> Update<M> for Ruled<M> {
 
     #[inline(always)]
     fn apply(self, thetas: &mut [Lanes], moments: [&mut [Lanes]; M], sums: &[Lanes], counts: &[Lanes]) {
-        let each = (floats_mut(thetas), moments.map(floats_mut), floats(sums), floats(counts));
+        let all = Moving {
+            thetas: floats_mut(thetas),
+            moments: moments.map(floats_mut),
+            sums: floats(sums),
+            counts: floats(counts),
+        };
         // share old + (1 - share) g^2
         let squares = |old: f32, share: f32, g: f32| share.mul_add(old, (1.0 - share) * g * g);
         // A loop for each rule, so that no parameter asks for the rule.
         match self.optimizer.rule {
-            Rule::Sgd => self.each(each, |g, moments| (g, moments)),
-            Rule::Momentum { momentum, nesterov } => self.each(each, |g, [v, unused]| {
+            Rule::Sgd => self.each(all, |g, moments| (g, moments)),
+            Rule::Momentum { momentum, nesterov } => self.each(all, |g, [v, unused]| {
                 let v = momentum.mul_add(v, g);
                 (if nesterov { momentum.mul_add(v, g) } else { v }, [v, unused])
             }),
-            Rule::Adagrad { eps } => self.each(each, |g, [s, unused]| {
+            Rule::Adagrad { eps } => self.each(all, |g, [s, unused]| {
                 let s = g.mul_add(g, s);
                 (g / (s.sqrt() + eps), [s, unused])
             }),
-            Rule::RmsProp { alpha, eps } => self.each(each, |g, [s, unused]| {
+            Rule::RmsProp { alpha, eps } => self.each(all, |g, [s, unused]| {
                 let s = squares(s, alpha, g);
                 (g / (s.sqrt() + eps), [s, unused])
             }),
-            Rule::Adadelta { rho, eps } => self.each(each, |g, [s, u]| {
+            Rule::Adadelta { rho, eps } => self.each(all, |g, [s, u]| {
                 let s = squares(s, rho, g);
                 let step = (u + eps).sqrt() / (s + eps).sqrt() * g;
                 (step, [s, squares(u, rho, step)])
             }),
-            Rule::Adam { beta1, beta2, eps, .. } => self.each(each, |g, [m, v]| {
+            Rule::Adam { beta1, beta2, eps, .. } => self.each(all, |g, [m, v]| {
                 let [of_mean, of_root] = self.unbias;
                 let m = beta1.mul_add(m, (1.0 - beta1) * g);
                 let v = squares(v, beta2, g);
                 (of_mean * m / of_root.mul_add(v.sqrt(), eps), [m, v])
             }),
-            Rule::Lion { beta1, beta2 } => self.each(each, |g, [m, unused]| {
+            Rule::Lion { beta1, beta2 } => self.each(all, |g, [m, unused]| {
                 let mixed = |share: f32| share.mul_add(m, (1.0 - share) * g);
                 let x = mixed(beta1);
                 (if x == 0.0 { 0.0 } else { x.signum() }, [mixed(beta2), unused])

@@ -376,7 +376,7 @@ impl Trainer {
                 // Of normalized networks layer by layer, before dy becomes dz.
                 let threshold = self.deferred.as_ref().and_then(|deferred| deferred.threshold.as_ref());
                 let threshold = threshold.filter(|_| self.norms.is_some());
-                if let (Some(threshold), Some((_, at))) = (threshold, shapes().last()) {
+                if let (Some(threshold), Some((_, at))) = (threshold, shapes().next_back()) {
                     commands.dispatch(threshold, at, dispatch.threshold());
                 }
                 for ((shape, at), (below, at_below)) in shapes().skip(1).zip(shapes()).rev() {

@@ -51,8 +51,6 @@ struct Backward {
     deltas: Vec<Vec<Vec<f64>>>,
     /// The same, but dy where the layer is normalized. Its zeros are those that count.
     outputs: Vec<Vec<Vec<f64>>>,
-    /// S of beta and gamma of each neuron of the normalized layers.
-    norms: Vec<Vec<[f64; 2]>>,
 }
 
 /// Whether phi' jumps at 0.
@@ -92,7 +90,7 @@ impl Training {
             let sums = &sums[layer];
             let own = self.parameters[layer].iter_mut().zip(&mut self.moments[layer]);
             for (index, (((theta, moments), &sum), &count)) in own.zip(sums).zip(&self.counts[layer]).enumerate() {
-                if index % row_length(&shape) >= shape.inputs + MOVED {
+                if index % row_length(&shape) >= moved_length(&shape) {
                     continue;
                 }
                 let before = Parameter { theta: *theta, moments: *moments };
@@ -102,7 +100,7 @@ impl Training {
             }
             let rows = self.parameters[layer].chunks_exact_mut(row_length(&shape));
             for (row, normalized) in rows.zip(batch.normalized.get(layer).into_iter().flatten()) {
-                let running = &mut row[shape.inputs + MOVED..];
+                let running = &mut row[moved_length(&shape)..];
                 let moved = moved_statistics([running[0], running[1]], normalized, indices.len(), self.round);
                 running.copy_from_slice(&moved);
             }
@@ -254,18 +252,15 @@ impl Training {
             loss(logits, &[samples.labels()[index as usize]]).into_iter().map(round).collect()
         };
         let mut deltas: Vec<Vec<f64>> = batch.activations[shapes.len()].iter().zip(indices).map(of_sample).collect();
-        let mut all = Backward { deltas: Vec::new(), outputs: Vec::new(), norms: Vec::new() };
+        let mut all = Backward { deltas: Vec::new(), outputs: Vec::new() };
         for (layer, shape) in shapes.iter().enumerate().rev() {
             all.outputs.push(deltas.clone());
-            let mut norms = Vec::new();
             for (neuron, normalized) in batch.normalized.get(layer).into_iter().flatten().enumerate() {
                 let gamma = self.parameters[layer][neuron * row_length(shape) + shape.inputs + 1];
                 let dy: Vec<f64> = deltas.iter().map(|sample| sample[neuron]).collect();
                 let back = normalize_back(&dy, &normalized.values, gamma, normalized.inverse, round);
                 deltas.iter_mut().zip(&back.deltas).for_each(|(sample, &dz)| sample[neuron] = dz);
-                norms.push([back.beta, back.gamma]);
             }
-            all.norms.push(norms);
             let below = |(deltas, slopes): (&Vec<f64>, &Vec<Option<f64>>)| {
                 let mut next = vec![0.0; shape.inputs];
                 for (j, &delta) in deltas.iter().enumerate() {
@@ -284,7 +279,6 @@ impl Training {
         }
         all.deltas.reverse();
         all.outputs.reverse();
-        all.norms.reverse();
         all
     }
 
@@ -353,17 +347,14 @@ impl Training {
     }
 }
 
-/// Of what a neuron has beside its weights, a rule moves so many; the rest are running statistics.
-const MOVED: usize = 2;
-
 /// Numbers of a neuron.
 fn row_length(shape: &ArenaLayer) -> usize {
     shape.inputs + shape.neuron_rows()
 }
 
-/// Those of them that a rule moves.
+/// Those of them that a rule moves; the rest are running statistics.
 fn moved_length(shape: &ArenaLayer) -> usize {
-    shape.inputs + shape.neuron_rows().min(MOVED)
+    shape.inputs + shape.moved_rows()
 }
 
 /// Each layer's rows: the weights of a neuron, and what it has beside them.

@@ -47,7 +47,8 @@ fn compare<T: bytemuck::Pod>(
     comparison: &mut Comparison,
 ) {
     let bits = |values: &[T]| values.iter().map(|&value| bits(value)).collect::<Vec<u32>>();
-    let kinds: [(&str, fn(&PerParameter<T>, usize) -> &[T]); 5] = [
+    type Values<T> = fn(&PerParameter<T>, usize) -> &[T];
+    let kinds: [(&str, Values<T>); 5] = [
         ("weights", |model, layer| model.weight(layer, 0)),
         ("biases", |model, layer| model.bias(layer, 0)),
         ("gammas", |model, layer| model.gamma(layer, 0)),

@@ -98,7 +98,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     let widths: Vec<String> = spec.widths().iter().map(usize::to_string).collect();
     let replicas = if model.replicas() > 1 { format!(", {} replicas", model.replicas()) } else { String::new() };
     print_line(&format!(
-        "{}{}, {} parameters{replicas}; {training_set}, {} samples",
+        "{}{}{}, {} parameters{replicas}; {training_set}, {} samples",
         widths.join("-"),
         if spec.activation() == Activation::Relu { String::new() } else { format!(", {}", spec.activation()) },
         if spec.batch_norm() { ", batch normalization" } else { "" },
