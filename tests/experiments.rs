@@ -156,12 +156,85 @@ fn experiment_3_stands_beside_the_paper() {
     }
 }
 
+/// Its tables say of the trainings what curves.csv says of them.
+#[test]
+#[ignore = "needs MNIST: set ASGD_DATA_DIR"]
+fn experiment_4_compares_what_it_trains() {
+    let folder = TempDir::new().unwrap();
+    let arguments =
+        "experiment 4 --replicas 2 --epochs 3 --rule-epochs 1 --sweep-epochs 1 --sweep-replicas 1 --device cpu";
+    run(folder.path(), &format!("{arguments} --out four"));
+    let four = folder.path().join("four");
+    report_is_whole(&four);
+    let table = |name: &str| {
+        let mut reader = csv::Reader::from_path(four.join(name)).unwrap();
+        let header = reader.headers().unwrap().clone();
+        let rows: Vec<BTreeMap<String, String>> = reader
+            .records()
+            .map(|row| header.iter().map(String::from).zip(row.unwrap().iter().map(String::from)).collect())
+            .collect();
+        rows
+    };
+    let curves = table("curves.csv");
+    assert_eq!(curves.len(), 2 * (4 * 4 + 18 * 2));
+    let of = |row: &str, seed: &str, epoch: &str, column: &str| -> f64 {
+        let own =
+            |point: &&BTreeMap<String, String>| point["row"] == row && point["seed"] == seed && point["epoch"] == epoch;
+        curves.iter().find(own).unwrap()[column].parse().unwrap()
+    };
+    let mean = |row: &str, epoch: &str, column: &str| (of(row, "0", epoch, column) + of(row, "1", epoch, column)) / 2.0;
+    let close = |cell: &str, expected: f64| {
+        let actual: f64 = cell.parse().unwrap();
+        assert!((actual - expected).abs() < 1e-12, "{actual} {expected}");
+    };
+    let cures = table("cures.csv");
+    let names: Vec<&str> = cures.iter().map(|row| &row["aSGD with"][..]).collect();
+    assert_eq!(names, ["aSGD alone", "cosine schedule", "dropout 0.1", "batch normalization", "early stopping"]);
+    for row in &cures[..4] {
+        close(&row["test loss, mean"], mean(&row["aSGD with"], "3", "test_loss"));
+        close(&row["test accuracy, mean"], mean(&row["aSGD with"], "3", "test_accuracy"));
+    }
+    // Rows differ from the first step on, or are no rows of their own.
+    let losses: Vec<f64> = names[..4].iter().map(|name| of(name, "0", "1", "test_loss")).collect();
+    assert!((1..4).all(|index| !losses[..index].contains(&losses[index])), "{losses:?}");
+    // Within three epochs nothing stops: the network of the lowest validation loss.
+    let lowest = |seed: &str| {
+        let epochs = ["0", "1", "2", "3"].into_iter();
+        let loss = |epoch: &&str| of("aSGD alone", seed, epoch, "validation_loss");
+        let best = epochs.min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
+        of("aSGD alone", seed, best, "test_loss")
+    };
+    close(&cures[4]["test loss, mean"], (lowest("0") + lowest("1")) / 2.0);
+
+    let rules = table("rules.csv");
+    assert_eq!(rules.len(), 18);
+    for (row, rates) in rules.iter().zip(table("rates.csv")) {
+        assert_eq!((&row["optimizer"], &row["learning rate"]), (&rates["optimizer"], &rates["best rate"]));
+        let losses: Vec<f64> = ["0.1", "0.3", "1", "3", "10", "30", "100"]
+            .map(|multiple| rates[&format!("× {multiple}")].parse().unwrap())
+            .into();
+        let best = losses.iter().position(|loss| losses.iter().all(|other| loss <= other)).unwrap();
+        assert_eq!(rates["at the end of the list"] == "yes", best == 0 || best == 6);
+        close(&row["test loss, end, mean"], mean(&row["optimizer"], "1", "test_loss"));
+    }
+    // The sign of a finding.
+    let finding = "sgd: the effective gradient has a lower test loss at the end";
+    let findings = table("rules-findings.csv");
+    let shown = &findings.iter().find(|row| row["claim"] == finding).unwrap()["ours: mean and 95 % interval"];
+    let advantage: f64 = shown.split(' ').next().unwrap().parse().unwrap();
+    assert!((advantage - (mean("sgd", "1", "test_loss") - mean("asgd", "1", "test_loss"))).abs() < 1e-4);
+    run(folder.path(), &format!("{arguments} --out again"));
+    same_results(&four, &folder.path().join("again"));
+}
+
 #[test]
 fn mistakes_get_one_clear_line() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
     fs::write(path.join("file"), "x").unwrap();
-    refuses(path, "experiment 4", 2, &["4", "--help"]);
+    refuses(path, "experiment 5", 2, &["5", "--help"]);
+    refuses(path, "experiment 4 --rule-epochs 0", 2, &["--rule-epochs"]);
+    refuses(path, "experiment 4 --data-dir nowhere", 1, &["nowhere", "mnist"]);
     refuses(path, "experiment 1 --steps 0", 2, &["--steps"]);
     refuses(path, "experiment 1 --lr nan", 2, &["--lr", "finite"]);
     refuses(path, "experiment 1 --samples 3", 2, &["--samples", "4"]);

@@ -263,10 +263,8 @@ impl Prepared {
             validation,
             trained: Sketch::new(std::iter::empty()),
         };
-        let mut rows = (0..dataset.train.len()).collect();
-        if let Some(validation_rows) = set_aside(&mut rows, validation)? {
-            dataset.validation = Some(dataset.train.select(&validation_rows));
-            dataset.train = dataset.train.select(&rows);
+        if let Some(share) = validation {
+            dataset = dataset.with_validation(share)?;
         }
         let train = &dataset.train;
         let is_small = |samples: &Samples| match samples.inputs() {

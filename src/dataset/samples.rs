@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::split::ValidationShare;
 use crate::error::{Error, Result};
 use crate::spec::{Loss, NetworkSpec};
 
@@ -183,6 +184,16 @@ impl Dataset {
             self.classes
         );
         Err(Error::setting("network", problem))
+    }
+
+    /// The same with some of the training samples set aside for validation.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the share leaves none for one of the two sets.
+    pub fn with_validation(self, share: ValidationShare) -> Result<Self> {
+        let (stays, aside) = share.cut(self.train.len())?;
+        let (train, validation) = (self.train.select(&stays), self.train.select(&aside));
+        Ok(Self { train, validation: Some(validation), ..self })
     }
 
     /// SHA-256 of all inputs and labels, in hexadecimal.

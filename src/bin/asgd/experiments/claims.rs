@@ -52,12 +52,14 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// The caption of a table of claims that the paper makes.
+pub const OF_THE_PAPER: &str = "The paper's claims. A claim holds, or does not, where the 95 % confidence interval of our mean lies \
+                                wholly inside, or outside, what is claimed; \"about x\" means 0.5 x to 1.5 x. Differences are \
+                                taken pair by pair: both optimizers start from the same parameters and see the same batches.";
+
 /// A table of claims, to which [`add`] adds.
-pub fn table() -> Table {
-    let caption = "The paper's claims. A claim holds, or does not, where the 95 % confidence interval of our mean lies \
-                   wholly inside, or outside, what is claimed; \"about x\" means 0.5 x to 1.5 x. Differences are \
-                   taken pair by pair: both optimizers start from the same parameters and see the same batches.";
-    Table::new("claims", caption, &["claim", "ours: mean and 95 % interval", "verdict"])
+pub fn table(name: &'static str, caption: &str) -> Table {
+    Table::new(name, caption, &["claim", "ours: mean and 95 % interval", "verdict"])
 }
 
 /// Adds a claim.

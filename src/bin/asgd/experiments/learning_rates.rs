@@ -11,8 +11,10 @@ use serde_json::json;
 
 use super::bench::{Bench, CommonArgs, check_seed, device_line, scientific, shown};
 use super::claims::{self, Verdict};
+use super::curves::{self, Column, TEST_ACCURACY, TEST_LOSS, TRAIN_ACCURACY, TRAIN_LOSS};
+use super::mnist::{BATCH_SIZE, WIDTHS, steps_per_epoch};
 use crate::data_source::open_known;
-use crate::figures::{Curve, Legend, LinePanel, PALETTE, lines};
+use crate::figures::{PALETTE, lines};
 use crate::report::Report;
 use crate::run::chunks::{Nobody, SaveEvery, Training};
 use crate::run::metrics::Point;
@@ -47,9 +49,6 @@ pub struct LearningRatesArgs {
     pub data_dir: Option<PathBuf>,
 }
 
-const WIDTHS: [usize; 4] = [784, 30, 20, 10];
-const BATCH_SIZE: usize = 64;
-
 /// Repeats of the paper.
 const PAPER_REPLICAS: usize = 100;
 const PAPER_EPOCHS: u64 = 500;
@@ -80,15 +79,7 @@ const PAPER: [PaperRow; 11] = [
     row(Optimizer::SGD, 0.1, [(0.9599, 0.0039), (0.1374, 0.0137), (0.9465, 0.0029), (0.2099, 0.0126)]),
 ];
 
-/// A number of an evaluation.
-type Column = fn(&Point) -> f64;
-
-const COLUMNS: [(&str, Column); 4] = [
-    ("train accuracy", |point| point.train.accuracy),
-    ("train loss", |point| point.train.loss),
-    ("test accuracy", |point| point.test.accuracy),
-    ("test loss", |point| point.test.loss),
-];
+const COLUMNS: [(&str, Column); 4] = [TRAIN_ACCURACY, TRAIN_LOSS, TEST_ACCURACY, TEST_LOSS];
 
 /// The trainings of one row.
 struct Group {
@@ -167,10 +158,6 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
     Ok(())
 }
 
-fn steps_per_epoch(data: &Dataset) -> u64 {
-    data.train.len().div_ceil(BATCH_SIZE) as u64
-}
-
 fn training<'a>(
     args: &LearningRatesArgs,
     data: &'a Dataset,
@@ -230,7 +217,7 @@ fn report(args: &LearningRatesArgs, bench: &Bench, data: &Dataset, groups: &[Gro
     ] {
         let band =
             if args.replicas > 1 { " Lines are means, bands the 95 % confidence interval of the mean." } else { "" };
-        report.figure(name, format!("{caption}{band}"), curves(title, groups, chosen, steps_per_epoch(data), several)?);
+        report.figure(name, format!("{caption}{band}"), figure(title, groups, chosen, steps_per_epoch(data), several)?);
     }
     report.heading("What the paper claims");
     report.table(claims_table(groups, several));
@@ -363,7 +350,7 @@ const SUITABLE: Choice = &[
     (Optimizer::SGD, 0.1),
 ];
 
-fn curves(title: &str, groups: &[Group], chosen: Choice, steps_per_epoch: u64, several: bool) -> Result<String> {
+fn figure(title: &str, groups: &[Group], chosen: Choice, steps_per_epoch: u64, several: bool) -> Result<String> {
     let shown_groups: Vec<&Group> = groups
         .iter()
         .filter(|group| {
@@ -372,32 +359,19 @@ fn curves(title: &str, groups: &[Group], chosen: Choice, steps_per_epoch: u64, s
                 .any(|&(optimizer, rate)| optimizer == group.row().optimizer && rate == group.row().learning_rate)
         })
         .collect();
-    let panel = |(name, value): (&'static str, Column)| {
+    let panel = |column: (&'static str, Column)| {
         let curve = |(group, color): (&&Group, _)| {
-            let epochs = group.trajectories[0].len();
-            // The networks before training say nothing of the learning rate and would set the scale.
-            let point = |index: usize| {
-                let summary = Summary::of(group.trajectories.iter().map(|points| value(&points[index])));
-                let [low, high] = if summary.count > 1 { summary.interval() } else { [summary.mean; 2] };
-                (group.trajectories[0][index].step as f64 / steps_per_epoch as f64, [summary.mean, low, high])
-            };
-            Curve { name: group.name(several), color, points: (1..epochs).map(point).collect() }
+            curves::curve(group.name(several), color, &group.trajectories, column.1, steps_per_epoch)
         };
-        let curves: Vec<Curve> = shown_groups.iter().zip(PALETTE.into_iter().cycle()).map(curve).collect();
-        // Around the means, because a band of few repeats may be wider than the figure; and without the first 3 % of
-        // the epochs, in which loss falls so far that the rest would be a line.
-        let last = curves.iter().flat_map(|curve| &curve.points).map(|(epoch, _)| *epoch).fold(0.0, f64::max);
-        let settled = curves.iter().flat_map(|curve| &curve.points).filter(|(epoch, _)| *epoch >= 0.03 * last);
-        let y_range = Some(crate::figures::range_of(settled.map(|(_, [mean, ..])| *mean)));
-        let y = if name.ends_with("loss") { "cross-entropy (nats)" } else { "accuracy" };
-        LinePanel { title: name.to_string(), x: "epoch", y, curves, legend: Legend::Beside, y_range }
+        let curves = shown_groups.iter().zip(PALETTE.into_iter().cycle()).map(curve).collect();
+        curves::panel(column.0.to_string(), column, curves)
     };
     let panels = [panel(COLUMNS[1]), panel(COLUMNS[3]), panel(COLUMNS[0]), panel(COLUMNS[2])];
     lines(title, &panels, 2, (520, 380))
 }
 
 fn claims_table(groups: &[Group], several: bool) -> Table {
-    let mut table = claims::table();
+    let mut table = claims::table("claims", claims::OF_THE_PAPER);
     let find = |optimizer, rate: f32, epsilon: f32| {
         groups.iter().find(|group| {
             group.row().optimizer == optimizer
@@ -455,38 +429,10 @@ fn claims_table(groups: &[Group], several: bool) -> Table {
 
 /// Every evaluation of every training.
 fn curves_csv(args: &LearningRatesArgs, groups: &[Group], steps_per_epoch: u64) -> Result<String> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let header = [
-        "method",
-        "learning_rate",
-        "epsilon",
-        "seed",
-        "epoch",
-        "train_loss",
-        "train_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "true_dummies",
-    ];
-    writer.write_record(header)?;
-    for group in groups {
+    let row = |group: &'_ Group| {
         let PaperRow { optimizer, learning_rate, .. } = group.row();
-        for (repeat, points) in group.trajectories.iter().enumerate() {
-            for Point { step, train, test, .. } in points {
-                writer.write_record([
-                    optimizer.to_string(),
-                    learning_rate.to_string(),
-                    group.epsilon.to_string(),
-                    (args.common.seed + repeat as u64).to_string(),
-                    (step / steps_per_epoch).to_string(),
-                    train.loss.to_string(),
-                    train.accuracy.to_string(),
-                    test.loss.to_string(),
-                    test.accuracy.to_string(),
-                    train.true_dummies().to_string(),
-                ])?;
-            }
-        }
-    }
-    Ok(String::from_utf8(writer.into_inner()?)?)
+        vec![optimizer.to_string(), learning_rate.to_string(), group.epsilon.to_string()]
+    };
+    let rows: Vec<_> = groups.iter().map(|group| (row(group), &group.trajectories[..])).collect();
+    curves::csv(&["method", "learning_rate", "epsilon"], &rows, args.common.seed, steps_per_epoch)
 }

@@ -1,9 +1,12 @@
-//! `asgd experiment`: the three experiments of Shi et al. 2022, beside the paper's own numbers.
+//! `asgd experiment`: the three experiments of Shi et al. 2022, beside the paper's own numbers, and one on what it leaves open.
 
 mod bench;
 mod claims;
+mod curves;
 mod dummies;
+mod extensions;
 mod learning_rates;
+mod mnist;
 mod paths;
 
 use anyhow::Result;
@@ -23,6 +26,9 @@ pub enum Experiment {
     /// Section 3.3: MNIST at the learning rates of tables 1 and 2.
     #[command(name = "3")]
     LearningRates(learning_rates::LearningRatesArgs),
+    /// What the paper leaves open: aSGD with schedules, dropout, batch normalization and early stopping, and its gradient under other rules.
+    #[command(name = "4")]
+    Extensions(extensions::ExtensionsArgs),
 }
 
 pub fn run(experiment: &Experiment) -> Result<()> {
@@ -31,5 +37,6 @@ pub fn run(experiment: &Experiment) -> Result<()> {
         Experiment::Paths(args) => paths::run(args),
         Experiment::Dummies(args) => dummies::run(args),
         Experiment::LearningRates(args) => learning_rates::run(args),
+        Experiment::Extensions(args) => extensions::run(args),
     }
 }

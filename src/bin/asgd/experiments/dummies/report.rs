@@ -217,7 +217,7 @@ fn layer_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], sp
 fn claims_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], spec: &NetworkSpec) -> Table {
     let rule = args.stop_rule;
     let last = spec.layers().len() - 2;
-    let mut table = claims::table();
+    let mut table = claims::table("claims", claims::OF_THE_PAPER);
     for (case, outcomes) in cases.iter().zip(outcomes) {
         let name = &case.data.name;
         let more = difference(outcomes, 0, rule, |point| f64::from(point.train.true_dummies()));
