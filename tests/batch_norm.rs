@@ -492,7 +492,7 @@ fn commands_know_normalized_networks() {
 fn kills_change_no_bit() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path();
-    for (device, epochs, evaluate, save) in [("cpu".to_string(), 3000, 500, 20), (adapter(), 30, 3, 1)] {
+    for (device, epochs, evaluate, save) in [("cpu".to_string(), 3000, 500, 20), (adapter(), 400, 3, 1)] {
         let long = format!(
             "train --batch-norm --hidden 7,5 --replicas 3 --seed 4 --epochs {epochs} --eval-every {evaluate} \
              --checkpoint-every {save} --quiet --device {device} --optimizer aadam --dropout 0.1"
