@@ -92,8 +92,15 @@ fn from_file(path: &Path, spec: &NetworkSpec, replicas: usize) -> Result<Model> 
     let file = Model::load(path)?;
     if file.spec() != spec {
         let (found, wanted) = (file.spec().widths(), spec.widths());
-        let problem =
-            format!("holds a network {found:?}, but {wanted:?} is to be trained; change --hidden or the file");
+        let problem = match found == wanted {
+            false => format!("holds a network {found:?}, but {wanted:?} is to be trained; change --hidden or the file"),
+            true => {
+                let (found, wanted) = (file.spec().loss(), spec.loss());
+                format!(
+                    "holds a network for {found}, but one for {wanted} is to be trained; its metadata's loss says which"
+                )
+            }
+        };
         return Err(Error::model(path, problem));
     }
     match file.replicas() {

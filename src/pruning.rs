@@ -58,7 +58,7 @@ pub fn without(model: &Model, replica: usize, cut: &Nodes) -> Result<Model> {
     kept.extend(cut.iter().map(kept_in));
     kept.push((0..spec.outputs()).collect());
     let widths: Vec<usize> = kept.iter().map(Vec::len).collect();
-    let mut pruned = Model::zeros(&NetworkSpec::new(&widths)?, 1);
+    let mut pruned = Model::zeros(&NetworkSpec::with(&widths, spec.activation(), spec.loss())?, 1);
     pruned.class_names = model.class_names.clone();
     pruned.data = model.data.clone();
     for (layer, (inputs, _)) in spec.layers().enumerate() {

@@ -33,7 +33,8 @@ impl<T: Element> PerParameter<T> {
     /// Writes `layers.N.weight` (out, in) and `layers.N.bias` (out), with a leading replica axis if R > 1. The metadata
     /// holds `activation`, `loss` and, where the classes have names, `class_names`; and what is known of the data: `table`,
     /// `points` and `split` as JSON, and `scale`, whose numbers are the tensors `scale.shift` and `scale.divisor` (inputs), f64: an
-    /// input x goes in as (x - shift) / divisor.
+    /// input x goes in as (x - shift) / divisor. Likewise `target_scale` with `target_scale.shift` and `target_scale.divisor`
+    /// (outputs): an output y means y * divisor + shift.
     ///
     /// # Errors
     /// [`Error::Io`]; the file is whole or not there.
@@ -52,11 +53,11 @@ impl<T: Element> PerParameter<T> {
                 tensors.insert(format!("layers.{index}.{name}"), (T::DTYPE, [replica_axis, shape].concat(), bytes));
             }
         }
-        let scaling = self.data.scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None);
-        if let Some(scaling) = scaling {
-            for (name, values) in [(SCALE_SHIFT, scaling.shift()), (SCALE_DIVISOR, scaling.divisor())] {
+        for (key, scaling) in [(SCALE, &self.data.scaling), (TARGET_SCALE, &self.data.target_scaling)] {
+            let Some(scaling) = scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None) else { continue };
+            for (name, values) in SCALE_TENSORS.into_iter().zip([scaling.shift(), scaling.divisor()]) {
                 let bytes: &[u8] = bytemuck::cast_slice(values);
-                tensors.insert(name.to_string(), (Dtype::F64, vec![values.len()], bytes));
+                tensors.insert(format!("{key}.{name}"), (Dtype::F64, vec![values.len()], bytes));
             }
         }
         let mut header = BTreeMap::from([("__metadata__".to_string(), json!(self.metadata()))]);
@@ -85,7 +86,7 @@ impl<T: Element> PerParameter<T> {
         if !self.class_names.is_empty() {
             metadata.insert(CLASS_NAMES, json!(self.class_names).to_string());
         }
-        let DataRecord { table, points, scaling, split } = &self.data;
+        let DataRecord { table, points, scaling, target_scaling, split } = &self.data;
         let json = [
             (TABLE, table.as_ref().map(|table| json!(table))),
             (POINTS, points.as_ref().map(|points| json!(points))),
@@ -93,6 +94,7 @@ impl<T: Element> PerParameter<T> {
         ];
         metadata.extend(json.into_iter().filter_map(|(key, value)| Some((key, value?.to_string()))));
         metadata.extend(scaling.as_ref().map(|scaling| (SCALE, scaling.scale().to_string())));
+        metadata.extend(target_scaling.as_ref().map(|scaling| (TARGET_SCALE, scaling.scale().to_string())));
         metadata
     }
 
@@ -124,11 +126,15 @@ impl<T: Element> PerParameter<T> {
                 return Err(refuse(format!("two layers have the number {number}")));
             }
         }
-        let scale_tensors = [SCALE_SHIFT, SCALE_DIVISOR].iter().filter(|name| file.tensor(name).is_ok()).count();
+        let scale_tensors = [SCALE, TARGET_SCALE]
+            .into_iter()
+            .flat_map(|key| SCALE_TENSORS.map(|name| format!("{key}.{name}")))
+            .filter(|name| file.tensor(name).is_ok())
+            .count();
         if found.is_empty() || file.len() != 2 * found.len() + scale_tensors {
             return Err(refuse(
-                "expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others than scale.shift \
-                 and scale.divisor"
+                "expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others than scale.shift, \
+                 scale.divisor, target_scale.shift and target_scale.divisor"
                     .into(),
             ));
         }
@@ -178,7 +184,7 @@ impl<T: Element> PerParameter<T> {
         let spec = spec(&widths, &metadata).map_err(refuse)?;
         let class_names = metadata.get(CLASS_NAMES).and_then(|names| serde_json::from_str::<Vec<String>>(names).ok());
         let classes = spec.classes();
-        let data = record(&file, &metadata, widths[0]).map_err(refuse)?;
+        let data = record(&file, &metadata, &spec).map_err(refuse)?;
         let mut values = Self::from_layers(spec, replicas, layers);
         values.data = data;
         values.class_names = class_names.filter(|names| names.len() == classes).unwrap_or_default();
@@ -193,11 +199,12 @@ const CLASS_NAMES: &str = "class_names";
 const TABLE: &str = "table";
 const POINTS: &str = "points";
 const SPLIT: &str = "split";
+/// Of the inputs.
 const SCALE: &str = "scale";
+const TARGET_SCALE: &str = "target_scale";
 
-/// Tensors of a scale.
-const SCALE_SHIFT: &str = "scale.shift";
-const SCALE_DIVISOR: &str = "scale.divisor";
+/// Tensors of a scale, behind its key and a point.
+const SCALE_TENSORS: [&str; 2] = ["shift", "divisor"];
 
 /// A file's metadata; PyTorch's files have none.
 fn metadata(bytes: &[u8]) -> HashMap<String, String> {
@@ -206,35 +213,52 @@ fn metadata(bytes: &[u8]) -> HashMap<String, String> {
 }
 
 /// What a file knows of its data.
-fn record(file: &SafeTensors<'_>, metadata: &HashMap<String, String>, inputs: usize) -> Result<DataRecord, String> {
+fn record(
+    file: &SafeTensors<'_>,
+    metadata: &HashMap<String, String>,
+    spec: &NetworkSpec,
+) -> Result<DataRecord, String> {
+    let (inputs, outputs, task) = (spec.inputs(), spec.outputs(), spec.loss().task());
     let table: Option<Schema> = parsed(metadata, TABLE)?;
-    if table.as_ref().is_some_and(|table| !table.is_sound(inputs)) {
+    if table.as_ref().is_some_and(|table| !table.is_sound(inputs, outputs) || table.task != task) {
         return Err(damaged(TABLE));
     }
     let points: Option<Points> = parsed(metadata, POINTS)?;
     let split: Option<SplitRecord> = parsed(metadata, SPLIT)?;
+    let (scaling, target_scaling) =
+        (scaling(file, metadata, SCALE, inputs)?, scaling(file, metadata, TARGET_SCALE, outputs)?);
+    Ok(DataRecord { table, points, scaling, target_scaling, split })
+}
+
+/// A scale of so many numbers, if there is one.
+fn scaling(
+    file: &SafeTensors<'_>,
+    metadata: &HashMap<String, String>,
+    key: &str,
+    width: usize,
+) -> Result<Option<Scaling>, String> {
     let numbers = |name: &str| -> Result<Vec<f64>, String> {
-        let view = match file.tensor(name) {
+        let name = format!("{key}.{name}");
+        let view = match file.tensor(&name) {
             Ok(view) => view,
             Err(_) => return Ok(Vec::new()),
         };
-        if view.dtype() != Dtype::F64 || view.shape() != [inputs] {
-            return Err(format!("tensor {name} is {:?} {:?}; expected F64 [{inputs}]", view.dtype(), view.shape()));
+        if view.dtype() != Dtype::F64 || view.shape() != [width] {
+            return Err(format!("tensor {name} is {:?} {:?}; expected F64 [{width}]", view.dtype(), view.shape()));
         }
         Ok(bytemuck::pod_collect_to_vec(view.data()))
     };
-    let (shift, divisor) = (numbers(SCALE_SHIFT)?, numbers(SCALE_DIVISOR)?);
-    let scaling = match choice::<Scale>(metadata, SCALE)? {
-        None if shift.is_empty() && divisor.is_empty() => None,
+    let [shift, divisor] = SCALE_TENSORS.map(numbers);
+    let (shift, divisor) = (shift?, divisor?);
+    match choice::<Scale>(metadata, key)? {
+        None if shift.is_empty() && divisor.is_empty() => Ok(None),
         scale => {
             // A file whose metadata somebody's tool dropped still has its numbers.
             let scale = scale.unwrap_or(Scale::Standard);
-            let problem =
-                || format!("its scale is damaged: {scale} with {} and {} numbers", shift.len(), divisor.len());
-            Some(Scaling::from_parts(scale, shift.clone(), divisor.clone()).ok_or_else(problem)?)
+            let problem = format!("its {key} is damaged: {scale} with {} and {} numbers", shift.len(), divisor.len());
+            Ok(Some(Scaling::from_parts(scale, shift, divisor).ok_or(problem)?))
         }
-    };
-    Ok(DataRecord { table, points, scaling, split })
+    }
 }
 
 /// What one of the metadata's keys says in JSON.
@@ -263,6 +287,7 @@ fn choice<T: FromStr<Err = String>>(metadata: &HashMap<String, String>, key: &st
 mod tests {
     use super::*;
     use crate::model::Model;
+    use crate::spec::Activation;
 
     fn model(widths: &[usize], replicas: usize) -> Model {
         let mut model = Model::zeros(&NetworkSpec::new(widths).unwrap(), replicas);
@@ -287,6 +312,15 @@ mod tests {
             assert_eq!(Model::load(&path).unwrap(), model);
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file was left");
         }
+    }
+
+    #[test]
+    fn the_scale_of_targets_is_kept() {
+        let spec = NetworkSpec::with(&[2, 3, 2], Activation::Relu, Loss::MeanSquaredError).unwrap();
+        let mut model = Model::zeros(&spec, 2);
+        model.data.target_scaling = Scaling::from_parts(Scale::Standard, vec![1e5, -0.1], vec![3.0, 1e-7]);
+        assert!(model.data.target_scaling.is_some());
+        assert_eq!(Model::from_bytes(&model.to_bytes(), Path::new("x")).unwrap(), model);
     }
 
     #[test]
@@ -315,7 +349,8 @@ mod tests {
     fn metadata_that_makes_no_sense_is_refused_in_one_line() {
         for (key, value, words) in [
             ("activation", "tanh", "activation 'tanh'; expected relu"),
-            ("loss", "mse", "loss 'mse'; expected"),
+            ("loss", "mae", "loss 'mae'; expected"),
+            ("target_scale", "standard", "target_scale is damaged"),
             ("loss", "binary-cross-entropy", "does not go with 2 output units"),
         ] {
             let error =

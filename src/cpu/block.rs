@@ -14,6 +14,7 @@ use super::parameters::Share;
 use super::samples::StoredSamples;
 use super::select::Columns;
 use super::simd::InstructionSet;
+use crate::dataset::Targets;
 use crate::spec::{Activation, Loss, NetworkSpec};
 
 /// Inputs, activations and deltas of some samples.
@@ -30,8 +31,8 @@ pub struct Block {
     pub inputs: BatchInputs,
     /// What is not zero in them, feature by feature, where the data is listed.
     pub columns: Columns,
-    /// (samples)
-    pub labels: Vec<u32>,
+    /// Of each sample.
+    pub targets: Targets,
     /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
     pub activations: Vec<Panels>,
     /// delta of each hidden layer: (samples, outputs).
@@ -69,7 +70,7 @@ impl Block {
             features: widths[0],
             inputs,
             columns: Columns::default(),
-            labels: Vec::new(),
+            targets: samples.targets.none_like(),
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
             hidden_deltas: widths[1..widths.len() - 1].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
             marked: if is_listed { MarkedDeltas::new(capacity, widths[1]) } else { MarkedDeltas::default() },
@@ -81,7 +82,7 @@ impl Block {
     /// Takes samples out of the data set; `next` are those of the next batch.
     pub fn gather(&mut self, simd: InstructionSet, from: &StoredSamples, indices: &[u32], next: &[u32]) {
         self.samples = indices.len();
-        simd.run(Gather { from, indices, next, inputs: &mut self.inputs, labels: &mut self.labels });
+        simd.run(Gather { from, indices, next, inputs: &mut self.inputs, targets: &mut self.targets });
     }
 
     /// Computes activations and logits, with the dropout of a step or, for evaluation, without.
@@ -105,7 +106,7 @@ impl Block {
         self.forward(simd, shares, dropout);
         let samples = self.samples;
         let last = self.activations.len() - 1;
-        simd.run(LossDelta { loss: self.loss, labels: &self.labels, logits: &mut self.activations[last] });
+        simd.run(LossDelta { loss: self.loss, targets: &self.targets, logits: &mut self.activations[last] });
         for layer in (1..=last).rev() {
             let (hidden, output) = self.activations.split_at(last);
             let (deltas, above) = self.hidden_deltas.split_at_mut(layer);

@@ -40,7 +40,7 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 26] = files![
+pub const FILES: [(&str, &str); 27] = files![
     "activity",
     "block",
     "buffers",
@@ -66,6 +66,7 @@ pub const FILES: [(&str, &str); 26] = files![
     "select",
     "step",
     "store",
+    "targets",
     "update",
 ];
 

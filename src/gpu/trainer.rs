@@ -6,7 +6,8 @@ use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
 use super::buffers::{
-    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, input_bytes, write_batches,
+    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, State, activation_bytes, has_numbers, input_bytes, target_bytes,
+    write_batches,
 };
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
@@ -94,8 +95,10 @@ impl Trainer {
         let replica_count = network.replica_count;
 
         let gather_bytes = GATHER_BYTES.min(gpu.limits().max_storage_buffer_binding_size / 4);
-        let slots =
-            (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS as u64) as u32;
+        let targets = spec.loss().targets(spec.outputs());
+        let slot_bytes =
+            input_bytes(&network, format, replica_count, sample4s).max(target_bytes(targets, replica_count, sample4s));
+        let slots = (gather_bytes / slot_bytes).clamp(1, MAX_SLOTS as u64) as u32;
         let dispatch = Dispatch { network: &network, sample4s };
         dispatch.check(slots, replica_count, gpu.is_software())?;
         let parameters = gpu.storage_from("the parameters", &with_moments(initial, &no_moments(initial, &settings)))?;
@@ -105,12 +108,12 @@ impl Trainer {
         let batch_uniform = gpu.buffer("the steps", MAX_BATCHES * BATCH_STRIDE, uniform)?;
         let columns: Vec<_> = settings.replicas.iter().map(ReplicaColumns::from).collect();
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
-        let train_samples = DeviceSamples::new(gpu, "training", &dataset.train)?;
-        let test_samples = DeviceSamples::new(gpu, "test", &dataset.test)?;
+        let train_samples = DeviceSamples::new(gpu, "training", &dataset.train, &spec)?;
+        let test_samples = DeviceSamples::new(gpu, "test", &dataset.test, &spec)?;
         let validation = dataset.validation.as_ref();
         let validation_samples =
-            validation.map(|samples| DeviceSamples::new(gpu, "validation", samples)).transpose()?;
-        let batches = Batches::new(gpu, &network, format, slots, replica_count, sample4s)?;
+            validation.map(|samples| DeviceSamples::new(gpu, "validation", samples, &spec)).transpose()?;
+        let batches = Batches::new(gpu, &network, format, targets, slots, replica_count, sample4s)?;
         let state = State::new(gpu, &network, sample4s, true)?;
         let gatherer =
             Gatherer::new(gpu, format, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
@@ -123,6 +126,7 @@ impl Trainer {
         let Batches { inputs, input_masks, features, labels, .. } = &batches;
         let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
         let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
+        let has_numbers = has_numbers(spec.loss());
         let bind_dropout = |kernel, storage: &[&wgpu::Buffer]| {
             let pipeline = Pipeline::with_constants(gpu, kernel, format, &[has_dropout]);
             pipeline.bind(gpu, &network_uniform, &batch_uniform, storage)
@@ -136,15 +140,25 @@ impl Trainer {
         let form = if dispatch.is_small(workgroup_bytes, gpu.is_software()) {
             let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
             let [pool, masks] = dispatch.step_constants();
-            let step = Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules, has_dropout]);
+            let step =
+                Pipeline::with_constants(gpu, &STEP, format, &[pool, masks, has_rules, has_dropout, has_numbers]);
             Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
         } else if dispatch.is_narrow() {
             let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
-            Form::Propagate { propagate: bind_dropout(&PROPAGATE, &storage), update: update() }
+            let propagate = Pipeline::with_constants(gpu, &PROPAGATE, format, &[has_dropout, has_numbers]);
+            Form::Propagate {
+                propagate: propagate.bind(gpu, &network_uniform, &batch_uniform, &storage),
+                update: update(),
+            }
         } else {
             Form::Layers {
                 forward: bind_dropout(&FORWARD, &[&parameters, inputs, activations, masks, features, &replicas]),
-                loss: bind(&LOSS, &[activations, masks, deltas, labels]),
+                loss: Pipeline::with_constants(gpu, &LOSS, format, &[has_numbers]).bind(
+                    gpu,
+                    &network_uniform,
+                    &batch_uniform,
+                    &[activations, masks, deltas, labels],
+                ),
                 delta: bind_dropout(&DELTA, &[&parameters, activations, masks, deltas, &replicas]),
                 update: update(),
             }
@@ -163,6 +177,7 @@ impl Trainer {
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
             gpu,
+            &spec,
             &network,
             &network_uniform,
             format,

@@ -3,10 +3,10 @@
 
 use super::clip;
 use super::dropout;
-use super::evaluate::evaluate_sample;
-use super::loss::loss;
+use super::evaluate::{evaluate_sample, squared_error};
+use super::loss::{loss, squared_loss};
 use super::update::{At, Parameter, update};
-use crate::dataset::Samples;
+use crate::dataset::{Samples, Targets};
 use crate::model::{AdaptiveBatchSizes, Model};
 use crate::settings::ReplicaSettings;
 use crate::spec::NetworkSpec;
@@ -27,6 +27,22 @@ pub struct Training {
     /// The smallest |z| of a hidden node so far: how near a kink the training came.
     pub smallest_z: f64,
     round: fn(f64) -> f64,
+}
+
+/// What a sample's outputs should be.
+enum Target {
+    Class(u32),
+    Numbers(Vec<f64>),
+}
+
+fn target(samples: &Samples, index: u32) -> Target {
+    match samples.targets() {
+        Targets::Classes(labels) => Target::Class(labels[index as usize]),
+        Targets::Numbers { values, outputs } => {
+            let own = &values[index as usize * outputs..][..*outputs];
+            Target::Numbers(own.iter().map(|&value| f64::from(value)).collect())
+        }
+    }
 }
 
 /// Rounds to the nearest f32.
@@ -93,16 +109,20 @@ impl Training {
         gradients
     }
 
-    /// Summed cross-entropy of the samples at `indices`.
+    /// Summed loss of the samples at `indices`.
     pub fn loss(&self, samples: &Samples, indices: &[u32]) -> f64 {
         let loss = |&index: &u32| {
             let activations = self.activations(&samples.sample(index as usize));
-            evaluate_sample(&activations[activations.len() - 1], samples.labels()[index as usize]).0
+            let outputs = &activations[activations.len() - 1];
+            match target(samples, index) {
+                Target::Class(label) => evaluate_sample(outputs, label).0,
+                Target::Numbers(targets) => squared_error(outputs, &targets),
+            }
         };
         indices.iter().map(loss).sum()
     }
 
-    /// How many of the samples at `indices` have their label as the first highest logit.
+    /// How many of the samples at `indices`, which have classes, have their label as the first highest logit.
     pub fn hits(&self, samples: &Samples, indices: &[u32]) -> usize {
         let is_hit = |&&index: &&u32| {
             let activations = self.activations(&samples.sample(index as usize));
@@ -171,11 +191,15 @@ impl Training {
     fn add_sample(&mut self, samples: &Samples, index: u32, position: usize, sums: &mut [Vec<f64>]) {
         let round = self.round;
         let shapes: Vec<_> = self.spec.layers().collect();
-        let label = samples.labels()[index as usize];
         let (activations, smallest_z) = self.forward(&samples.sample(index as usize), Some(position));
         let scale = round(dropout::scale(self.settings.dropout));
         self.smallest_z = self.smallest_z.min(smallest_z);
-        let mut deltas: Vec<f64> = loss(&activations[shapes.len()], &[label]).into_iter().map(round).collect();
+        let outputs = &activations[shapes.len()];
+        let deltas = match target(samples, index) {
+            Target::Class(label) => loss(outputs, &[label]),
+            Target::Numbers(targets) => squared_loss(outputs, &targets),
+        };
+        let mut deltas: Vec<f64> = deltas.into_iter().map(round).collect();
         for (layer, &(inputs, _)) in shapes.iter().enumerate().rev() {
             let below = &activations[layer];
             let mut next = vec![0.0; inputs];

@@ -5,10 +5,12 @@ use wgpu::BufferUsages;
 
 use crate::error::Result;
 use crate::gpu::Gpu;
+use crate::gpu::buffers::has_numbers;
 pub use crate::gpu::buffers::padded_bytes;
 use crate::gpu::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::kernels::{self, Pipeline};
 pub use crate::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
+use crate::spec::Loss;
 
 /// Totals that evaluate.wgsl keeps of each replica.
 pub const LANES: usize = EVALUATE_LANES as usize;
@@ -108,6 +110,8 @@ pub struct Job<'a> {
     pub shader: Shader,
     /// How samples are stored: a kernel is composed for it.
     pub inputs: InputFormat,
+    /// Says what targets are: a kernel is compiled for it.
+    pub loss: Loss,
     /// Shape of the networks.
     pub network: &'a Network,
     /// What differs from dispatch to dispatch.
@@ -134,7 +138,7 @@ impl Kernels for Gpu {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
-        let Job { shader, inputs, network, batch, storage } = *job;
+        let Job { shader, inputs, loss, network, batch, storage } = *job;
         let gpu = self;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_buffer = gpu.buffer("network", size_of::<Network>() as u64, uniform)?;
@@ -144,9 +148,10 @@ impl Kernels for Gpu {
         let buffers =
             storage.iter().map(|words| gpu.storage_from("a check", words)).collect::<Result<Vec<wgpu::Buffer>>>()?;
         let dispatch = Dispatch { network, sample4s: batch.sample4s };
-        let constants = dispatch.step_constants();
-        let constants = if shader == Shader::Step { &constants[..] } else { &[] };
-        let pipeline = Pipeline::with_constants(gpu, shader.kernel(), inputs, constants);
+        let source = shader.kernel().source(inputs);
+        let is_declared = |(name, _): &(&str, u32)| source.contains(&format!("override {name} "));
+        let constants = dispatch.step_constants().into_iter().chain([has_numbers(loss)]).filter(is_declared);
+        let pipeline = Pipeline::with_constants(gpu, shader.kernel(), inputs, &constants.collect::<Vec<_>>());
         let bound = pipeline.bind(gpu, &network_buffer, &batch_buffer, &buffers.iter().collect::<Vec<_>>());
         bound.run(gpu, shader.workgroups(dispatch, &batch))?;
         let sizes: Vec<_> =

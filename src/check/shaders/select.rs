@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::fixture::{Fixture, POISON, below};
-use super::kernels::{Batch, InputFormat, Kernels, Shader};
+use super::kernels::{Batch, Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::random::Random;
@@ -10,7 +10,7 @@ use crate::reference::select::select;
 
 /// Many mask words, and several times the features that a workgroup takes at once.
 pub fn long_batch() -> Case {
-    Case { widths: vec![784, 1], batch_size: 9632, size: 9600, replicas: 1, inputs: InputFormat::U8 }
+    Case::new(&[784, 1], 9632, 9600, 1)
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {

@@ -8,6 +8,7 @@ use super::propagate::{check_propagated, poisoned_state, values};
 use super::update::{arena, check_updated, moments, settings};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
+use crate::spec::Loss;
 
 /// Near as many rows and tiles as there may be, and as many samples.
 pub fn extremes() -> Vec<Case> {
@@ -23,8 +24,11 @@ pub fn extremes() -> Vec<Case> {
         size,
         replicas: 2,
         inputs: InputFormat::U8,
+        loss: Loss::for_units(widths[widths.len() - 1]),
     };
-    [Case::many_workgroups()].into_iter().chain(extremes.map(case)).collect()
+    let extremes = extremes.map(case);
+    let of_numbers = extremes.clone().map(|case| Case { loss: Loss::MeanSquaredError, ..case });
+    [Case::many_workgroups()].into_iter().chain(extremes).chain(of_numbers).collect()
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {

@@ -84,9 +84,9 @@ const PAPER: [PaperRow; 11] = [
 type Column = fn(&Point) -> f64;
 
 const COLUMNS: [(&str, Column); 4] = [
-    ("train accuracy", |point| point.train.accuracy),
+    ("train accuracy", |point| point.train.score),
     ("train loss", |point| point.train.loss),
-    ("test accuracy", |point| point.test.accuracy),
+    ("test accuracy", |point| point.test.score),
     ("test loss", |point| point.test.loss),
 ];
 
@@ -422,7 +422,7 @@ fn claims_table(groups: &[Group], several: bool) -> Table {
                 format!("at the equal rate {rate} aSGD's test accuracy is higher than SGD's{with}"),
                 rate,
                 rate,
-                |point| point.test.accuracy,
+                |point| point.test.score,
                 4,
             );
             compare(
@@ -438,7 +438,7 @@ fn claims_table(groups: &[Group], several: bool) -> Table {
                 format!("aSGD at 0.005 reaches a higher test accuracy than SGD at {rate}, its best{with}"),
                 0.005,
                 rate,
-                |point| point.test.accuracy,
+                |point| point.test.score,
                 4,
             );
             compare(
@@ -480,9 +480,9 @@ fn curves_csv(args: &LearningRatesArgs, groups: &[Group], steps_per_epoch: u64) 
                     (args.common.seed + repeat as u64).to_string(),
                     (step / steps_per_epoch).to_string(),
                     train.loss.to_string(),
-                    train.accuracy.to_string(),
+                    train.score.to_string(),
                     test.loss.to_string(),
-                    test.accuracy.to_string(),
+                    test.score.to_string(),
                     train.true_dummies().to_string(),
                 ])?;
             }

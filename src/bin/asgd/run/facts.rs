@@ -9,6 +9,7 @@ pub fn label(key: &str) -> String {
         "dataset" => "data set".into(),
         "widths" => "network".into(),
         "learning_rate" => "lr".into(),
+        "target_scale" => "scale of the targets".into(),
         "evaluate_every_steps" => "evaluated every (steps)".into(),
         "initial_sha256" => "SHA-256 of the initial weights".into(),
         key => key.replace('_', " "),

@@ -1,7 +1,7 @@
 //! What the arguments of a training ask for: cells, lengths, rates, seeds; and whether there is room for it.
 
 use anyhow::Result;
-use asgd::{Dataset, Error, Gradient, NetworkSpec, Schedule, memory};
+use asgd::{Activation, Dataset, Error, Gradient, Loss, NetworkSpec, Schedule, memory};
 
 use super::TrainArgs;
 use crate::data_source::{is_small, is_table};
@@ -125,11 +125,14 @@ fn network(
     };
     // A file may have a softmax for two classes, where a new network gets one sigmoid unit.
     let outputs = match from_file {
-        Some(spec) if spec.classes() == dataset.classes => spec.outputs(),
+        Some(spec) if spec.classes() == dataset.classes && !dataset.loss().is_regression() => spec.outputs(),
         _ => dataset.output_units(),
     };
     let widths = [&[dataset.features()], &hidden[..], &[outputs]].concat();
-    Ok(NetworkSpec::new(&widths)?)
+    Ok(match dataset.loss() {
+        loss @ Loss::MeanSquaredError => NetworkSpec::with(&widths, Activation::default(), loss)?,
+        Loss::BinaryCrossEntropy | Loss::CrossEntropy => NetworkSpec::new(&widths)?,
+    })
 }
 
 /// Of the replicas of each cell.
