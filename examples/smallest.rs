@@ -11,6 +11,6 @@ fn main() -> asgd::Result<()> {
     let start = Init::Kaiming.model(&NetworkSpec::new(&[2, 10, 10, 1])?, &[0])?;
     let mut trainer = Trainer::new(&device, &circles, &start, TrainSettings::default())?;
     trainer.train(2000)?;
-    println!("test accuracy {:.3}", trainer.evaluate(Split::Test)?[0].accuracy);
+    println!("test accuracy {:.3}", trainer.evaluate(Split::Test)?[0].score);
     Ok(())
 }

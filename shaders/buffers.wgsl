@@ -8,7 +8,7 @@
 @group(0) @binding(5) var<storage, read_write> masks: array<u32>;               // (R, B / 32, 2 N)
 @group(0) @binding(6) var<storage, read_write> deltas: array<vec4<f32>>;        // (R, N, B)
 @group(0) @binding(7) var<storage, read> features: array<u32>;                  // (T, R, 4 + K)
-@group(0) @binding(8) var<storage, read> labels: array<vec4<u32>>;              // (T, R, B)
+@group(0) @binding(8) var<storage, read> labels: array<vec4<u32>>;              // (T, R, B); see targets.wgsl
 @group(0) @binding(9) var<storage, read> input_masks: array<u32>;               // (T, R, B / 32, K)
 // Of normalized layers: x^, and of each neuron 1 / sqrt(variance + 1e-5), then S of beta and of gamma.
 @group(0) @binding(13) var<storage, read_write> normalized: array<vec4<f32>>;   // (R, N, B)

@@ -1,8 +1,9 @@
-// Uses: block
+// Uses: block, targets
 // loss.wgsl: delta^L = output - target (eq. 4 for the last layer), from the logits, with their masks.
 //
 // Softmax with cross-entropy where the output layer has two or more units, one sigmoid unit with binary cross-entropy otherwise;
-// both in the form that cannot overflow.
+// both in the form that cannot overflow. Where targets are numbers, linear units with the mean squared error, whose delta is
+// 2 (output - target) / n_L.
 //
 // A workgroup owns 32 samples of a replica. Outputs are written; samples past the end of the batch get 0, so they enter neither
 // sum nor count.
@@ -17,6 +18,10 @@ fn softmax_delta(logits: vec4<f32>, highest: vec4<f32>, sum: vec4<f32>, are_targ
     return exp(logits - highest) / sum - select(vec4<f32>(), vec4(1.0), are_targets);
 }
 
+fn squared_delta(outputs: vec4<f32>, numbers: vec4<f32>, units: u32) -> vec4<f32> {
+    return (outputs - numbers) * (2.0 / f32(units));
+}
+
 // Of softmax: each sample's highest logit, and the sum of e to the distance from it.
 struct Total {
     highest: vec4<f32>,
@@ -24,6 +29,9 @@ struct Total {
 }
 
 fn total_of(replica: u32, layer: Layer, sample4: u32) -> Total {
+    if HAS_NUMBERS {
+        return Total();
+    }
     let logits = row_start(replica, layer.output_row) + sample4;
     var total = Total(activations[logits], vec4<f32>());
     for (var j = 1u; j < layer.outputs; j++) {
@@ -41,10 +49,16 @@ fn unit_delta(replica: u32, layer: Layer, unit: u32, sample4: u32, total: Total)
         return vec4<f32>();
     }
     let own = row_start(replica, layer.output_row + unit) + sample4;
-    let label = labels[batch_of(replica) * batch.sample4s + sample4];
-    var delta = softmax_delta(activations[own], total.highest, total.sum, label == vec4(unit));
-    if layer.outputs == 1u {
-        delta = sigmoid(activations[own]) - vec4<f32>(label);
+    var delta: vec4<f32>;
+    if HAS_NUMBERS {
+        let numbers = bitcast<vec4<f32>>(labels[target_start(batch_of(replica), unit) + sample4]);
+        delta = squared_delta(activations[own], numbers, layer.outputs);
+    } else {
+        let label = labels[target_start(batch_of(replica), 0u) + sample4];
+        delta = softmax_delta(activations[own], total.highest, total.sum, label == vec4(unit));
+        if layer.outputs == 1u {
+            delta = sigmoid(activations[own]) - vec4<f32>(label);
+        }
     }
     delta = select(vec4<f32>(), delta, sample4_is_valid(sample4));
     deltas[own] = delta;

@@ -8,8 +8,12 @@ override HAS_BATCH_NORM = true;
 const NORM_EPSILON = 1e-5;  // EPSILON of normalization.rs
 const NORM_MOMENTUM = 0.1;  // MOMENTUM of normalization.rs
 
+fn has_norms() -> bool {
+    return HAS_BATCH_NORM && network.moved_vec4s < network.parameter_vec4s;
+}
+
 fn is_normalized(layer: Layer) -> bool {
-    return HAS_BATCH_NORM && network.moved_vec4s < network.parameter_vec4s && layer.is_output == 0u;
+    return has_norms() && layer.is_output == 0u;
 }
 
 // First vec4 of gamma of a layer.

@@ -115,6 +115,26 @@ fn forward_sample(l: u32, dropout: Dropout, position: u32, sample: u32, quad: u3
     pool[at(sample, output_quad(layer) + quad)] = select(activations, after, neurons_of(quad) >= vec4(layer.outputs));
 }
 
+// Targets of sample `i` of a sample4, of four units from `first` on; past the last unit any.
+fn numbers_of(gathered: u32, sample4: u32, i: u32, first: u32, units: u32) -> vec4<f32> {
+    let quad = min(vec4(first) + vec4(0u, 1u, 2u, 3u), vec4(units - 1u));
+    return bitcast<vec4<f32>>(vec4(
+        labels[target_start(gathered, quad.x) + sample4][i],
+        labels[target_start(gathered, quad.y) + sample4][i],
+        labels[target_start(gathered, quad.z) + sample4][i],
+        labels[target_start(gathered, quad.w) + sample4][i],
+    ));
+}
+
+fn squared_sample(layer: Layer, sample: u32, is_valid: bool, gathered: u32, sample4: u32, local: u32) {
+    for (var quad = local / SAMPLES; 4u * quad < layer.outputs; quad += INVOCATIONS / SAMPLES) {
+        let numbers = numbers_of(gathered, sample4, sample % 4u, 4u * quad, layer.outputs);
+        let delta = squared_delta(pool[at(sample, output_quad(layer) + quad)], numbers, layer.outputs);
+        let are_neurons = vec4(is_valid) & (neurons_of(quad) < vec4(layer.outputs));
+        pool[at(sample, delta_quad(layer) + quad)] = select(vec4<f32>(), delta, are_neurons);
+    }
+}
+
 fn loss_sample(layer: Layer, sample: u32, is_valid: bool, label: u32, local: u32) {
     let logits = at(sample, output_quad(layer));
     var highest = pool[logits].x;
@@ -257,7 +277,8 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
     var sums: Sums;
     for (var word = 0u; word < batch.sample4s / 8u; word++) {
         read_inputs(gathered, word, sample, local);
-        let label = labels[gathered * batch.sample4s + 8u * word + sample / 4u][sample % 4u];
+        let sample4 = 8u * word + sample / 4u;
+        let label = labels[target_start(gathered, 0u) + sample4][sample % 4u];
         workgroupBarrier();
         for (var i = 0u; i <= last; i++) {
             let layer = network.layers[i];
@@ -266,7 +287,12 @@ fn step_replica(replica: u32, slot: u32, l: u32, input4: u32, neuron4: u32, loca
             }
             workgroupBarrier();
         }
-        loss_sample(network.layers[last], sample, SAMPLES * word + sample < step.size, label, local);
+        let is_valid = SAMPLES * word + sample < step.size;
+        if HAS_NUMBERS {
+            squared_sample(network.layers[last], sample, is_valid, gathered, sample4, local);
+        } else {
+            loss_sample(network.layers[last], sample, is_valid, label, local);
+        }
         workgroupBarrier();
         for (var i = last; i > 0u; i--) {
             for (var quad = local / SAMPLES; 4u * quad < network.layers[i].inputs; quad += INVOCATIONS / SAMPLES) {

@@ -69,7 +69,7 @@ fn count_neurons(replica: u32, row: u32, words: u32) {
 
 // Whether a row, of the inputs or after them of the neurons, is this dispatch's.
 fn is_now(row: u32) -> bool {
-    if !HAS_BATCH_NORM {
+    if !has_norms() {
         return true;
     }
     let first = network.input_rows + network.layers[batch.layer].output_row;

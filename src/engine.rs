@@ -64,7 +64,7 @@ pub trait TrainingEngine: Send {
         Ok(None)
     }
 
-    /// Loss, accuracy and dummies of every replica over a set of the data.
+    /// Loss, score and dummies of every replica over a set of the data.
     ///
     /// # Errors
     /// [`no_validation_set`], or what the driver reported.
@@ -153,7 +153,7 @@ pub trait EvaluationEngine: Send {
     /// If the samples have other features than the networks have inputs, or do not fit the device.
     fn replace_samples(&mut self, samples: &Samples) -> Result<()>;
 
-    /// Loss, accuracy and dummies of every replica over the samples.
+    /// Loss, score and dummies of every replica over the samples.
     ///
     /// # Errors
     /// What the driver reported.

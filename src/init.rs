@@ -103,8 +103,15 @@ fn from_file(path: &Path, spec: &NetworkSpec, replicas: usize) -> Result<Model> 
     // What the nodes do is for the caller to say: a file of another program does not.
     if (file.spec().widths(), file.spec().loss()) != (spec.widths(), spec.loss()) {
         let (found, wanted) = (file.spec().widths(), spec.widths());
-        let problem =
-            format!("holds a network {found:?}, but {wanted:?} is to be trained; change --hidden or the file");
+        let problem = match found == wanted {
+            false => format!("holds a network {found:?}, but {wanted:?} is to be trained; change --hidden or the file"),
+            true => {
+                let (found, wanted) = (file.spec().loss(), spec.loss());
+                format!(
+                    "holds a network for {found}, but one for {wanted} is to be trained; its metadata's loss says which"
+                )
+            }
+        };
         return Err(Error::model(path, problem));
     }
     let mut other = Model::from_arena(spec, &file.to_arena());

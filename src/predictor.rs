@@ -6,6 +6,7 @@ use crate::engine::EvaluationEngine;
 use crate::error::{Error, Result};
 use crate::evaluation::Evaluation;
 use crate::model::Model;
+use crate::spec::NetworkSpec;
 
 /// Runs samples through the networks of a model.
 ///
@@ -23,7 +24,9 @@ use crate::model::Model;
 /// ```
 pub struct Predictor {
     engine: Box<dyn EvaluationEngine>,
-    layers: usize,
+    spec: NetworkSpec,
+    /// Whether the samples have targets of the network's kind: others can be answered, and not scored.
+    has_targets: bool,
 }
 
 impl Predictor {
@@ -33,7 +36,8 @@ impl Predictor {
     /// [`Error::Setting`] if the samples have other features than the networks have inputs, [`Error::Limit`] if they do
     /// not fit the device, or what the driver reported.
     pub fn new(device: &Device, model: &Model, samples: &Samples) -> Result<Self> {
-        Ok(Self { engine: device.evaluation_engine(model, samples)?, layers: model.spec().layers().len() })
+        let (spec, has_targets) = (model.spec().clone(), samples.targets().fit(model.spec()));
+        Ok(Self { engine: device.evaluation_engine(model, samples)?, spec, has_targets })
     }
 
     /// Takes other samples, for a stream of them: the networks stay on the device, and what is compiled and allocated is
@@ -42,14 +46,20 @@ impl Predictor {
     /// # Errors
     /// As [`Self::new`].
     pub fn replace_samples(&mut self, samples: &Samples) -> Result<()> {
+        self.has_targets = samples.targets().fit(&self.spec);
         self.engine.replace_samples(samples)
     }
 
-    /// Loss, accuracy and dummies of every replica over the samples.
+    /// Loss, score and dummies of every replica over the samples.
     ///
     /// # Errors
-    /// What the driver reported.
+    /// [`Error::Setting`] if the samples have classes and the networks give numbers, or the other way round; or what the driver
+    /// reported.
     pub fn evaluate(&mut self) -> Result<Vec<Evaluation>> {
+        if !self.has_targets {
+            let problem = format!("its targets are not those of the network, whose loss is {}", self.spec.loss());
+            return Err(Error::setting("dataset", problem));
+        }
         self.engine.evaluate()
     }
 
@@ -59,8 +69,9 @@ impl Predictor {
     /// # Errors
     /// [`Error::Setting`] if there is no such layer, or what the driver reported.
     pub fn outputs(&self, layer: usize) -> Result<Vec<f32>> {
-        if layer >= self.layers {
-            return Err(Error::setting("layer", format!("the network has {} layers", self.layers)));
+        let layers = self.spec.layers().len();
+        if layer >= layers {
+            return Err(Error::setting("layer", format!("the network has {layers} layers")));
         }
         self.engine.outputs(layer)
     }
@@ -70,6 +81,6 @@ impl Predictor {
     /// # Errors
     /// What the driver reported.
     pub fn logits(&self) -> Result<Vec<f32>> {
-        self.outputs(self.layers - 1)
+        self.outputs(self.spec.layers().len() - 1)
     }
 }

@@ -38,7 +38,8 @@ impl<T: Element> PerParameter<T> {
     /// bias but, (out) each, `norms.N.weight` (gamma), `norms.N.bias` (beta), `norms.N.running_mean` and `norms.N.running_var`; what is
     /// counted has no running ones. The metadata holds `activation`, `loss` and, where the classes have names, `class_names`; and what is known of the data: `table`,
     /// `points` and `split` as JSON, and `scale`, whose numbers are the tensors `scale.shift` and `scale.divisor` (inputs), f64: an
-    /// input x goes in as (x - shift) / divisor.
+    /// input x goes in as (x - shift) / divisor. Likewise `target_scale` with `target_scale.shift` and `target_scale.divisor`
+    /// (outputs): an output y means y * divisor + shift.
     ///
     /// # Errors
     /// [`Error::Io`]; the file is whole or not there.
@@ -64,11 +65,11 @@ impl<T: Element> PerParameter<T> {
                 tensors.insert(format!("{module}.{index}.{name}"), (T::DTYPE, [replica_axis, &shape].concat(), bytes));
             }
         }
-        let scaling = self.data.scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None);
-        if let Some(scaling) = scaling {
-            for (name, values) in [(SCALE_SHIFT, scaling.shift()), (SCALE_DIVISOR, scaling.divisor())] {
+        for (key, scaling) in [(SCALE, &self.data.scaling), (TARGET_SCALE, &self.data.target_scaling)] {
+            let Some(scaling) = scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None) else { continue };
+            for (name, values) in SCALE_TENSORS.into_iter().zip([scaling.shift(), scaling.divisor()]) {
                 let bytes: &[u8] = bytemuck::cast_slice(values);
-                tensors.insert(name.to_string(), (Dtype::F64, vec![values.len()], bytes));
+                tensors.insert(format!("{key}.{name}"), (Dtype::F64, vec![values.len()], bytes));
             }
         }
         let mut header = BTreeMap::from([("__metadata__".to_string(), json!(self.metadata()))]);
@@ -97,7 +98,7 @@ impl<T: Element> PerParameter<T> {
         if !self.class_names.is_empty() {
             metadata.insert(CLASS_NAMES, json!(self.class_names).to_string());
         }
-        let DataRecord { table, points, scaling, split } = &self.data;
+        let DataRecord { table, points, scaling, target_scaling, split } = &self.data;
         let json = [
             (TABLE, table.as_ref().map(|table| json!(table))),
             (POINTS, points.as_ref().map(|points| json!(points))),
@@ -105,6 +106,7 @@ impl<T: Element> PerParameter<T> {
         ];
         metadata.extend(json.into_iter().filter_map(|(key, value)| Some((key, value?.to_string()))));
         metadata.extend(scaling.as_ref().map(|scaling| (SCALE, scaling.scale().to_string())));
+        metadata.extend(target_scaling.as_ref().map(|scaling| (TARGET_SCALE, scaling.scale().to_string())));
         metadata
     }
 
@@ -139,8 +141,12 @@ impl<T: Element> PerParameter<T> {
                 return Err(refuse(format!("two layers have the number {number}")));
             }
         }
+        let scale_tensors: Vec<String> = [SCALE, TARGET_SCALE]
+            .into_iter()
+            .flat_map(|key| SCALE_TENSORS.map(|name| format!("{key}.{name}")))
+            .collect();
         let others =
-            |name: &&str| [SCALE_SHIFT, SCALE_DIVISOR].contains(name) || name.ends_with(".num_batches_tracked");
+            |name: &&str| scale_tensors.iter().any(|scale| scale == name) || name.ends_with(".num_batches_tracked");
         let others = file.names().into_iter().filter(others).count();
         let of_norm = if T::HAS_STATISTICS { NORM.len() } else { 2 };
         if !norms.is_empty() && norms.len() + 1 != found.len() {
@@ -160,7 +166,8 @@ impl<T: Element> PerParameter<T> {
         if found.is_empty() || file.len() != 2 * found.len() - norms.len() + of_norm * norms.len() + others {
             return Err(refuse(
                 "expected the tensors layers.0.weight, layers.0.bias, layers.1.weight, ... and no others than scale.shift, \
-                 scale.divisor and those of batch normalizations: norms.0.weight, bias, running_mean and running_var"
+                 scale.divisor, target_scale.shift, target_scale.divisor and those of batch normalizations: norms.0.weight, \
+                 bias, running_mean and running_var"
                     .into(),
             ));
         }
@@ -229,7 +236,7 @@ impl<T: Element> PerParameter<T> {
         let spec = spec(&widths, &metadata).map_err(refuse)?.with_batch_norm(!norms.is_empty());
         let class_names = metadata.get(CLASS_NAMES).and_then(|names| serde_json::from_str::<Vec<String>>(names).ok());
         let classes = spec.classes();
-        let data = record(&file, &metadata, widths[0]).map_err(refuse)?;
+        let data = record(&file, &metadata, &spec).map_err(refuse)?;
         let mut values = Self::from_layers(spec, replicas, layers);
         values.data = data;
         values.class_names = class_names.filter(|names| names.len() == classes).unwrap_or_default();
@@ -244,15 +251,16 @@ const CLASS_NAMES: &str = "class_names";
 const TABLE: &str = "table";
 const POINTS: &str = "points";
 const SPLIT: &str = "split";
+/// Of the inputs.
 const SCALE: &str = "scale";
+const TARGET_SCALE: &str = "target_scale";
 
 /// Tensors of a normalized layer's neurons: beta, gamma, running mean and running variance.
 const NORM: [(&str, &str); 4] =
     [("norms", "bias"), ("norms", "weight"), ("norms", "running_mean"), ("norms", "running_var")];
 
-/// Tensors of a scale.
-const SCALE_SHIFT: &str = "scale.shift";
-const SCALE_DIVISOR: &str = "scale.divisor";
+/// Tensors of a scale, behind its key and a point.
+const SCALE_TENSORS: [&str; 2] = ["shift", "divisor"];
 
 /// A file's metadata; PyTorch's files have none.
 fn metadata(bytes: &[u8]) -> HashMap<String, String> {
@@ -261,35 +269,52 @@ fn metadata(bytes: &[u8]) -> HashMap<String, String> {
 }
 
 /// What a file knows of its data.
-fn record(file: &SafeTensors<'_>, metadata: &HashMap<String, String>, inputs: usize) -> Result<DataRecord, String> {
+fn record(
+    file: &SafeTensors<'_>,
+    metadata: &HashMap<String, String>,
+    spec: &NetworkSpec,
+) -> Result<DataRecord, String> {
+    let (inputs, outputs, task) = (spec.inputs(), spec.outputs(), spec.loss().task());
     let table: Option<Schema> = parsed(metadata, TABLE)?;
-    if table.as_ref().is_some_and(|table| !table.is_sound(inputs)) {
+    if table.as_ref().is_some_and(|table| !table.is_sound(inputs, outputs) || table.task != task) {
         return Err(damaged(TABLE));
     }
     let points: Option<Points> = parsed(metadata, POINTS)?;
     let split: Option<SplitRecord> = parsed(metadata, SPLIT)?;
+    let (scaling, target_scaling) =
+        (scaling(file, metadata, SCALE, inputs)?, scaling(file, metadata, TARGET_SCALE, outputs)?);
+    Ok(DataRecord { table, points, scaling, target_scaling, split })
+}
+
+/// A scale of so many numbers, if there is one.
+fn scaling(
+    file: &SafeTensors<'_>,
+    metadata: &HashMap<String, String>,
+    key: &str,
+    width: usize,
+) -> Result<Option<Scaling>, String> {
     let numbers = |name: &str| -> Result<Vec<f64>, String> {
-        let view = match file.tensor(name) {
+        let name = format!("{key}.{name}");
+        let view = match file.tensor(&name) {
             Ok(view) => view,
             Err(_) => return Ok(Vec::new()),
         };
-        if view.dtype() != Dtype::F64 || view.shape() != [inputs] {
-            return Err(format!("tensor {name} is {:?} {:?}; expected F64 [{inputs}]", view.dtype(), view.shape()));
+        if view.dtype() != Dtype::F64 || view.shape() != [width] {
+            return Err(format!("tensor {name} is {:?} {:?}; expected F64 [{width}]", view.dtype(), view.shape()));
         }
         Ok(bytemuck::pod_collect_to_vec(view.data()))
     };
-    let (shift, divisor) = (numbers(SCALE_SHIFT)?, numbers(SCALE_DIVISOR)?);
-    let scaling = match choice::<Scale>(metadata, SCALE)? {
-        None if shift.is_empty() && divisor.is_empty() => None,
+    let [shift, divisor] = SCALE_TENSORS.map(numbers);
+    let (shift, divisor) = (shift?, divisor?);
+    match choice::<Scale>(metadata, key)? {
+        None if shift.is_empty() && divisor.is_empty() => Ok(None),
         scale => {
             // A file whose metadata somebody's tool dropped still has its numbers.
             let scale = scale.unwrap_or(Scale::Standard);
-            let problem =
-                || format!("its scale is damaged: {scale} with {} and {} numbers", shift.len(), divisor.len());
-            Some(Scaling::from_parts(scale, shift.clone(), divisor.clone()).ok_or_else(problem)?)
+            let problem = format!("its {key} is damaged: {scale} with {} and {} numbers", shift.len(), divisor.len());
+            Ok(Some(Scaling::from_parts(scale, shift, divisor).ok_or(problem)?))
         }
-    };
-    Ok(DataRecord { table, points, scaling, split })
+    }
 }
 
 /// What one of the metadata's keys says in JSON.
@@ -318,6 +343,7 @@ fn choice<T: FromStr<Err = String>>(metadata: &HashMap<String, String>, key: &st
 mod tests {
     use super::*;
     use crate::model::Model;
+    use crate::spec::Activation;
 
     fn model(widths: &[usize], replicas: usize) -> Model {
         let mut model = Model::zeros(&NetworkSpec::new(widths).unwrap(), replicas);
@@ -413,6 +439,15 @@ mod tests {
     }
 
     #[test]
+    fn the_scale_of_targets_is_kept() {
+        let spec = NetworkSpec::with(&[2, 3, 2], Activation::Relu, Loss::MeanSquaredError).unwrap();
+        let mut model = Model::zeros(&spec, 2);
+        model.data.target_scaling = Scaling::from_parts(Scale::Standard, vec![1e5, -0.1], vec![3.0, 1e-7]);
+        assert!(model.data.target_scaling.is_some());
+        assert_eq!(Model::from_bytes(&model.to_bytes(), Path::new("x")).unwrap(), model);
+    }
+
+    #[test]
     fn class_names_are_kept() {
         let mut model = model(&[2, 3], 1);
         model.class_names = ["a", "\"b\"", "ç"].map(String::from).into();
@@ -438,7 +473,8 @@ mod tests {
     fn metadata_that_makes_no_sense_is_refused_in_one_line() {
         for (key, value, words) in [
             ("activation", "swish", "activation 'swish'; expected relu, leaky-relu:SLOPE, elu"),
-            ("loss", "mse", "loss 'mse'; expected"),
+            ("loss", "mae", "loss 'mae'; expected"),
+            ("target_scale", "standard", "target_scale is damaged"),
             ("loss", "binary-cross-entropy", "does not go with 2 output units"),
         ] {
             let error =

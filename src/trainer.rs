@@ -89,7 +89,7 @@ impl Trainer {
         self.engine.kernel_times(steps)
     }
 
-    /// Loss, accuracy and dummies of every replica over a set of the data.
+    /// Loss, score and dummies of every replica over a set of the data.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) if the data has no validation set, or what the driver reported.

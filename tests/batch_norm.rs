@@ -79,7 +79,7 @@ fn evaluations_are_those_of(
         let exact = Training::new(&trained, replica, course.settings.replicas[replica], |value| value);
         let loss = exact.loss(samples, &all) / samples.len() as f64;
         assert!((evaluation.loss - loss).abs() <= 1e-5 * loss, "{engine:?} {replica}: {} {loss}", evaluation.loss);
-        assert_eq!((evaluation.accuracy * samples.len() as f64).round() as usize, exact.hits(samples, &all));
+        assert_eq!((evaluation.score * samples.len() as f64).round() as usize, exact.hits(samples, &all));
         assert_eq!((evaluation.true_dummies(), evaluation.pseudo_dummies()), exact.dummies(samples, &all));
         assert!(!evaluation.has_diverged);
     }

@@ -11,7 +11,7 @@ mod command;
 use command::{adapter, asgd, refuses, without_adapters};
 
 /// Tests of trainings, which every device has.
-const TRAININGS: [&str; 17] = [
+const TRAININGS: [&str; 21] = [
     "batches",
     "evaluation 784-30-20-10 u8",
     "1 step 784-30-20-10 u8",
@@ -29,6 +29,10 @@ const TRAININGS: [&str; 17] = [
     "1 step 2-8-1 f32, normalized",
     "50 steps 2-8-1 f32, normalized",
     "alone 2-8-1 f32, normalized",
+    "evaluation 3-10-10-1 f32",
+    "1 step 3-10-10-1 f32",
+    "50 steps 3-10-10-1 f32",
+    "alone 3-10-10-1 f32",
 ];
 
 /// The CPU and every adapter, all tests in their order.
@@ -74,7 +78,7 @@ fn a_device_by_name() {
         assert!(row.is_some_and(|row| row.ends_with("  passed")), "{test}: {text}");
     }
     assert!(text.lines().any(|line| line.contains("batches") && line.contains("exact")), "{text}");
-    assert!(text.lines().last().unwrap().starts_with("All 13 tests passed on 1 device in "), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("All 17 tests passed on 1 device in "), "{text}");
 }
 
 #[test]

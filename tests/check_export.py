@@ -1,5 +1,5 @@
 """Checks an exported network: onnxruntime gives the logits and probabilities of the .safetensors file, to 1e-5, and
-the labels of the logits.
+the labels of the logits; of a regression the values.
 
     python3 tests/check_export.py MODEL.safetensors MODEL.onnx [REPLICA]        needs onnxruntime, safetensors, numpy
 """
@@ -12,7 +12,7 @@ import onnxruntime
 from safetensors.numpy import load_file
 
 tensors = load_file(sys.argv[1])
-scale = {name: tensors.pop(name) for name in list(tensors) if name.startswith("scale.")}
+scale = {name: tensors.pop(name) for name in list(tensors) if name.startswith(("scale.", "target_scale."))}
 if tensors["layers.0.bias"].ndim == 2:
     replica = int(sys.argv[3])
     tensors = {name: values[replica] for name, values in tensors.items()}
@@ -21,15 +21,21 @@ layers = len(tensors) // 2
 inputs = tensors["layers.0.weight"].shape[1]
 rng = numpy.random.default_rng(1)
 x = rng.random((1000, inputs)).astype(numpy.float32) * (rng.random((1000, inputs)) < 0.3)
-if scale:
+if "scale.shift" in scale:
     x = (x * 4 * scale["scale.divisor"] + scale["scale.shift"]).astype(numpy.float32)
 
 a = x.astype(numpy.float64)
-if scale:
+if "scale.shift" in scale:
     a = ((a - scale["scale.shift"]) / scale["scale.divisor"]).astype(numpy.float32).astype(numpy.float64)
 for layer in range(layers):
     z = a @ tensors[f"layers.{layer}.weight"].T.astype(numpy.float64) + tensors[f"layers.{layer}.bias"]
     a = numpy.maximum(z, 0)
+if [output.name for output in session.get_outputs()] == ["values"]:  # a regression
+    expected = z * scale.get("target_scale.divisor", 1) + scale.get("target_scale.shift", 0)
+    (values,) = session.run(["values"], {"input": x})
+    error = (numpy.abs(values - expected) / numpy.abs(expected).max(axis=0)).max()
+    print(f"largest error: values {error:.1e} of the largest")
+    sys.exit(not error < 1e-5)
 if z.shape[1] == 1:
     probabilities = 1 / (1 + numpy.exp(numpy.hstack([z, -z])))
 else:

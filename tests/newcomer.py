@@ -1,5 +1,6 @@
 """The newcomer's route, from `make demo` to predictions for a table of one's own: what is typed, what is seen, and whether it
-is right. No step has an option, and on three tables the accuracy is not more than 0.02 below scikit-learn's MLPClassifier.
+is right. No step has an option, and on three tables the accuracy is not more than 0.02 below scikit-learn's MLPClassifier. A fourth
+table holds prices, whose R^2 and errors are derived again from the predictions.
 
     python3 tests/newcomer.py [ASGD]        runs `make demo` unless ASGD names the command
 
@@ -112,6 +113,49 @@ def route(terminal, name, inputs, labels):
     return trained, score["samples"]
 
 
+def houses():
+    """500 rows of area, rooms and age, and prices in units of 1e5 that they tell."""
+    rng = np.random.default_rng(0)
+    area, rooms, age = rng.uniform(30, 250, 500), rng.integers(1, 9, 500), rng.uniform(0, 90, 500)
+    return np.column_stack([area, rooms, age]), 50_000 + 2800 * area + 15_000 * rooms - 900 * age + rng.normal(0, 20_000, 500)
+
+
+def regression_route(terminal):
+    """All steps for a table of prices; R^2 on the rows that the training set aside."""
+    inputs, prices = houses()
+    rows = [",".join(map(repr, map(float, row))) for row in inputs]
+    (terminal.folder / "houses.csv").write_text(
+        "area,rooms,age,price\n" + "".join(f"{row},{price:.2f}\n" for row, price in zip(rows, prices))
+    )
+    (terminal.folder / "new.csv").write_text("area,rooms,age\n" + "".join(f"{row}\n" for row in rows))
+    model = "runs/houses-1/model.safetensors"
+    _, said = terminal.type("asgd train houses.csv")
+    check("warning" not in said, "houses: the training warns")
+    check("target column 'price' (4 of 4), regression" in said, "houses: train does not say that it is a regression")
+    trained = json.loads((terminal.folder / "runs/houses-1/run.json").read_text())["result"]["test_r2"]
+    terminal.type(f"asgd evaluate {model} houses.csv")
+    score = json.loads(terminal.run(f"asgd evaluate {model} houses.csv --json")[0])
+    check(score["r2"] == trained, f"houses: evaluate says {score['r2']}, train said {trained}")
+
+    predicted, _ = terminal.type(f"asgd predict {model} new.csv", lines=4)
+    answers = [float(row["price"]) for row in csv.DictReader(io.StringIO(predicted))]
+    check(len(answers) == len(prices), f"houses: {len(answers)} predictions for {len(prices)} rows")
+    prices = [float(f"{price:.2f}") for price in prices]
+    mean = sum(prices) / len(prices)
+    residual = sum((answer - price) ** 2 for answer, price in zip(answers, prices))
+    r2, rmse = 1 - residual / sum((price - mean) ** 2 for price in prices), (residual / len(prices)) ** 0.5
+    whole = json.loads(terminal.run(f"asgd evaluate {model} houses.csv --split all --json")[0])
+    check(abs(whole["r2"] - r2) < 1e-5, f"houses: R^2 of the predictions is {r2}, but evaluate says {whole['r2']}")
+    own = whole["targets"][0]["rmse"]
+    check(abs(own - rmse) < 1e-4 * rmse, f"houses: the RMSE of the predictions is {rmse}, but evaluate says {own}")
+
+    terminal.type(f"asgd export {model} -o houses.onnx")
+    files = [terminal.folder / model, terminal.folder / "houses.onnx"]
+    done = subprocess.run([sys.executable, ROOT / "tests" / "check_export.py", *files], capture_output=True, text=True)
+    check(done.returncode == 0, f"houses: the ONNX file computes something else: {(done.stderr or done.stdout).strip()}")
+    return trained
+
+
 def main():
     if len(sys.argv) > 1:
         asgd = pathlib.Path(sys.argv[1]).resolve()
@@ -131,13 +175,18 @@ def main():
         chance = 2 * (theirs * (1 - theirs) / samples) ** 0.5
         if own < theirs - BELOW - chance:
             problems.append(f"{name}: {own:.3f} on the rows set aside is more than {BELOW + chance:.3f} below {theirs:.3f}")
-    print("\n".join(["", "Accuracies without any option", *rows]))
+    with tempfile.TemporaryDirectory() as folder:
+        r2 = regression_route(Terminal(folder, asgd))
+    if r2 < 0.9:
+        problems.append(f"houses: R^2 is {r2:.3f}, below 0.9")
+    print("\n".join(["", "Accuracies without any option", *rows, f"houses: R^2 {r2:.3f}"]))
     if problems:
         fail("; ".join(problems))
 
 
 enter_venv()
 sys.path.insert(0, str(ROOT / "benches" / "peers"))
+import numpy as np  # noqa: E402, one of the packages
 import tables  # noqa: E402, which needs the packages
 
 main()

@@ -3,8 +3,9 @@
     asgd train DATA --init start.safetensors --order sequential --steps K --out RUN
     python3 tests/rederive.py start.safetensors DATA RUN          (needs torch and safetensors)
 
-DATA is a folder of IDX files. Steps are taken in float64 from the float32 start, with per-sample gradients and
-counts by comparison with zero, or with the threshold of the counts. Counts of the last step must agree exactly, parameters to rounding.
+DATA is a folder of IDX files, of bytes or, for the targets of a regression, of floats. Steps are taken in float64 from the float32
+start, with per-sample gradients and counts by comparison with zero, or with the threshold of the counts. Counts of the last step must
+agree exactly, parameters to rounding.
 """
 
 import gzip
@@ -21,18 +22,28 @@ settings = json.loads((run / "run.json").read_text())["settings"]
 assert settings["order"] == "sequential", "the run must have --order sequential"
 
 
-def idx(stem, axes):
+def idx(stem):
     path = next(p for p in data.iterdir() if p.name.startswith(stem))
     raw = (gzip.open(path) if path.suffix == ".gz" else open(path, "rb")).read()
-    return np.frombuffer(raw, np.uint8, offset=4 * (1 + axes)).copy()
+    values = np.frombuffer(raw, {8: ">u1", 13: ">f4", 14: ">f8"}[raw[2]], offset=4 * (1 + raw[3]))
+    count = int.from_bytes(raw[4:8], "big")
+    return torch.tensor(values.reshape(count, -1).astype(values.dtype.newbyteorder("=")))
 
 
-labels = torch.tensor(idx("train-labels", 1), dtype=torch.int64)
-inputs = torch.tensor(idx("train-images", 3)).reshape(len(labels), -1).double() / 255
+is_regression = settings.get("loss") == "mse"
+labels, inputs = idx("train-labels"), idx("train-images")
+inputs = inputs.double() / 255 if inputs.dtype == torch.uint8 else inputs.float().double()
+model, saved_counts = load_file(run / "model.safetensors"), load_file(run / "counts.safetensors")
+if is_regression:  # as the run scaled them, in float64 and rounded once to float32
+    targets = labels.float().double()
+    if "target_scale.shift" in model:
+        targets = ((targets - model["target_scale.shift"]) / model["target_scale.divisor"]).float().double()
+else:
+    labels = labels.long()[:, 0]
 first = load_file(start)
 if "scale.shift" in first:  # as the model's other inputs, in float64 and rounded once to float32
     inputs = (((inputs.float().double() - first["scale.shift"]) / first["scale.divisor"]).float()).double()
-first = {name: values for name, values in first.items() if not name.startswith("scale.")}
+first = {name: values for name, values in first.items() if not name.startswith(("scale.", "target_scale."))}
 numbers = sorted({int(name.split(".")[-2]) for name in first})
 prefix = next(iter(first)).rsplit(".", 2)[0]
 layers = [[first[f"{prefix}.{n}.{kind}"].double() for kind in ("weight", "bias")] for n in numbers]
@@ -52,7 +63,7 @@ phi = {
 per_epoch = -(-len(labels) // m)
 for step in range(settings["steps"]):
     begin = step % per_epoch * m
-    x, y = inputs[begin : begin + m], labels[begin : begin + m]
+    x, y = inputs[begin : begin + m], (targets if is_regression else labels)[begin : begin + m]
     activations, slopes = [x], []
     for number, (weight, bias) in enumerate(layers):
         z = (activations[-1] @ weight.T + bias).requires_grad_()
@@ -60,7 +71,9 @@ for step in range(settings["steps"]):
         slopes.append(torch.autograd.grad(a.sum(), z)[0])
         activations.append(a.detach())
     logits = activations[-1]
-    if logits.shape[1] == 1:
+    if is_regression:
+        delta = 2 * (logits - y) / logits.shape[1]
+    elif logits.shape[1] == 1:
         delta = torch.sigmoid(logits) - y[:, None]
     else:
         delta = torch.softmax(logits, 1) - torch.nn.functional.one_hot(y, logits.shape[1])
@@ -82,7 +95,6 @@ for step in range(settings["steps"]):
             else:
                 layers[number][index] = layers[number][index] - lr * s / len(x)
 
-model, saved_counts = load_file(run / "model.safetensors"), load_file(run / "counts.safetensors")
 worst, different, total = 0.0, 0, 0
 for number, (values, c) in enumerate(zip(layers, counts)):
     for kind, value, count in zip(("weight", "bias"), values, c):

@@ -67,11 +67,28 @@ test "$right" -ge 130 || { echo "only $right of 150 are right"; exit 1; }
 expect "probabilities" asgd export small.safetensors -o flowers.onnx
 test -s flowers.onnx
 
-# 6. Diverged runs are marked; the others go on.
+# 6. Numbers instead of classes: prices that area, rooms and age tell.
+awk 'BEGIN {
+    srand(3)
+    print "area,rooms,age,price"
+    for (i = 0; i < 400; i++) {
+        area = 30 + 220 * rand(); rooms = 1 + int(8 * rand()); age = 90 * rand()
+        price = 50000 + 2800 * area + 15000 * rooms - 900 * age + 18000 * (rand() + rand() - 1)
+        printf "%.1f,%d,%.1f,%.2f\n", area, rooms, age, price
+    }
+}' > houses.csv
+expect "test R²" asgd train houses.csv --label price --out houses
+expect "RMSE" asgd evaluate houses/model.safetensors houses.csv
+cut -d, -f1-3 houses.csv > new.csv
+asgd predict houses/model.safetensors new.csv > prices.csv
+close=$(paste -d, houses.csv prices.csv | awk -F, 'NR > 1 && $5 > 0.8 * $4 && $5 < 1.2 * $4' | wc -l)
+test "$close" -ge 300 || { echo "only $close of 400 prices are near"; exit 1; }
+
+# 7. Diverged runs are marked; the others go on.
 expect "diverged" asgd train flowers.csv --optimizer sgd --lr 1e30 --epochs 3 --replicas 2 --out diverged
 tail -1 diverged/metrics.csv
 
-# 7. Documentation.
+# 8. Documentation.
 expect "_asgd" asgd completions bash
 expect "" asgd man man
 test -s man/asgd-train.1

@@ -49,14 +49,14 @@ fn fifty_steps_follow_the_reference() {
     follow(images(), &[131], 40, 50);
 }
 
-/// What `asgd check` does with its three trainings, on every engine.
+/// What `asgd check` does with its four trainings, on every engine.
 #[test]
 fn every_engine_passes_the_check() {
     let checks = Checks::new().unwrap();
     for engine in ENGINES {
         let mut findings = Vec::new();
         checks.run_trainings(&engine, &mut |finding| findings.push(finding));
-        assert_eq!(findings.len(), 13);
+        assert_eq!(findings.len(), 17);
         let failed: Vec<_> = findings.iter().filter(|finding| !finding.passed()).collect();
         assert!(failed.is_empty(), "{engine:?}: {failed:#?}");
     }
@@ -362,7 +362,7 @@ fn evaluation_equals_the_reference() {
                 let loss = exact.loss(samples, &all) / samples.len() as f64;
                 assert!((evaluation.loss - loss).abs() < 1e-5 * loss, "{} {loss}", evaluation.loss);
                 let hits = exact.hits(samples, &all) as f64 / samples.len() as f64;
-                assert_eq!(evaluation.accuracy, hits);
+                assert_eq!(evaluation.score, hits);
                 let dummies = exact.dummies(samples, &all);
                 let found = (evaluation.true_dummies(), evaluation.pseudo_dummies());
                 assert_eq!(found, dummies, "{engine:?} replica {index}");
@@ -427,9 +427,9 @@ fn training_reaches_a_high_accuracy() {
         for engine in [Engine::Gpu, Engine::Cpu(2)] {
             let initial = model(&dataset, &hidden, &[0]);
             let mut trainer = trainer(&dataset, &initial, 64, vec![replica(0, Optimizer::ASGD)], engine);
-            let before = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
+            let before = trainer.evaluate(Split::Test).unwrap()[0].score;
             trainer.train(1500).unwrap();
-            let after = trainer.evaluate(Split::Test).unwrap()[0].accuracy;
+            let after = trainer.evaluate(Split::Test).unwrap()[0].score;
             assert!(before < 0.8 && after > least, "{engine:?} {}: {before} {after}", dataset.name);
         }
     }

@@ -48,7 +48,7 @@ fn padding_changes_no_bit() {
         assert_eq!(counts_of_padded, counts.resized(&wide), "{case}");
         let evaluations = alone.evaluate(Split::Test).unwrap().into_iter().zip(padded.evaluate(Split::Test).unwrap());
         for (alone, padded) in evaluations {
-            assert_eq!((alone.loss, alone.accuracy), (padded.loss, padded.accuracy), "{case}");
+            assert_eq!((alone.loss, alone.score), (padded.loss, padded.score), "{case}");
             assert_eq!(padded.nodes, widened(&alone.nodes, &narrow, &wide), "{case}");
         }
     });

@@ -17,6 +17,7 @@ use super::parameters::Share;
 use super::samples::StoredSamples;
 use super::simd::{InstructionSet, LANES, Lanes};
 use super::threshold::{self, FindLargest};
+use crate::dataset::Targets;
 use crate::spec::{Activation, Loss, NetworkSpec};
 
 /// Inputs, activations and deltas of some samples.
@@ -29,8 +30,8 @@ pub struct Block {
     pub samples: usize,
     /// The data's inputs.
     pub inputs: BatchInputs,
-    /// (samples)
-    pub labels: Vec<u32>,
+    /// Of each sample.
+    pub targets: Targets,
     /// a of each layer, (samples, outputs); of the last layer the logits, and after [`Self::propagate`] delta.
     pub activations: Vec<Panels>,
     /// z of each hidden layer whose activation needs it, y where it is normalized, (samples, outputs); nothing for ReLU.
@@ -80,7 +81,7 @@ impl Block {
             loss: spec.loss(),
             samples: 0,
             inputs,
-            labels: Vec::new(),
+            targets: samples.targets.none_like(),
             activations: widths[1..].iter().map(|&width| Panels::zeros(capacity, width)).collect(),
             sums: if spec.activation().keeps_sums() { hidden().collect() } else { Vec::new() },
             hidden_deltas: hidden().collect(),
@@ -97,7 +98,7 @@ impl Block {
     /// Takes samples out of the data set; `next` are those of the next batch.
     pub fn gather(&mut self, simd: InstructionSet, from: &StoredSamples, indices: &[u32], next: &[u32]) {
         self.samples = indices.len();
-        simd.run(Gather { from, indices, next, inputs: &mut self.inputs, labels: &mut self.labels });
+        simd.run(Gather { from, indices, next, inputs: &mut self.inputs, targets: &mut self.targets });
     }
 
     /// Computes activations and logits, with the dropout of a step or, for evaluation, without. Networks in evaluation are folded:
@@ -132,7 +133,7 @@ impl Block {
         self.forward(simd, shares, dropout);
         let samples = self.samples;
         let last = self.activations.len() - 1;
-        simd.run(LossDelta { loss: self.loss, labels: &self.labels, logits: &mut self.activations[last] });
+        simd.run(LossDelta { loss: self.loss, targets: &self.targets, logits: &mut self.activations[last] });
         for layer in (1..=last).rev() {
             let (hidden, output) = self.activations.split_at(last);
             let (deltas, above) = self.hidden_deltas.split_at_mut(layer);

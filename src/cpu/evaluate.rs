@@ -5,14 +5,15 @@ use super::exp::exp;
 use super::loss::highest;
 use super::panels::{Panels, panel_columns};
 use super::simd::{Kernel, LANES, Lanes, floats, with_lanes};
+use crate::dataset::Targets;
 use crate::spec::Loss;
 
 /// What a block of samples comes to.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
-    /// Summed cross-entropy, in nats.
+    /// Summed over the samples.
     pub loss: f64,
-    /// Samples whose label is the first highest logit.
+    /// Samples whose label is the first highest logit; none of a regression.
     pub hits: u64,
     /// Each hidden node, layer by layer: whether some sample activates it, and whether some sample does not.
     pub nodes: Vec<(bool, bool)>,
@@ -41,22 +42,48 @@ impl Kernel for Evaluate<'_> {
 
     #[inline(always)]
     fn run(self) -> Totals {
-        let Block { loss, samples, labels, activations, .. } = self.0;
+        let Block { loss, samples, targets, activations, .. } = self.0;
         let mut totals = Totals::default();
         let (logits, hidden) = activations.split_last().expect("a network has a layer");
-        for (sample, &label) in labels.iter().enumerate() {
-            let (loss, is_hit) = match loss {
-                Loss::BinaryCrossEntropy => binary_cross_entropy(logits.panel(0)[sample].0[0], label),
-                Loss::CrossEntropy => cross_entropy(logits, sample, label as usize),
-            };
-            totals.loss += loss;
-            totals.hits += u64::from(is_hit);
+        match targets {
+            Targets::Classes(labels) => {
+                for (sample, &label) in labels.iter().enumerate() {
+                    let (loss, is_hit) = match loss {
+                        Loss::BinaryCrossEntropy => binary_cross_entropy(logits.panel(0)[sample].0[0], label),
+                        Loss::CrossEntropy => cross_entropy(logits, sample, label as usize),
+                        // Samples to be answered, not scored.
+                        Loss::MeanSquaredError => (f64::NAN, false),
+                    };
+                    totals.loss += loss;
+                    totals.hits += u64::from(is_hit);
+                }
+            }
+            Targets::Numbers { values, outputs } => {
+                for (sample, targets) in values.chunks_exact(*outputs).enumerate() {
+                    totals.loss += squared_error(logits, sample, targets);
+                }
+            }
         }
         for layer in hidden {
             activity(layer, *samples, &mut totals.nodes);
         }
         totals
     }
+}
+
+/// The mean over the outputs of (output - target)^2, in f64.
+#[inline(always)]
+fn squared_error(outputs: &Panels, sample: usize, targets: &[f32]) -> f64 {
+    let mut sum = 0.0;
+    for panel in 0..outputs.panels() {
+        let lanes = outputs.lanes(panel);
+        let row = floats(&outputs.panel(panel)[sample * lanes..][..lanes]);
+        for (&output, &target) in row.iter().zip(&targets[panel_columns(outputs.columns(), panel)]) {
+            let difference = f64::from(output) - f64::from(target);
+            sum += difference * difference;
+        }
+    }
+    sum / targets.len() as f64
 }
 
 /// softplus(z) - y z, and whether z is on the label's side of 0.

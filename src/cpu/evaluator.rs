@@ -1,4 +1,4 @@
-//! Evaluation: loss, accuracy and dummy nodes over a whole data set.
+//! Evaluation: loss, score and dummy nodes over a whole data set.
 
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ use super::simd::{LANES, floats};
 use crate::dataset::Samples;
 use crate::engine::EvaluationEngine;
 use crate::error::Result;
-use crate::evaluation::{Activity, Evaluation};
+use crate::evaluation::{Activity, Evaluation, r2};
 use crate::memory;
 use crate::model::Model;
 use crate::spec::NetworkSpec;
@@ -66,7 +66,7 @@ impl Replicas<'_> {
 /// What every replica makes of a data set.
 pub fn evaluate(cpu: &Cpu, replicas: &Replicas<'_>, samples: &StoredSamples) -> Vec<Evaluation> {
     let totals = replicas.forward(cpu, samples, |block| cpu.simd.run(Evaluate(block)));
-    let count = samples.len() as f64;
+    let (count, is_regression) = (samples.len() as f64, replicas.spec.loss().is_regression());
     let per_replica = totals.iter().zip(replicas.parameters).map(|(blocks, parameters)| {
         let mut totals = Totals::default();
         blocks.iter().for_each(|block| totals.add(block));
@@ -75,9 +75,10 @@ pub fn evaluate(cpu: &Cpu, replicas: &Replicas<'_>, samples: &StoredSamples) -> 
             (false, true) => Activity::Never,
             _ => Activity::Sometimes,
         });
+        let loss = totals.loss / count;
         Evaluation {
-            loss: totals.loss / count,
-            accuracy: totals.hits as f64 / count,
+            loss,
+            score: if is_regression { r2(loss, samples.variance) } else { totals.hits as f64 / count },
             nodes: nodes.collect(),
             has_diverged: !totals.loss.is_finite() || !parameters.are_finite(),
         }

@@ -3,6 +3,7 @@
 use super::panels::{PANEL, Panels};
 use super::samples::{Feature, StoredInputs, StoredSamples, TypedLists, Value, Values, with_types};
 use super::simd::{Kernel, LANES, floats_mut};
+use crate::dataset::Targets;
 
 /// Some samples.
 #[derive(Debug)]
@@ -53,8 +54,8 @@ pub struct Gather<'a> {
     pub next: &'a [u32],
     /// Where their inputs go.
     pub inputs: &'a mut BatchInputs,
-    /// Where their labels go.
-    pub labels: &'a mut Vec<u32>,
+    /// Where their targets go, of the kind that the data set has.
+    pub targets: &'a mut Targets,
 }
 
 impl Kernel for Gather<'_> {
@@ -62,9 +63,20 @@ impl Kernel for Gather<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { from, indices, next, inputs, labels } = self;
-        labels.clear();
-        labels.extend(indices.iter().map(|&index| from.labels[index as usize]));
+        let Self { from, indices, next, inputs, targets } = self;
+        match (&from.targets, targets) {
+            (Targets::Classes(all), Targets::Classes(labels)) => {
+                labels.clear();
+                labels.extend(indices.iter().map(|&index| all[index as usize]));
+            }
+            (Targets::Numbers { values: all, outputs }, Targets::Numbers { values, .. }) => {
+                values.clear();
+                indices
+                    .iter()
+                    .for_each(|&index| values.extend_from_slice(&all[index as usize * outputs..][..*outputs]));
+            }
+            _ => unreachable!("Block::new takes the kind of the data set"),
+        }
         match (&from.inputs, inputs) {
             (StoredInputs::Listed(lists), BatchInputs::Listed(batch)) => {
                 with_types!(lists, lists => copy(lists, indices, next, batch));

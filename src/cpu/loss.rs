@@ -3,14 +3,16 @@
 use super::exp::exp;
 use super::panels::{Panels, panel_columns};
 use super::simd::{Kernel, LANES, Lanes, floats, floats_mut};
+use crate::dataset::Targets;
 use crate::spec::Loss;
 
-/// output - target of every output unit, where the logits were.
+/// The derivative of the loss by every output unit's sum: output - target, times 2 / outputs for the mean squared error. Where the
+/// logits were.
 pub struct LossDelta<'a> {
     /// Says what the outputs are.
     pub loss: Loss,
-    /// One a sample.
-    pub labels: &'a [u32],
+    /// Of each sample.
+    pub targets: &'a Targets,
     /// The logits, which become delta: (samples, outputs).
     pub logits: &'a mut Panels,
 }
@@ -20,14 +22,32 @@ impl Kernel for LossDelta<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { loss, labels, logits } = self;
-        match loss {
-            Loss::BinaryCrossEntropy => {
+        let Self { loss, targets, logits } = self;
+        match (loss, targets) {
+            (Loss::BinaryCrossEntropy, Targets::Classes(labels)) => {
                 for (z, &label) in floats_mut(logits.panel_mut(0)).iter_mut().step_by(LANES).zip(labels) {
                     *z = sigmoid(*z) - label as f32;
                 }
             }
-            Loss::CrossEntropy => softmax(labels, logits),
+            (Loss::CrossEntropy, Targets::Classes(labels)) => softmax(labels, logits),
+            (Loss::MeanSquaredError, Targets::Numbers { values, .. }) => differences(values, logits),
+            _ => unreachable!("a training's networks fit its targets: Dataset::check_fits"),
+        }
+    }
+}
+
+/// 2 (output - target) / outputs.
+#[inline(always)]
+fn differences(values: &[f32], outputs: &mut Panels) {
+    let units = outputs.columns();
+    let scale = 2.0 / units as f32;
+    for panel in 0..outputs.panels() {
+        let (width, columns) = (outputs.lanes(panel) * LANES, panel_columns(units, panel));
+        let rows = floats_mut(outputs.panel_mut(panel)).chunks_exact_mut(width);
+        for (row, targets) in rows.zip(values.chunks_exact(units)) {
+            for (output, target) in row.iter_mut().zip(&targets[columns.clone()]) {
+                *output = (*output - target) * scale;
+            }
         }
     }
 }

@@ -2,19 +2,21 @@
 
 use prefetch_index::prefetch_index;
 
-use crate::dataset::{Inputs, Samples};
+use crate::dataset::{Inputs, Samples, Targets};
 
 /// Samples are kept as lists where at most this share of their inputs is not zero. An entry of a list costs about three times
 /// what an input costs in a dense layer.
 const MAX_LISTED: f64 = 0.35;
 
-/// Samples and their labels.
+/// Samples and their targets.
 #[derive(Debug)]
 pub struct StoredSamples {
     /// The inputs.
     pub inputs: StoredInputs,
-    /// (samples)
-    pub labels: Vec<u32>,
+    /// Of each sample.
+    pub targets: Targets,
+    /// [`Targets::variance`].
+    pub variance: f64,
     /// Inputs of a sample.
     pub features: usize,
 }
@@ -164,12 +166,13 @@ impl StoredSamples {
             Inputs::U8(values) => stored(values, features, |&value| value != 0, Values::U8),
             Inputs::F32(values) => stored(values, features, |&value| value != 0.0, Values::F32),
         };
-        Self { inputs, labels: samples.labels().to_vec(), features }
+        let targets = samples.targets().clone();
+        Self { inputs, variance: targets.variance(), targets, features }
     }
 
     /// How many samples.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
 
     /// In how many samples each input is not zero; empty where samples are kept dense.

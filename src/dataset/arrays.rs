@@ -6,6 +6,7 @@ use std::path::Path;
 use super::samples::{Dataset, Inputs, Samples};
 use super::table::list;
 use crate::error::{Error, Result};
+use crate::spec::Task;
 
 /// The numbers of an array.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,14 +23,17 @@ pub struct ArraySet {
     pub names: [String; 2],
     /// (samples, features)
     pub inputs: Values,
-    /// (samples)
+    /// (samples, labels_of_each)
     pub labels: Vec<f64>,
+    pub labels_of_each: usize,
     pub features: usize,
 }
 
 /// What is known before the arrays are read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ArrayOptions<'a> {
+    /// Whether labels are classes or numbers; without it they tell it.
+    pub task: Option<Task>,
     /// Labels are 0..classes; without it they tell the classes.
     pub classes: Option<usize>,
     /// Names of a model's classes.
@@ -87,7 +91,11 @@ pub fn dataset(
         return Err(refuse(problem));
     }
     let mut notes = Vec::new();
-    let (classes, class_names) = classes(path, &train, &test, options, &mut notes)?;
+    let task = task(path, [&train, &test], options, &mut notes)?;
+    let (classes, class_names) = match task {
+        Task::Classification => classes(path, &train, &test, options, &mut notes)?,
+        Task::Regression => (0, Vec::new()),
+    };
     let features = train.features;
     let are_bytes = [&train, &test].map(|set| matches!(set.inputs, Values::Bytes(_)));
     let as_pixels = !options.keeps_numbers && train.inputs.are_pixels(features) && test.inputs.are_pixels(features);
@@ -106,13 +114,70 @@ pub fn dataset(
         }
     }
     let samples = |set: ArraySet| {
-        let ArraySet { names, inputs, labels, .. } = set;
-        let labels = labels.iter().map(|&label| index(&class_names, label)).collect();
-        Samples::new(features, inputs.into_inputs(as_pixels), labels, classes)
-            .map_err(|error| Error::data(path, format!("{}: {error}", names[0])))
+        let ArraySet { names, inputs, labels, labels_of_each, .. } = set;
+        let inputs = inputs.into_inputs(as_pixels);
+        let samples = match task {
+            Task::Classification => {
+                let labels = labels.iter().map(|&label| index(&class_names, label)).collect();
+                Samples::new(features, inputs, labels, classes)
+            }
+            Task::Regression => {
+                let numbers = labels.iter().map(|&label| label as f32).collect();
+                Samples::of_numbers(features, inputs, numbers, labels_of_each)
+            }
+        };
+        samples.map_err(|error| Error::data(path, format!("{}: {error}", names[0])))
     };
     let (train, test) = (samples(train)?, samples(test)?);
     Ok((Dataset { name, classes, class_names, train, test, validation: None }, notes))
+}
+
+/// What the labels are: numbers with fractions, and several of a sample, are no classes.
+fn task(path: &Path, sets: [&ArraySet; 2], options: ArrayOptions<'_>, notes: &mut Vec<String>) -> Result<Task> {
+    let refuse = |problem: String| Err(Error::data(path, problem));
+    for set in sets {
+        if let Some(index) = set.labels.iter().position(|label| !label.is_finite()) {
+            let (sample, label) = (index / set.labels_of_each, set.labels[index]);
+            return refuse(format!("{}: label {sample} is {label}: it is missing", set.names[1]));
+        }
+    }
+    let [train, test] = sets;
+    let fraction = sets.into_iter().find_map(|set| {
+        let label = set.labels.iter().find(|label| label.fract() != 0.0)?;
+        Some((&set.names[1], *label))
+    });
+    let several = sets.into_iter().find(|set| set.labels_of_each > 1);
+    let task = match (options.task, fraction, several) {
+        (Some(Task::Classification), Some((name, label)), _) => {
+            return refuse(format!(
+                "{name} holds {label}; classes are whole numbers (--task regression gives numbers)"
+            ));
+        }
+        (Some(Task::Classification), None, Some(set)) => {
+            return refuse(format!(
+                "{} holds {} labels of each sample; a class is one",
+                set.names[1], set.labels_of_each
+            ));
+        }
+        (Some(task), ..) => task,
+        (None, Some((name, label)), _) => {
+            notes.push(format!(
+                "{name} holds {label}, which is no class: it is taken for numbers to be given, a regression"
+            ));
+            Task::Regression
+        }
+        (None, None, Some(set)) => {
+            let (name, count) = (&set.names[1], set.labels_of_each);
+            notes.push(format!("{name} holds {count} numbers of each sample: they are to be given, a regression"));
+            Task::Regression
+        }
+        (None, None, None) => Task::Classification,
+    };
+    if train.labels_of_each != test.labels_of_each {
+        let [of_train, of_test] = sets.map(|set| format!("{} has {}", set.names[1], set.labels_of_each));
+        return refuse(format!("{of_train} labels of each sample, but {of_test}"));
+    }
+    Ok(task)
 }
 
 /// A label's place among the classes; without names it is the label itself.
@@ -133,25 +198,6 @@ fn classes(
     options: ArrayOptions<'_>,
     notes: &mut Vec<String>,
 ) -> Result<(usize, Vec<String>)> {
-    for set in [train, test] {
-        let wrong =
-            |(index, problem): (usize, String)| Error::data(path, format!("{}: label {index} {problem}", set.names[1]));
-        let labels = set.labels.iter().enumerate();
-        let problem = labels
-            .clone()
-            .find(|(_, label)| !label.is_finite())
-            .map(|(index, label)| (index, format!("is {label}: it is missing")));
-        if let Some(problem) = problem {
-            return Err(wrong(problem));
-        }
-        if let Some((_, label)) = labels.clone().find(|(_, label)| label.fract() != 0.0) {
-            let problem = format!(
-                "{} looks like a regression target: it holds {label}; this trains classifiers, whose labels are whole numbers",
-                set.names[1]
-            );
-            return Err(Error::data(path, problem));
-        }
-    }
     let distinct = |set: &ArraySet| set.labels.iter().map(|&label| label as i64).collect::<BTreeSet<i64>>();
     let (in_train, in_test) = (distinct(train), distinct(test));
     let all: Vec<i64> = in_train.union(&in_test).copied().collect();
@@ -165,7 +211,7 @@ fn classes(
     }
     let count = options.classes.unwrap_or(all.len());
     if options.classes.is_none() && all.len() < 2 {
-        return Err(Error::data(path, format!("all labels are {}", all[0])));
+        return Err(Error::data(path, format!("all labels are {} (--task regression takes them for numbers)", all[0])));
     }
     let are_indices = |count: usize| all.iter().all(|&label| label >= 0 && (label as u64) < count as u64);
     if are_indices(count) {

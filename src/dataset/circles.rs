@@ -33,7 +33,7 @@ impl Circles {
     /// [`crate::Error::Setting`] for less than 4 points or a setting that is negative or not finite.
     pub fn dataset(&self) -> Result<Dataset> {
         let Self { samples, factor, noise, seed } = *self;
-        check_points(samples, [("--factor", factor), ("--noise", noise)])?;
+        check_points(samples, &[("--factor", factor), ("--noise", noise)])?;
         let mut random = Random::new(seed, 0x63_6972_636c_6573);
         let outer = samples / 2;
         let mut points = Vec::with_capacity(samples);

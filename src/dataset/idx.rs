@@ -29,12 +29,16 @@ impl Content {
         }
     }
 
-    /// What files with so many axes hold.
+    /// What files with so many axes hold. Several labels of each sample, for a regression, have two.
     fn of(axes: usize) -> Self {
         match axes {
             1 => Self::Labels,
             _ => Self::Images,
         }
+    }
+
+    fn fits(self, axes: usize) -> bool {
+        Self::of(axes) == self || (self, axes) == (Self::Labels, 2)
     }
 }
 
@@ -103,12 +107,13 @@ pub(super) fn read_folder(folder: &Path, options: ArrayOptions<'_>) -> Result<(D
 /// The values of both files of a set, read here.
 fn set((images, labels): (IdxFile, IdxFile), notes: &mut Vec<String>) -> Result<ArraySet> {
     let (names, features) = ([file_name(&images.source), file_name(&labels.source)], images.features());
+    let labels_of_each = labels.features();
     let (inputs, labels) = (values(images, notes)?, values(labels, notes)?);
     let labels = match labels {
         Values::Bytes(values) => values.into_iter().map(f64::from).collect(),
         Values::Numbers(values) => values,
     };
-    Ok(ArraySet { names, inputs, labels, features })
+    Ok(ArraySet { names, inputs, labels, labels_of_each, features })
 }
 
 /// What the mnist crate reads: plain files of MNIST's own size. It panics on files that are not sound, so none of them gets
@@ -137,6 +142,7 @@ fn of_mnist_crate(train: &(IdxFile, IdxFile), test: &(IdxFile, IdxFile)) -> Opti
         names: [file_name(&images.source), file_name(&labels.source)],
         inputs: Values::Bytes(pixels),
         labels: values.into_iter().map(f64::from).collect(),
+        labels_of_each: 1,
         features: 784,
     };
     Some([array_set(train, set.trn_img, set.trn_lbl), array_set(test, set.tst_img, set.tst_lbl)])
@@ -157,7 +163,7 @@ fn file_name(path: &Path) -> String {
 fn find(folder: &Path, stem: &str, content: Content) -> Result<PathBuf> {
     let axes: &[usize] = match content {
         Content::Images => &[3, 2, 4],
-        Content::Labels => &[1],
+        Content::Labels => &[1, 2],
     };
     for axes in axes {
         for name in [format!("{stem}-idx{axes}-ubyte"), format!("{stem}.idx{axes}-ubyte")] {
@@ -209,7 +215,7 @@ fn open(source: &Path, content: Content) -> Result<IdxFile> {
         _ => 0,
     };
     let is_idx = zero == 0 && also_zero == 0 && size > 0 && axes > 0;
-    if !is_idx || Content::of(axes.into()) != content {
+    if !is_idx || !content.fits(axes.into()) {
         let found = if is_idx {
             format!("it holds {}", Content::of(axes.into()).name())
         } else if source.extension().is_some_and(|extension| extension == "gz") && !is_packed {

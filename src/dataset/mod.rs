@@ -11,6 +11,7 @@ mod prepared;
 mod record;
 mod samples;
 mod scaling;
+mod sine;
 mod spirals;
 mod split;
 pub mod table;
@@ -23,11 +24,13 @@ pub use self::kind::{is_idx, what_is};
 pub use self::points::Points;
 pub use self::prepared::{Prepared, Standing, TableSplit, images_to_classify};
 pub use self::record::DataRecord;
-pub use self::samples::{Dataset, Inputs, Samples};
-pub use self::scaling::{Scale, Scaling};
+pub use self::samples::{Dataset, Inputs, Samples, Targets};
+pub use self::scaling::{Scale, Scales, Scaling};
+pub use self::sine::Sine;
 pub use self::spirals::Spirals;
 pub use self::split::{HeldOut, Seen, Sketch, SplitRecord, ValidationShare, split_rows};
 use crate::error::Result;
+use crate::spec::Task;
 
 impl Dataset {
     /// A folder of four IDX files of any type, plain or packed with gzip, as MNIST is published: train-images-idx3-ubyte,
@@ -37,7 +40,8 @@ impl Dataset {
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) naming the file that is missing or wrong.
     pub fn from_idx_folder(folder: &Path, classes: usize) -> Result<Self> {
-        let options = ArrayOptions { classes: Some(classes), ..ArrayOptions::default() };
+        let options =
+            ArrayOptions { classes: Some(classes), task: Some(Task::Classification), ..ArrayOptions::default() };
         Ok(idx::read_folder(folder, options)?.0)
     }
 
@@ -46,7 +50,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) naming the line that is wrong.
     pub fn from_table(path: &Path, options: &table::TableOptions, split: &TableSplit) -> Result<Self> {
-        Ok(Prepared::table(path, options, split, Some(Scale::None), None)?.dataset)
+        Ok(Prepared::table(path, options, split, Scales::NONE, None)?.dataset)
     }
 
     /// A NumPy .npz file with x_train, y_train, x_test and y_test, as Keras publishes MNIST: numbers of any type and order.
@@ -55,7 +59,8 @@ impl Dataset {
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) naming the array that is missing or wrong.
     pub fn from_npz(path: &Path, classes: usize) -> Result<Self> {
-        let options = ArrayOptions { classes: Some(classes), ..ArrayOptions::default() };
+        let options =
+            ArrayOptions { classes: Some(classes), task: Some(Task::Classification), ..ArrayOptions::default() };
         Ok(npz::read(path, options)?.0)
     }
 }

@@ -10,11 +10,12 @@ use super::npy::{self, Array};
 use super::samples::Dataset;
 use super::table::short_name;
 use crate::error::{Error, Result};
+use crate::spec::Task;
 
 /// Reads all four arrays. Inputs may have any number of axes after the first, which counts the samples.
 pub(super) fn read(path: &Path, options: ArrayOptions<'_>) -> Result<(Dataset, Vec<String>)> {
     let mut archive = open(path)?;
-    let sets = [set(&mut archive, path, "train")?, set(&mut archive, path, "test")?];
+    let sets = [set(&mut archive, path, "train", options.task)?, set(&mut archive, path, "test", options.task)?];
     arrays::dataset(path, short_name(path), sets, options)
 }
 
@@ -42,7 +43,7 @@ fn open(path: &Path) -> Result<ZipArchive<File>> {
     ZipArchive::new(file).map_err(|error| refuse(format!("not an .npz file, or cut off ({error})")))
 }
 
-fn set(archive: &mut ZipArchive<File>, path: &Path, split: &str) -> Result<ArraySet> {
+fn set(archive: &mut ZipArchive<File>, path: &Path, split: &str, task: Option<Task>) -> Result<ArraySet> {
     let refuse = |problem: String| Error::data(path, problem);
     let names = [format!("x_{split}"), format!("y_{split}")];
     let inputs = array(archive, path, &names[0])?;
@@ -56,20 +57,25 @@ fn set(archive: &mut ZipArchive<File>, path: &Path, split: &str) -> Result<Array
         Values::Bytes(values) => values.into_iter().map(f64::from).collect(),
         Values::Numbers(values) => values,
     };
-    if let Some(columns) = one_hot(&label_shape, count, &labels) {
+    if let Some(columns) = one_hot(&label_shape, count, &labels).filter(|_| task != Some(Task::Regression)) {
         let problem = format!(
-            "{} is one-hot, of the shape {label_shape:?}; save the classes, {}.argmax(axis={columns})",
+            "{} is one-hot, of the shape {label_shape:?}; save the classes, {}.argmax(axis={columns}), or say --task regression if \
+             these are numbers to be given",
             names[1], names[1]
         );
         return Err(refuse(problem));
     }
-    if label_shape.is_empty() || labels.len() != count {
+    let labels_of_each = match label_shape[..] {
+        [rows, columns] if rows == count && columns > 0 => columns,
+        _ => 1,
+    };
+    if label_shape.is_empty() || labels.len() != count * labels_of_each {
         return Err(refuse(format!(
             "{} has the shape {label_shape:?}, but {} has {count} samples",
             names[1], names[0]
         )));
     }
-    Ok(ArraySet { names, inputs: inputs.values, labels, features })
+    Ok(ArraySet { names, inputs: inputs.values, labels, labels_of_each, features })
 }
 
 /// The axis of the classes, if labels are rows of zeros with a one, or shares of classes that add up to 1.

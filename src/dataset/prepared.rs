@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use super::arrays::ArrayOptions;
 use super::points::Points;
 use super::record::DataRecord;
-use super::samples::{Dataset, Inputs, Samples};
-use super::scaling::{Scale, Scaling};
+use super::samples::{Dataset, Inputs, Samples, Targets};
+use super::scaling::{Scale, Scales, Scaling};
 use super::split::{HeldOut, Seen, Sketch, SplitRecord, ValidationShare, split_rows};
 use super::table::{Schema, Table, TableOptions};
 use super::{idx, npz};
 use crate::error::{Error, Result};
+use crate::spec::Task;
 
 /// A data set with how it came about.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +74,7 @@ impl Prepared {
         path: &Path,
         options: &TableOptions,
         split: &TableSplit,
-        scale: Option<Scale>,
+        scales: Scales,
         start: Option<&DataRecord>,
     ) -> Result<Self> {
         if !(split.fraction > 0.0 && split.fraction < 1.0) {
@@ -94,7 +95,7 @@ impl Prepared {
                 (train, test, None, HeldOut::Share { fraction: split.fraction, seed: split.seed })
             }
             Some(path) => {
-                let by = TableOptions { label: None, ..options.clone() };
+                let by = TableOptions { label: Vec::new(), ..options.clone() };
                 let other = Table::read_as(path, &schema, &by)?;
                 notes.extend(other.notes.iter().map(|note| format!("{}: {note}", path.display())));
                 let trained = Sketch::new((0..table.len()).map(|row| table.row_hash(row)));
@@ -111,8 +112,8 @@ impl Prepared {
         };
         let validation = split.validation.map(|fraction| ValidationShare { fraction, seed: split.seed });
         let validation_rows = set_aside(&mut train_rows, validation)?;
-        if let Some(class) =
-            (0..schema.classes.len()).find(|&class| !train_rows.iter().any(|&row| table.label(row) as usize == class))
+        if let Some(class) = (0..schema.classes.len())
+            .find(|&class| !train_rows.iter().any(|&row| table.label(row) == Some(class as u32)))
         {
             notes.push(format!(
                 "no training row is of class '{}': all of its rows are set aside",
@@ -129,7 +130,7 @@ impl Prepared {
                 ));
             }
         }
-        let scaling = match (start.and_then(|start| start.scaling.as_ref()), scale) {
+        let scaling = match (start.and_then(|start| start.scaling.as_ref()), scales.inputs) {
             (Some(of_start), None) => {
                 notes.push(format!("scale {}, as the model that the training starts from", of_start.scale()));
                 of_start.clone()
@@ -140,9 +141,17 @@ impl Prepared {
             }
             (_, scale) => fit(&table, &train_rows, scale, &mut notes)?,
         };
-        let train = table.samples(&train_rows, &scaling)?;
-        let test = other.as_ref().unwrap_or(&table).samples(&test_rows, &scaling)?;
-        let validation_set = validation_rows.map(|rows| table.samples(&rows, &scaling)).transpose()?;
+        let target_scaling = if schema.is_regression() {
+            let rows = train_rows.iter().map(|&row| table.targets(row));
+            Some(fit_targets(schema.labels.len(), rows, scales.targets, start, &mut notes)?)
+        } else {
+            refuse_target_scale(scales, &table.name)?;
+            None
+        };
+        let of_targets = target_scaling.clone().unwrap_or_else(Scaling::none);
+        let train = table.samples(&train_rows, &scaling, &of_targets)?;
+        let test = other.as_ref().unwrap_or(&table).samples(&test_rows, &scaling, &of_targets)?;
+        let validation_set = validation_rows.map(|rows| table.samples(&rows, &scaling, &of_targets)).transpose()?;
         let trained = Sketch::new(train_rows.iter().map(|&row| table.row_hash(row)));
         let split = SplitRecord { sha256: table.sha256(), held_out, validation, trained };
         Ok(Self {
@@ -154,7 +163,13 @@ impl Prepared {
                 test,
                 validation: validation_set,
             },
-            record: DataRecord { table: Some(schema), points: None, scaling: Some(scaling), split: Some(split) },
+            record: DataRecord {
+                table: Some(schema),
+                points: None,
+                scaling: Some(scaling),
+                target_scaling,
+                split: Some(split),
+            },
             notes,
         })
     }
@@ -195,14 +210,14 @@ impl Prepared {
             }
             None => (all.clone(), all, Standing::Other(Seen { count: 0, is_exact: true })),
         };
-        let scaling = record.scaling_or_none();
+        let (scaling, of_targets) = (record.scaling_or_none(), record.target_scaling_or_none());
         let dataset = Dataset {
             name: table.name.clone(),
             classes: schema.classes.len(),
             class_names: schema.classes.clone(),
-            train: table.samples(&train, &scaling)?,
-            test: table.samples(&test, &scaling)?,
-            validation: validation_rows.map(|rows| table.samples(&rows, &scaling)).transpose()?,
+            train: table.samples(&train, &scaling, &of_targets)?,
+            test: table.samples(&test, &scaling, &of_targets)?,
+            validation: validation_rows.map(|rows| table.samples(&rows, &scaling, &of_targets)).transpose()?,
         };
         Ok((Self { dataset, record: record.clone(), notes: table.notes }, standing))
     }
@@ -213,48 +228,55 @@ impl Prepared {
     /// [`Error::Setting`](crate::Error::Setting) if they cannot be made or scaled so.
     pub fn points(
         points: &Points,
-        scale: Option<Scale>,
+        scales: Scales,
         validation: Option<f64>,
         start: Option<&DataRecord>,
     ) -> Result<Self> {
-        let scale = scale.or_else(|| start.is_none_or(|start| start.scaling.is_none()).then_some(Scale::None));
-        let mut prepared = Self::whole(points.dataset()?, Vec::new(), scale, validation, start)?;
+        let inputs = || start.is_none_or(|start| start.scaling.is_none()).then_some(Scale::None);
+        let targets = || start.is_none_or(|start| start.target_scaling.is_none()).then_some(Scale::None);
+        let dataset = points.dataset()?;
+        let targets = if dataset.loss().is_regression() { scales.targets.or_else(targets) } else { scales.targets };
+        let scales = Scales { inputs: scales.inputs.or_else(inputs), targets };
+        let mut prepared = Self::whole(dataset, Vec::new(), scales, validation, start)?;
         prepared.record.points = Some(points.clone());
         Ok(prepared)
     }
 
-    /// An .npz file in the layout of Keras' MNIST, or a folder of IDX files. `classes` and `class_names` are those of a
-    /// model, if there is one; without either, the labels tell the classes. Bytes, and numbers that look like them, are
+    /// An .npz file in the layout of Keras' MNIST, or a folder of IDX files. `task`, `classes` and `class_names` are those of a
+    /// model, if there is one; without them, labels with fractions, or several of a sample, are the targets of a regression, and
+    /// others tell the classes. Bytes, and numbers that look like them, are
     /// divided by 255; other numbers beyond [-1, 1] are standardised unless `scale` or `start` say otherwise.
     ///
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) naming the array that is missing or wrong.
     pub fn images(
         path: &Path,
+        task: Option<Task>,
         classes: Option<usize>,
         class_names: &[String],
-        scale: Option<Scale>,
+        scales: Scales,
         validation: Option<f64>,
         start: Option<&DataRecord>,
     ) -> Result<Self> {
         let known = start.and_then(|start| start.scaling.as_ref()).map(Scaling::scale);
-        let keeps_numbers = match (scale, known) {
+        let keeps_numbers = match (scales.inputs, known) {
             (Some(scale), _) => scale != Scale::Pixels,
             (None, known) => known.is_some_and(|scale| scale != Scale::None),
         };
-        let options = ArrayOptions { classes, class_names, keeps_numbers };
+        let options = ArrayOptions { task, classes, class_names, keeps_numbers };
         let (dataset, notes) = if path.is_dir() { idx::read_folder(path, options)? } else { npz::read(path, options)? };
-        Self::whole(dataset, notes, scale, validation, start)
+        Self::whole(dataset, notes, scales, validation, start)
     }
 
     /// A data set with a test set of its own.
     fn whole(
         mut dataset: Dataset,
         mut notes: Vec<String>,
-        scale: Option<Scale>,
+        scales: Scales,
         validation: Option<f64>,
         start: Option<&DataRecord>,
     ) -> Result<Self> {
+        let scale = scales.inputs;
         // The whole set is known again by its hash, so that no sample needs one of its own.
         let validation = validation.map(|fraction| ValidationShare { fraction, seed: 0 });
         let split = SplitRecord {
@@ -295,15 +317,28 @@ impl Prepared {
             ),
             scale => notes.push(format!("scale {scale}")),
         }
+        let target_scaling = match dataset.train.targets() {
+            Targets::Numbers { values, outputs } => {
+                let numbers: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
+                let rows = numbers.chunks_exact(*outputs);
+                Some(fit_targets(*outputs, rows, scales.targets, start, &mut notes)?)
+            }
+            Targets::Classes(_) => {
+                refuse_target_scale(scales, &dataset.name)?;
+                None
+            }
+        };
+        let of_targets = target_scaling.clone().unwrap_or_else(Scaling::none);
+        let scaled = |samples: Samples| of_targets.targets(scaling.samples(samples)?);
         let dataset = Dataset {
-            train: scaling.samples(dataset.train)?,
-            test: scaling.samples(dataset.test)?,
-            validation: dataset.validation.map(|samples| scaling.samples(samples)).transpose()?,
+            train: scaled(dataset.train)?,
+            test: scaled(dataset.test)?,
+            validation: dataset.validation.map(scaled).transpose()?,
             ..dataset
         };
         Ok(Self {
             dataset,
-            record: DataRecord { scaling: Some(scaling), split: Some(split), ..DataRecord::default() },
+            record: DataRecord { scaling: Some(scaling), target_scaling, split: Some(split), ..DataRecord::default() },
             notes,
         })
     }
@@ -354,6 +389,60 @@ fn refuse_other_features(path: &Path, schema: &Schema, start: &Schema) -> Result
         name(&theirs)
     );
     Err(Error::data(path, problem))
+}
+
+/// Classes have no scale.
+fn refuse_target_scale(scales: Scales, name: &str) -> Result<()> {
+    match scales.targets {
+        None | Some(Scale::None) => Ok(()),
+        Some(scale) => {
+            let problem = format!("{scale}, but the labels of {name} are classes, not the numbers of a regression");
+            Err(Error::setting("--target-scale", problem))
+        }
+    }
+}
+
+/// Fits the scale of the targets that was asked for, or is that of the model that the training starts from, and says which.
+fn fit_targets<'a>(
+    targets: usize,
+    rows: impl Iterator<Item = &'a [f64]> + Clone,
+    scale: Option<Scale>,
+    start: Option<&DataRecord>,
+    notes: &mut Vec<String>,
+) -> Result<Scaling> {
+    if let (None, Some(start)) = (scale, start) {
+        // A file that says nothing of a scale has none.
+        let scaling = start.target_scaling_or_none();
+        if scaling.scale() != Scale::None && scaling.shift().len() != targets {
+            let problem = format!("the model has {} targets, the data {targets}", scaling.shift().len());
+            return Err(Error::setting("dataset", problem));
+        }
+        if scaling.scale() != Scale::None {
+            notes.push(format!("target scale {}, as the model's", scaling.scale()));
+        }
+        return Ok(scaling);
+    }
+    let chosen = scale.unwrap_or(Scale::Standard);
+    let is_constant =
+        |target: usize| rows.clone().all(|row| Some(row[target]) == rows.clone().next().map(|row| row[target]));
+    if (0..targets).any(is_constant) {
+        notes.push("all training samples have the same target: there is nothing to learn from it".into());
+    }
+    let scaling = Scaling::fit(chosen, targets, rows).map_err(|_| {
+        Error::setting("--target-scale", "the targets are too large to be scaled; write them in a larger unit")
+    })?;
+    let own = "losses are of these, R\u{b2} and predictions are in the targets' own units";
+    match chosen {
+        Scale::None => {}
+        Scale::Standard => {
+            let mend = if scale.is_none() { " (--target-scale none leaves them as they are)" } else { "" };
+            notes.push(format!(
+                "targets standardised: (t - mean) / standard deviation of the training samples; {own}{mend}"
+            ));
+        }
+        scale => notes.push(format!("targets scaled ({scale}); {own}")),
+    }
+    Ok(scaling)
 }
 
 /// Fits the scale that was asked for, or the one that suits the rows, and says which.

@@ -14,6 +14,8 @@ pub struct DataRecord {
     pub points: Option<Points>,
     /// What was done to the inputs.
     pub scaling: Option<Scaling>,
+    /// What was done to the targets of a regression, and is undone to the outputs.
+    pub target_scaling: Option<Scaling>,
     /// Which samples were trained on.
     pub split: Option<SplitRecord>,
 }
@@ -22,5 +24,10 @@ impl DataRecord {
     /// The scaling, or none.
     pub fn scaling_or_none(&self) -> Scaling {
         self.scaling.clone().unwrap_or_else(Scaling::none)
+    }
+
+    /// That of the targets, or none.
+    pub fn target_scaling_or_none(&self) -> Scaling {
+        self.target_scaling.clone().unwrap_or_else(Scaling::none)
     }
 }

@@ -1,4 +1,4 @@
-//! Samples with their labels, and training and test set together.
+//! Samples with their targets, and training and test set together.
 
 use sha2::{Digest, Sha256};
 
@@ -15,12 +15,26 @@ pub enum Inputs {
     F32(Vec<f32>),
 }
 
-/// Samples and their labels.
+/// What the outputs of a network should be for each sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    /// Its class: (samples).
+    Classes(Vec<u32>),
+    /// Numbers, for a regression.
+    Numbers {
+        /// (samples, outputs).
+        values: Vec<f32>,
+        /// Numbers of a sample, n_L.
+        outputs: usize,
+    },
+}
+
+/// Samples and their targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     features: usize,
     inputs: Inputs,
-    labels: Vec<u32>,
+    targets: Targets,
 }
 
 /// A training set and a test set of the same kind, and maybe a validation set.
@@ -28,7 +42,7 @@ pub struct Samples {
 pub struct Dataset {
     /// What it is called in messages and run folders.
     pub name: String,
-    /// Labels are 0..classes.
+    /// Labels are 0..classes; 0 for a regression.
     pub classes: usize,
     /// What the classes are called, in the order of their labels; empty where they have no other names than these.
     pub class_names: Vec<String>,
@@ -40,22 +54,130 @@ pub struct Dataset {
     pub validation: Option<Samples>,
 }
 
+impl Targets {
+    /// How many samples.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Classes(labels) => labels.len(),
+            Self::Numbers { values, outputs } => values.len() / outputs,
+        }
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Units of the output layer that they are for; `None` of classes, of which they do not know how many there are.
+    pub fn outputs(&self) -> Option<usize> {
+        match self {
+            Self::Classes(_) => None,
+            Self::Numbers { outputs, .. } => Some(*outputs),
+        }
+    }
+
+    /// Whether a network's outputs can be compared with them, as far as they know.
+    pub(crate) fn fit(&self, spec: &NetworkSpec) -> bool {
+        match self.outputs() {
+            None => !spec.loss().is_regression(),
+            Some(outputs) => spec.loss().is_regression() && spec.outputs() == outputs,
+        }
+    }
+
+    /// SS_tot of R^2 over samples and outputs: the mean over the outputs of the variance of each one's numbers. The sums run in
+    /// the order of the samples. 0 of classes.
+    pub fn variance(&self) -> f64 {
+        let Self::Numbers { values, outputs } = self else { return 0.0 };
+        let count = self.len() as f64;
+        let of_output = |output: usize| {
+            // From the first number, so that equal ones have no variance, not even by rounding.
+            let first = f64::from(values[output]);
+            let distances = || values[output..].iter().step_by(*outputs).map(|&value| f64::from(value) - first);
+            let mean = distances().sum::<f64>() / count;
+            distances().map(|distance| (distance - mean) * (distance - mean)).sum::<f64>() / count
+        };
+        (0..*outputs).map(of_output).sum::<f64>() / *outputs as f64
+    }
+
+    /// Those of some samples, in this order.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        match self {
+            Self::Classes(labels) => Self::Classes(indices.iter().map(|&index| labels[index]).collect()),
+            Self::Numbers { values, outputs } => {
+                Self::Numbers { values: rows(values, *outputs, indices), outputs: *outputs }
+            }
+        }
+    }
+
+    /// Those of all samples, 32 bits each: (samples), or (samples, outputs).
+    pub(crate) fn words(&self) -> &[u32] {
+        match self {
+            Self::Classes(labels) => labels,
+            Self::Numbers { values, .. } => bytemuck::cast_slice(values),
+        }
+    }
+
+    /// None, of the same kind.
+    pub(crate) fn none_like(&self) -> Self {
+        match self {
+            Self::Classes(_) => Self::Classes(Vec::new()),
+            Self::Numbers { outputs, .. } => Self::Numbers { values: Vec::new(), outputs: *outputs },
+        }
+    }
+}
+
+/// The rows at `indices` of an array (samples, width).
+fn rows<T: Copy>(values: &[T], width: usize, indices: &[usize]) -> Vec<T> {
+    indices.iter().flat_map(|index| &values[index * width..][..width]).copied().collect()
+}
+
+impl Inputs {
+    fn len(&self) -> usize {
+        match self {
+            Self::U8(values) => values.len(),
+            Self::F32(values) => values.len(),
+        }
+    }
+}
+
 impl Samples {
-    /// Checks that the lengths fit and that every label is below `classes` and every input finite.
+    /// Samples of classes. Checks that the lengths fit and that every label is below `classes` and every input finite.
     ///
     /// # Errors
     /// [`Error::Setting`] naming the first sample that is wrong.
     pub fn new(features: usize, inputs: Inputs, labels: Vec<u32>, classes: usize) -> Result<Self> {
-        let values = match &inputs {
-            Inputs::U8(values) => values.len(),
-            Inputs::F32(values) => values.len(),
-        };
-        if labels.is_empty() || features == 0 || values != features * labels.len() {
-            let problem = format!("{values} inputs do not make {} samples of {features} features", labels.len());
+        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
+            let problem = match classes {
+                0 => format!("sample {index} has label {}, but there are no classes", labels[index]),
+                _ => format!("sample {index} has label {}, but labels are 0 to {}", labels[index], classes - 1),
+            };
             return Err(Error::setting("dataset", problem));
         }
-        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
-            let problem = format!("sample {index} has label {}, but labels are 0 to {}", labels[index], classes - 1);
+        Self::with_targets(features, inputs, Targets::Classes(labels))
+    }
+
+    /// Samples of a regression: `values` is (samples, outputs). Checks that the lengths fit and that every number is finite.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first sample that is wrong.
+    pub fn of_numbers(features: usize, inputs: Inputs, values: Vec<f32>, outputs: usize) -> Result<Self> {
+        if outputs == 0 || !values.len().is_multiple_of(outputs) {
+            let problem = format!("{} targets do not make samples of {outputs} outputs", values.len());
+            return Err(Error::setting("dataset", problem));
+        }
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            let problem =
+                format!("the target of sample {} is {}, which is no finite number", index / outputs, values[index]);
+            return Err(Error::setting("dataset", problem));
+        }
+        Self::with_targets(features, inputs, Targets::Numbers { values, outputs })
+    }
+
+    /// Samples with targets that are sound.
+    pub(crate) fn with_targets(features: usize, inputs: Inputs, targets: Targets) -> Result<Self> {
+        let (values, count) = (inputs.len(), targets.len());
+        if count == 0 || features == 0 || values != features * count {
+            let problem = format!("{values} inputs do not make {count} samples of {features} features");
             return Err(Error::setting("dataset", problem));
         }
         if let Inputs::F32(values) = &inputs
@@ -64,17 +186,17 @@ impl Samples {
             let problem = format!("sample {} holds {}, which is no finite number", index / features, values[index]);
             return Err(Error::setting("dataset", problem));
         }
-        Ok(Self { features, inputs, labels })
+        Ok(Self { features, inputs, targets })
     }
 
     /// How many samples.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
 
     /// Never: a set holds at least one sample.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.targets.is_empty()
     }
 
     /// Inputs of a sample, n_0.
@@ -87,9 +209,17 @@ impl Samples {
         &self.inputs
     }
 
-    /// (samples).
+    /// Classes or numbers.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// The class of each sample; empty for a regression.
     pub fn labels(&self) -> &[u32] {
-        &self.labels
+        match &self.targets {
+            Targets::Classes(labels) => labels,
+            Targets::Numbers { .. } => &[],
+        }
     }
 
     /// One sample's inputs as the network sees them; 8-bit values are divided by 255.
@@ -103,15 +233,11 @@ impl Samples {
 
     /// Some of the samples, in this order.
     pub fn select(&self, indices: &[usize]) -> Self {
-        fn rows<T: Copy>(values: &[T], features: usize, indices: &[usize]) -> Vec<T> {
-            indices.iter().flat_map(|index| &values[index * features..][..features]).copied().collect()
-        }
         let inputs = match &self.inputs {
             Inputs::U8(values) => Inputs::U8(rows(values, self.features, indices)),
             Inputs::F32(values) => Inputs::F32(rows(values, self.features, indices)),
         };
-        let labels = indices.iter().map(|&index| self.labels[index]).collect();
-        Self { features: self.features, inputs, labels }
+        Self { features: self.features, inputs, targets: self.targets.select(indices) }
     }
 
     /// Bytes of the inputs.
@@ -140,7 +266,7 @@ impl Samples {
             Inputs::U8(values) => hash.update(values),
             Inputs::F32(values) => hash.update(bytemuck::cast_slice::<_, u8>(values)),
         }
-        hash.update(bytemuck::cast_slice::<_, u8>(&self.labels));
+        hash.update(bytemuck::cast_slice::<_, u8>(self.targets.words()));
     }
 }
 
@@ -160,28 +286,38 @@ impl Dataset {
         self.sets().map(Samples::bytes).sum()
     }
 
-    /// Units of the output layer of a new network for it: one sigmoid unit for two classes, a softmax for more.
-    pub fn output_units(&self) -> usize {
-        Loss::for_classes(self.classes).output_units(self.classes)
+    /// The loss of a new network for it: the mean squared error for numbers, else as [`Loss::for_classes`].
+    pub fn loss(&self) -> Loss {
+        match self.train.targets {
+            Targets::Classes(_) => Loss::for_classes(self.classes),
+            Targets::Numbers { .. } => Loss::MeanSquaredError,
+        }
     }
 
-    /// Refuses a network of other inputs or classes.
+    /// Units of the output layer of a new network for it: one sigmoid unit for two classes, a softmax for more, a linear unit for
+    /// each number.
+    pub fn output_units(&self) -> usize {
+        self.loss().output_units(self.train.targets.outputs().unwrap_or(self.classes))
+    }
+
+    /// Refuses a network of other inputs, or for other targets.
     ///
     /// # Errors
     /// [`Error::Setting`].
     pub fn check_fits(&self, spec: &NetworkSpec) -> Result<()> {
-        if spec.inputs() == self.features() && spec.classes() == self.classes {
+        let fit = self.sets().all(|samples| samples.targets.fit(spec)) && spec.classes() == self.classes;
+        if spec.inputs() == self.features() && fit {
             return Ok(());
         }
+        let classes = if spec.loss().is_regression() { String::new() } else { format!(", {} classes", spec.classes()) };
         let problem = format!(
-            "a network of {} inputs and {} outputs ({}, {} classes) does not fit {}, which has {} features and {} classes",
+            "a network of {} inputs and {} outputs ({}{classes}) does not fit {}, which has {} features and {}",
             spec.inputs(),
             spec.outputs(),
             spec.loss(),
-            spec.classes(),
             self.name,
             self.features(),
-            self.classes
+            self.describe_targets()
         );
         Err(Error::setting("network", problem))
     }
@@ -196,7 +332,16 @@ impl Dataset {
         Ok(Self { train, validation: Some(validation), ..self })
     }
 
-    /// SHA-256 of all inputs and labels, in hexadecimal.
+    /// `3 classes`, or `2 targets`.
+    pub fn describe_targets(&self) -> String {
+        match self.train.targets.outputs() {
+            None => format!("{} classes", self.classes),
+            Some(1) => "1 target".into(),
+            Some(outputs) => format!("{outputs} targets"),
+        }
+    }
+
+    /// SHA-256 of all inputs and targets, in hexadecimal.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         self.sets().for_each(|samples| samples.hash_into(&mut hash));
@@ -218,8 +363,8 @@ impl Dataset {
         });
         let labels: Vec<u32> = labels.collect::<Result<_>>()?;
         for samples in [&mut self.train, &mut self.test].into_iter().chain(&mut self.validation) {
-            for label in &mut samples.labels {
-                *label = labels[*label as usize];
+            if let Targets::Classes(own) = &mut samples.targets {
+                own.iter_mut().for_each(|label| *label = labels[*label as usize]);
             }
         }
         self.classes = class_names.len();
@@ -241,7 +386,15 @@ impl Dataset {
                 |samples: &Samples| (0..samples.len()).flat_map(|index| samples.sample(index)).collect::<Vec<_>>();
             Inputs::F32(self.sets().flat_map(values).collect())
         };
-        let labels = self.sets().flat_map(|samples| samples.labels.iter().copied()).collect();
-        Samples { features: self.train.features, inputs, labels }
+        let targets = match self.train.targets {
+            Targets::Classes(_) => {
+                Targets::Classes(self.sets().flat_map(|samples| samples.labels().iter().copied()).collect())
+            }
+            Targets::Numbers { outputs, .. } => {
+                let numbers = |samples: &Samples| bytemuck::cast_slice::<_, f32>(samples.targets.words()).to_vec();
+                Targets::Numbers { values: self.sets().flat_map(numbers).collect(), outputs }
+            }
+        };
+        Samples { features: self.train.features, inputs, targets }
     }
 }

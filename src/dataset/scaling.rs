@@ -1,11 +1,11 @@
-//! Inputs brought to one scale: fitted on the training samples, kept with the model, applied wherever it is used.
+//! Inputs, and the targets of a regression, brought to one scale: fitted on the training samples, kept with the model, applied wherever it is used.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::samples::{Inputs, Samples};
+use super::samples::{Inputs, Samples, Targets};
 use crate::error::{Error, Result};
 use crate::names::expected;
 
@@ -46,6 +46,20 @@ impl FromStr for Scale {
             _ => Err(expected(text, &["none", "standard", "maxabs", "pixels"])),
         }
     }
+}
+
+/// How inputs and targets are scaled; what is `None` suits them, or is as in the model that a training starts from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scales {
+    /// The inputs.
+    pub inputs: Option<Scale>,
+    /// The targets of a regression.
+    pub targets: Option<Scale>,
+}
+
+impl Scales {
+    /// Everything as it is.
+    pub const NONE: Self = Self { inputs: Some(Scale::None), targets: Some(Scale::None) };
 }
 
 /// A scale with its numbers: x becomes (x - shift) / divisor, computed in f64 and rounded once to f32.
@@ -153,6 +167,34 @@ impl Scaling {
         }
     }
 
+    /// The inverse: what a scaled value of a column (a feature, a target) was.
+    pub fn undo(&self, column: usize, scaled: f64) -> f64 {
+        match self.scale {
+            Scale::None => scaled,
+            _ => scaled * self.divisor[column] + self.shift[column],
+        }
+    }
+
+    /// Samples with scaled targets, where these are numbers.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if a scaled target is no finite f32, or the samples have others.
+    pub fn targets(&self, samples: Samples) -> Result<Samples> {
+        let Targets::Numbers { values, outputs } = samples.targets() else { return Ok(samples) };
+        if self.scale == Scale::None {
+            return Ok(samples);
+        }
+        if *outputs != self.shift.len() {
+            let problem = format!("the model scales {} targets, but the samples have {outputs}", self.shift.len());
+            return Err(Error::setting("dataset", problem));
+        }
+        let mut scaled = Vec::with_capacity(values.len());
+        for row in values.chunks_exact(*outputs) {
+            self.apply(&row.iter().map(|&value| f64::from(value)).collect::<Vec<_>>(), &mut scaled);
+        }
+        Samples::of_numbers(samples.features(), samples.inputs().clone(), scaled, *outputs)
+    }
+
     /// Samples, scaled: bytes count as themselves divided by 255.
     ///
     /// # Errors
@@ -172,8 +214,7 @@ impl Scaling {
             let row: Vec<f64> = samples.sample(index).into_iter().map(f64::from).collect();
             self.apply(&row, &mut inputs);
         }
-        let classes = samples.labels().iter().max().map_or(1, |&label| label as usize + 1);
-        Samples::new(features, Inputs::F32(inputs), samples.labels().to_vec(), classes)
+        Samples::with_targets(features, Inputs::F32(inputs), samples.targets().clone())
     }
 }
 
@@ -225,6 +266,8 @@ mod tests {
         assert_eq!(column(2), [0.0, 1.224_744_9, -1.224_744_9]);
         assert!(Scaling::fit(Scale::Standard, 4, rows(&[[1e300; 4], [-1e300; 4]])).is_err());
         assert!(Scaling::fit(Scale::MaxAbs, 4, rows(&[[1e300; 4], [-1e300; 4]])).is_ok());
+        let undone = |column: usize| scaling.undo(column, f64::from(inputs[4 + column]));
+        assert!((undone(2) - 70_000.0).abs() < 0.01 && undone(1) == 1.0 && (undone(0) - 0.1).abs() < 1e-15);
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Spirals {
     /// [`crate::Error::Setting`] for less than 4 points or a noise that is negative or not finite.
     pub fn dataset(&self) -> Result<Dataset> {
         let Self { samples, noise, seed } = *self;
-        check_points(samples, [("--noise", noise), ("--noise", noise)])?;
+        check_points(samples, &[("--noise", noise)])?;
         let mut random = Random::new(seed, 0x0073_7069_7261_6c73);
         let first_arm = samples / 2;
         let points = (0..samples)

@@ -7,45 +7,60 @@ use super::kernels::{Bound, GATHER, PERMUTE, Pipeline};
 use super::layout::{Batch, InputFormat, Network, padded_rows};
 use crate::dataset::{Inputs, Samples};
 use crate::error::Result;
+use crate::spec::{Loss, NetworkSpec};
 
 /// Samples, uploaded once.
 pub(crate) struct DeviceSamples {
     inputs: wgpu::Buffer,
     labels: wgpu::Buffer,
     pub count: u32,
+    /// Of its targets: [`Targets::variance`](crate::dataset::Targets::variance).
+    pub variance: f64,
     format: InputFormat,
+    /// Of the networks, with so many targets of a sample.
+    loss: Loss,
+    targets: usize,
 }
 
 impl DeviceSamples {
-    pub fn new(gpu: &Gpu, name: &str, samples: &Samples) -> Result<Self> {
-        Self::with_room(gpu, name, samples, samples.len())
+    /// For networks of this shape.
+    pub fn new(gpu: &Gpu, name: &str, samples: &Samples, spec: &NetworkSpec) -> Result<Self> {
+        Self::with_room(gpu, name, samples, spec, samples.len())
     }
 
     /// The same, with room for `room` samples.
-    pub fn with_room(gpu: &Gpu, name: &str, samples: &Samples, room: usize) -> Result<Self> {
+    pub fn with_room(gpu: &Gpu, name: &str, samples: &Samples, spec: &NetworkSpec, room: usize) -> Result<Self> {
+        let (loss, targets) = (spec.loss(), spec.loss().targets(spec.outputs()));
         let format = InputFormat::from(samples.inputs());
         let room = room.max(samples.len()) as u64;
         let stride = u64::from(padded_rows(samples.features())) * format.sample4_bytes() / 4;
         let inputs = gpu.storage(&format!("the {name} inputs"), (room + 1) * stride)?;
-        let labels = gpu.storage(&format!("the {name} labels"), room * size_of::<u32>() as u64)?;
+        let labels = gpu.storage(&format!("the {name} labels"), room * (targets * size_of::<u32>()) as u64)?;
         gpu.write(&inputs, &padded_bytes(samples))?;
-        gpu.write(&labels, samples.labels())?;
-        Ok(Self { inputs, labels, count: samples.len() as u32, format })
+        gpu.write(&labels, target_words(samples, targets))?;
+        let (count, variance) = (samples.len() as u32, samples.targets().variance());
+        Ok(Self { inputs, labels, count, variance, format, loss, targets })
     }
 
     /// Uploads other samples in place of these. `false` if they do not fit, and these stay.
     pub fn replace(&mut self, gpu: &Gpu, samples: &Samples) -> Result<bool> {
         let inputs = padded_bytes(samples);
-        let labels = samples.labels();
+        let labels = target_words(samples, self.targets);
         let fit = inputs.len() as u64 <= self.inputs.size() && size_of_val(labels) as u64 <= self.labels.size();
         if !fit || InputFormat::from(samples.inputs()) != self.format {
             return Ok(false);
         }
         gpu.write(&self.inputs, &inputs)?;
         gpu.write(&self.labels, labels)?;
-        self.count = samples.len() as u32;
+        (self.count, self.variance) = (samples.len() as u32, samples.targets().variance());
         Ok(true)
     }
+}
+
+/// Labels or numbers. Samples that are to be answered, not scored, may have others than the networks: they are not compared.
+fn target_words(samples: &Samples, targets: usize) -> &[u32] {
+    let words = samples.targets().words();
+    &words[..words.len().min(samples.len() * targets)]
 }
 
 /// The bytes that the GPU keeps: rows of K values, of which the one after the features is the 1 that
@@ -70,7 +85,7 @@ pub fn padded_bytes(samples: &Samples) -> Vec<u8> {
 pub(crate) struct Batches {
     /// (T, R, B): indices into the data set.
     sample_indices: wgpu::Buffer,
-    /// (T, R, B)
+    /// (T, R, B), or (T, R, n_L, B) where targets are numbers.
     pub labels: wgpu::Buffer,
     /// (T, R, K, B)
     pub inputs: wgpu::Buffer,
@@ -83,7 +98,12 @@ pub(crate) struct Batches {
     pub sample4s: u32,
 }
 
-/// Bytes of one gathered batch: the inputs, which are the most.
+/// Bytes of the targets of one gathered batch.
+pub(crate) fn target_bytes(targets: usize, input_replicas: u32, sample4s: u32) -> u64 {
+    targets as u64 * u64::from(input_replicas) * u64::from(sample4s) * 16
+}
+
+/// Bytes of the inputs of one gathered batch, which are more than its labels.
 pub(crate) fn input_bytes(network: &Network, format: InputFormat, input_replicas: u32, sample4s: u32) -> u64 {
     u64::from(input_replicas) * u64::from(network.input_rows) * u64::from(sample4s) * format.sample4_bytes()
 }
@@ -93,6 +113,7 @@ impl Batches {
         gpu: &Gpu,
         network: &Network,
         format: InputFormat,
+        targets: usize,
         slots: u32,
         input_replicas: u32,
         sample4s: u32,
@@ -101,7 +122,7 @@ impl Batches {
         let rows = u64::from(slots) * u64::from(input_replicas) * u64::from(network.input_rows);
         Ok(Self {
             sample_indices: gpu.storage("the sample indices", samples * 4)?,
-            labels: gpu.storage("the labels", samples * 4)?,
+            labels: gpu.storage("the labels", u64::from(slots) * target_bytes(targets, input_replicas, sample4s))?,
             inputs: gpu
                 .storage("the batches", u64::from(slots) * input_bytes(network, format, input_replicas, sample4s))?,
             input_masks: gpu.storage("the input masks", rows * u64::from(sample4s / 8) * 4)?,
@@ -112,6 +133,11 @@ impl Batches {
             sample4s,
         })
     }
+}
+
+/// The constant of the kernels that read or write targets.
+pub(crate) fn has_numbers(loss: Loss) -> (&'static str, u32) {
+    ("HAS_NUMBERS", u32::from(loss.is_regression()))
 }
 
 /// Fills [`Batches`] from a data set.
@@ -132,7 +158,7 @@ impl Gatherer {
     ) -> Self {
         let Batches { sample_indices, labels, inputs, input_masks, .. } = batches;
         Self {
-            permute: Pipeline::new(gpu, &PERMUTE, format).bind(
+            permute: Pipeline::with_constants(gpu, &PERMUTE, format, &[has_numbers(samples.loss)]).bind(
                 gpu,
                 network,
                 batch,

@@ -1,24 +1,27 @@
-//! Evaluation: loss, accuracy and dummy nodes over a whole data set, block by block.
+//! Evaluation: loss, score and dummy nodes over a whole data set, block by block.
 
 use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
-use super::buffers::{BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, write_batches};
+use super::buffers::{
+    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, has_numbers, write_batches,
+};
 use super::commands::Commands;
 use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_ITERATIONS};
 use super::kernels::{ACTIVITY, Bound, DIVERGENCE, EVALUATE, FORWARD, Pipeline};
 use super::layout::{Batch, InputFormat, Layer, MAX_SLOTS, Network, activation_constants};
 use super::pacing::Pacer;
 use crate::error::Result;
-use crate::evaluation::{Activity, Evaluation};
-use crate::spec::Activation;
+use crate::evaluation::{Activity, Evaluation, r2};
+use crate::spec::{Loss, NetworkSpec};
 
 /// Everything that evaluation needs, made once.
 pub(crate) struct Evaluator {
     batches: Batches,
     batch_uniform: wgpu::Buffer,
-    /// Each set of samples, and how many it holds.
-    sets: Vec<(Gatherer, u32)>,
+    loss: Loss,
+    /// Each set of samples, how many it holds, and the variance of their targets.
+    sets: Vec<(Gatherer, u32, f64)>,
     activations: wgpu::Buffer,
     forward: Bound,
     evaluate: Bound,
@@ -45,8 +48,8 @@ impl Evaluator {
     #[allow(clippy::too_many_arguments, reason = "the trainer owns each of them and evaluation borrows it")]
     pub fn new<'a>(
         gpu: &Gpu,
+        spec: &NetworkSpec,
         network: &Network,
-        activation: Activation,
         network_uniform: &wgpu::Buffer,
         format: InputFormat,
         parameters: &wgpu::Buffer,
@@ -60,7 +63,8 @@ impl Evaluator {
         let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_SAMPLE4S)).min(in_iterations) as u32;
         let sample4s = Self::MIN_SAMPLE4S * fitting.clamp(1, most);
 
-        let batches = Batches::new(gpu, network, format, 1, 1, sample4s)?;
+        let loss = spec.loss();
+        let batches = Batches::new(gpu, network, format, loss.targets(spec.outputs()), 1, 1, sample4s)?;
         let batch_uniform = gpu.buffer(
             "the blocks",
             MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE,
@@ -81,19 +85,26 @@ impl Evaluator {
             Pipeline::new(gpu, kernel, format).bind(gpu, network_uniform, &batch_uniform, storage)
         };
         let off = [("KEEPS_SUMS", 0), ("HAS_DROPOUT", 0), ("HAS_BATCH_NORM", 0)];
-        let constants = [&activation_constants(activation)[..], &off].concat();
+        let constants = [&activation_constants(spec.activation())[..], &off].concat();
         let forward = Pipeline::with_constants(gpu, &FORWARD, format, &constants);
         let gatherer =
             |samples| Gatherer::new(gpu, format, samples, &batches, network_uniform, &batch_uniform, replicas);
+        let evaluate = Pipeline::with_constants(gpu, &EVALUATE, format, &[has_numbers(loss)]);
         Ok(Self {
-            sets: sets.map(|samples| (gatherer(samples), samples.count)).collect(),
+            loss,
+            sets: sets.map(|samples| (gatherer(samples), samples.count, samples.variance)).collect(),
             forward: forward.bind(
                 gpu,
                 network_uniform,
                 &batch_uniform,
                 &[parameters, &batches.inputs, &state.activations, &state.masks, &batches.features, replicas],
             ),
-            evaluate: bind(&EVALUATE, &[&state.activations, &batches.labels, &loss_sums, &hits]),
+            evaluate: evaluate.bind(
+                gpu,
+                network_uniform,
+                &batch_uniform,
+                &[&state.activations, &batches.labels, &loss_sums, &hits],
+            ),
             activity: bind(&ACTIVITY, &[&state.masks, &activity_bits]),
             divergence: bind(&DIVERGENCE, &[parameters, &diverged]),
             activations: state.activations,
@@ -113,8 +124,8 @@ impl Evaluator {
     }
 
     /// Says that a set has other samples in its buffers.
-    pub fn set_count(&mut self, set: usize, samples: u32) {
-        self.sets[set].1 = samples;
+    pub fn set_samples(&mut self, set: usize, samples: &DeviceSamples) {
+        (self.sets[set].1, self.sets[set].2) = (samples.count, samples.variance);
     }
 
     /// Encodes gathering and forward of block `index` of a set; its `Batch`es go to `uniform`. Returns the first one's
@@ -127,7 +138,7 @@ impl Evaluator {
         set: usize,
         index: u32,
     ) -> u32 {
-        let (gatherer, sample_count) = &self.sets[set];
+        let (gatherer, sample_count, _) = &self.sets[set];
         let block = self.batches.sample4s * 4;
         let position = index * block;
         let batch = Batch {
@@ -191,7 +202,7 @@ impl Evaluator {
 
     /// Runs the whole of one set through all replicas.
     pub fn evaluate(&mut self, gpu: &Gpu, network: &Network, set: usize) -> Result<Vec<Evaluation>> {
-        let sample_count = self.sets[set].1;
+        let (_, sample_count, variance) = self.sets[set];
         let dispatch = Dispatch { network, sample4s: self.batches.sample4s };
         let blocks = sample_count.div_ceil(self.batches.sample4s * 4);
         let mut next = 0;
@@ -242,9 +253,11 @@ impl Evaluator {
                     _ => Activity::Sometimes,
                 };
                 let rows = |layer: &Layer| &activity[layer.output_row as usize..][..layer.outputs as usize];
+                let mean = loss / f64::from(sample_count);
+                let accuracy = hits as f64 / f64::from(sample_count);
                 Evaluation {
-                    loss: loss / f64::from(sample_count),
-                    accuracy: hits as f64 / f64::from(sample_count),
+                    loss: mean,
+                    score: if self.loss.is_regression() { r2(mean, variance) } else { accuracy },
                     nodes: hidden.iter().flat_map(rows).map(node).collect(),
                     has_diverged: !loss.is_finite() || *diverged == 1,
                 }

@@ -40,7 +40,7 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 34] = files![
+pub const FILES: [(&str, &str); 35] = files![
     "activation",
     "activity",
     "block",
@@ -73,6 +73,7 @@ pub const FILES: [(&str, &str); 34] = files![
     "select",
     "step",
     "store",
+    "targets",
     "threshold",
     "update",
 ];

@@ -45,10 +45,9 @@ impl Predictor {
         // Samples stay in their order, so that no seed matters.
         let columns: Vec<ReplicaColumns> = vec![bytemuck::Zeroable::zeroed(); model.replicas()];
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
-        let samples = DeviceSamples::with_room(gpu, "given", samples, room)?;
+        let samples = DeviceSamples::with_room(gpu, "given", samples, spec, room)?;
         let set = std::iter::once(&samples);
-        let evaluator =
-            Evaluator::new(gpu, &network, spec.activation(), &uniform, format, &parameters, &replicas, set)?;
+        let evaluator = Evaluator::new(gpu, spec, &network, &uniform, format, &parameters, &replicas, set)?;
         gpu.check()?;
         Ok(Self { gpu: gpu.clone(), model: model.clone(), network, samples, evaluator })
     }
@@ -58,7 +57,7 @@ impl EvaluationEngine for Predictor {
     fn replace_samples(&mut self, samples: &Samples) -> Result<()> {
         samples.check_fits(self.model.spec())?;
         if self.samples.replace(&self.gpu, samples)? {
-            self.evaluator.set_count(0, self.samples.count);
+            self.evaluator.set_samples(0, &self.samples);
         } else {
             // Twice the room, so that sets that grow little by little rarely come here.
             let with_room = |room| Self::with_room(&self.gpu, &self.model, samples, room);

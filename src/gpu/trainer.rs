@@ -6,7 +6,8 @@ use wgpu::BufferUsages;
 
 use super::adapter::Gpu;
 use super::buffers::{
-    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, input_bytes, write_batches,
+    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, has_numbers, input_bytes,
+    target_bytes, write_batches,
 };
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
@@ -112,8 +113,10 @@ impl Trainer {
         let replica_count = network.replica_count;
 
         let gather_bytes = GATHER_BYTES.min(gpu.limits().max_storage_buffer_binding_size / 4);
-        let slots =
-            (gather_bytes / input_bytes(&network, format, replica_count, sample4s)).clamp(1, MAX_SLOTS as u64) as u32;
+        let targets = spec.loss().targets(spec.outputs());
+        let slot_bytes =
+            input_bytes(&network, format, replica_count, sample4s).max(target_bytes(targets, replica_count, sample4s));
+        let slots = (gather_bytes / slot_bytes).clamp(1, MAX_SLOTS as u64) as u32;
         let dispatch = Dispatch { network: &network, sample4s };
         dispatch.check(slots, replica_count, gpu.is_software())?;
         let parameters = gpu.storage_from("the parameters", &with_moments(initial, &no_moments(initial, &settings)))?;
@@ -123,12 +126,12 @@ impl Trainer {
         let batch_uniform = gpu.buffer("the steps", MAX_BATCHES * BATCH_STRIDE, uniform)?;
         let columns: Vec<_> = settings.replicas.iter().map(ReplicaColumns::from).collect();
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
-        let train_samples = DeviceSamples::new(gpu, "training", &dataset.train)?;
-        let test_samples = DeviceSamples::new(gpu, "test", &dataset.test)?;
+        let train_samples = DeviceSamples::new(gpu, "training", &dataset.train, &spec)?;
+        let test_samples = DeviceSamples::new(gpu, "test", &dataset.test, &spec)?;
         let validation = dataset.validation.as_ref();
         let validation_samples =
-            validation.map(|samples| DeviceSamples::new(gpu, "validation", samples)).transpose()?;
-        let batches = Batches::new(gpu, &network, format, slots, replica_count, sample4s)?;
+            validation.map(|samples| DeviceSamples::new(gpu, "validation", samples, &spec)).transpose()?;
+        let batches = Batches::new(gpu, &network, format, targets, slots, replica_count, sample4s)?;
         let keeps_sums = spec.activation().keeps_sums();
         let is_small =
             dispatch.is_small(keeps_sums, gpu.limits().max_compute_workgroup_storage_size, gpu.is_software());
@@ -148,6 +151,7 @@ impl Trainer {
         let has_thresholds = ("HAS_THRESHOLDS", u32::from(settings.has_thresholds()));
         let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
         let has_batch_norm = ("HAS_BATCH_NORM", u32::from(network.has_norms()));
+        let has_numbers = has_numbers(spec.loss());
         let keeps = ("KEEPS_SUMS", u32::from(keeps_sums));
         let of_hidden = [&activation_constants(spec.activation())[..], &[keeps, has_dropout]].concat();
         let of_forward = [&of_hidden[..], &[has_batch_norm]].concat();
@@ -162,21 +166,17 @@ impl Trainer {
         let form = if is_small {
             let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
             let room = dispatch.step_constants(keeps_sums);
-            let step = Pipeline::with_constants(
-                gpu,
-                &STEP,
-                format,
-                &[&room[..], &[has_rules, has_thresholds], &of_hidden].concat(),
-            );
-            Form::Steps { steps: step.bind(gpu, &network_uniform, &batch_uniform, &storage) }
+            let constants = [&room[..], &[has_rules, has_thresholds, has_numbers], &of_hidden].concat();
+            Form::Steps { steps: bind_with(&STEP, &constants, &storage) }
         } else if dispatch.is_narrow() {
             let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
-            Form::Propagate { propagate: bind_with(&PROPAGATE, &of_forward, &storage), update: update() }
+            let constants = [&of_forward[..], &[has_numbers]].concat();
+            Form::Propagate { propagate: bind_with(&PROPAGATE, &constants, &storage), update: update() }
         } else {
             let of_layer = [&parameters, inputs, activations, masks, features, &replicas];
             Form::Layers {
                 forward: bind_with(&FORWARD, &of_forward, &of_layer),
-                loss: bind(&LOSS, &[activations, masks, deltas, labels]),
+                loss: bind_with(&LOSS, &[has_numbers], &[activations, masks, deltas, labels]),
                 delta: bind_with(&DELTA, &of_hidden, &[&parameters, activations, masks, deltas, &replicas]),
                 update: update(),
             }
@@ -230,8 +230,8 @@ impl Trainer {
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
             gpu,
+            &spec,
             evaluated_network,
-            spec.activation(),
             evaluated_uniform,
             format,
             evaluated,

@@ -1,16 +1,11 @@
 //! Twin of evaluate.wgsl.
 
-use crate::spec::Loss;
-
 /// Cross-entropy of one sample in nats, and whether its label is the first highest logit.
 pub fn evaluate_sample(logits: &[f64], label: u32) -> (f64, bool) {
-    match Loss::for_units(logits.len()) {
-        Loss::BinaryCrossEntropy => {
-            // softplus(z) - y z
-            let z = logits[0];
-            (z.max(0.0) + (-z.abs()).exp().ln_1p() - f64::from(label) * z, (z > 0.0) == (label == 1))
-        }
-        Loss::CrossEntropy => {
+    match *logits {
+        // softplus(z) - y z
+        [z] => (z.max(0.0) + (-z.abs()).exp().ln_1p() - f64::from(label) * z, (z > 0.0) == (label == 1)),
+        _ => {
             let mut best = 0;
             for (unit, z) in logits.iter().enumerate() {
                 if *z > logits[best] {
@@ -22,6 +17,12 @@ pub fn evaluate_sample(logits: &[f64], label: u32) -> (f64, bool) {
             (total.ln() + highest - logits[label as usize], best == label as usize)
         }
     }
+}
+
+/// Mean squared error of one sample: over its outputs.
+pub fn squared_error(outputs: &[f64], targets: &[f64]) -> f64 {
+    let squares = outputs.iter().zip(targets).map(|(output, target)| (output - target) * (output - target));
+    squares.sum::<f64>() / outputs.len() as f64
 }
 
 /// Loss sum and hits over the samples; `logits` is (outputs, samples).

@@ -2,13 +2,13 @@
 //! operation; the difference of the two tells how far rounding alone can carry a training.
 
 use super::activation::{phi, slope};
-use super::evaluate::evaluate_sample;
-use super::loss::loss;
+use super::evaluate::{evaluate_sample, squared_error};
+use super::loss::{loss, squared_loss};
 use super::normalize::{Normalized, inverse, moved_statistics, normalize, scaled};
 use super::normalize_back::normalize_back;
 use super::update::{At, Parameter, update};
 use super::{clip, dropout, threshold};
-use crate::dataset::Samples;
+use crate::dataset::{Samples, Targets};
 use crate::model::{AdaptiveBatchSizes, Model, PerParameter};
 use crate::settings::ReplicaSettings;
 use crate::spec::{Activation, ArenaLayer, NetworkSpec};
@@ -56,6 +56,31 @@ struct Backward {
 /// Whether phi' jumps at 0.
 fn has_kink(activation: Activation) -> bool {
     matches!(activation, Activation::Relu | Activation::LeakyRelu { .. })
+}
+
+/// What a sample's outputs should be.
+enum Target {
+    Class(u32),
+    Numbers(Vec<f64>),
+}
+
+impl Target {
+    fn loss(&self, outputs: &[f64]) -> f64 {
+        match self {
+            Self::Class(label) => evaluate_sample(outputs, *label).0,
+            Self::Numbers(targets) => squared_error(outputs, targets),
+        }
+    }
+}
+
+fn target(samples: &Samples, index: u32) -> Target {
+    match samples.targets() {
+        Targets::Classes(labels) => Target::Class(labels[index as usize]),
+        Targets::Numbers { values, outputs } => {
+            let own = &values[index as usize * outputs..][..*outputs];
+            Target::Numbers(own.iter().map(|&value| f64::from(value)).collect())
+        }
+    }
 }
 
 /// Rounds to the nearest f32.
@@ -127,25 +152,24 @@ impl Training {
         (self.sums(&batch, &backward, |sum, term| sum + term.abs()), largest_x)
     }
 
-    /// Summed cross-entropy of the samples at `indices`.
+    /// Summed loss of the samples at `indices`.
     pub fn loss(&self, samples: &Samples, indices: &[u32]) -> f64 {
         let loss = |&index: &u32| {
             let activations = self.activations(&samples.sample(index as usize));
-            evaluate_sample(&activations[activations.len() - 1], samples.labels()[index as usize]).0
+            let outputs = &activations[activations.len() - 1];
+            target(samples, index).loss(outputs)
         };
         indices.iter().map(loss).sum()
     }
 
-    /// Summed cross-entropy of the samples at `indices` in the next step, with its dropout and their own statistics: what the gradient is
-    /// that of.
+    /// Summed loss of the samples at `indices` in the next step, with its dropout and their own statistics: what the gradient is that of.
     pub fn batch_loss(&self, samples: &Samples, indices: &[u32]) -> f64 {
         let batch = self.propagate(samples, indices);
-        let logits = &batch.activations[self.parameters.len()];
-        let loss = |(logits, &index): (&Vec<f64>, &u32)| evaluate_sample(logits, samples.labels()[index as usize]).0;
-        logits.iter().zip(indices).map(loss).sum()
+        let outputs = batch.activations[self.parameters.len()].iter().zip(indices);
+        outputs.map(|(outputs, &index)| target(samples, index).loss(outputs)).sum()
     }
 
-    /// How many of the samples at `indices` have their label as the first highest logit.
+    /// How many of the samples at `indices`, which have classes, have their label as the first highest logit.
     pub fn hits(&self, samples: &Samples, indices: &[u32]) -> usize {
         let is_hit = |&&index: &&u32| {
             let activations = self.activations(&samples.sample(index as usize));
@@ -248,8 +272,12 @@ impl Training {
         let round = self.round;
         let scale = round(dropout::scale(self.settings.dropout));
         let shapes: Vec<ArenaLayer> = self.spec.arena_layers().collect();
-        let of_sample = |(logits, &index): (&Vec<f64>, &u32)| {
-            loss(logits, &[samples.labels()[index as usize]]).into_iter().map(round).collect()
+        let of_sample = |(outputs, &index): (&Vec<f64>, &u32)| {
+            let deltas = match target(samples, index) {
+                Target::Class(label) => loss(outputs, &[label]),
+                Target::Numbers(targets) => squared_loss(outputs, &targets),
+            };
+            deltas.into_iter().map(round).collect()
         };
         let mut deltas: Vec<Vec<f64>> = batch.activations[shapes.len()].iter().zip(indices).map(of_sample).collect();
         let mut all = Backward { deltas: Vec::new(), outputs: Vec::new() };

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use asgd::check::Comparison;
 use asgd::check::shaders::{ALL, Case, InputFormat, Job, Kernels, POISON};
-use asgd::{Activation, Result};
+use asgd::{Activation, Loss, Result};
 
 use crate::gpu;
 
@@ -43,25 +43,22 @@ const WORDS: [usize; 5] = [0, 1, 5, 7, 40];
 #[test]
 fn errors_are_found() {
     // Whole words of samples: what is left in samples past a batch is nobody's business.
-    let case = Case {
-        widths: vec![3, 9, 4],
-        batch_size: 32,
-        size: 32,
-        replicas: 2,
-        inputs: InputFormat::U8,
-        activation: Activation::Tanh,
+    let case = |loss| {
+        let (inputs, activation) = (InputFormat::U8, Activation::Tanh);
+        Case { widths: vec![3, 9, 4], batch_size: 32, size: 32, replicas: 2, inputs, activation, loss }
     };
-    for check in &ALL {
+    let cases = [Loss::CrossEntropy, Loss::MeanSquaredError].map(case);
+    for (check, case) in ALL.iter().flat_map(|check| cases.iter().map(move |case| (check, case))) {
         let outputs = check.shader.outputs().into_iter();
         let mut planted = 0;
         for (buffer, word) in outputs.flat_map(|buffer| WORDS.map(|word| (buffer, word))) {
             let kernels = Planted { kernels: gpu(), buffer, word, was_planted: false.into() };
             let mut comparison = Comparison::default();
-            check.run(&kernels, &case, &mut comparison).unwrap();
+            check.run(&kernels, case, &mut comparison).unwrap();
             let was_planted = kernels.was_planted.get();
             planted += u32::from(was_planted);
             assert!(comparison.passed() != was_planted, "{}: buffer {buffer}, word {word}", check.name);
         }
-        assert!(planted > 3, "{}", check.name);
+        assert!(planted > 3, "{} {}", check.name, case.loss);
     }
 }

@@ -65,7 +65,10 @@ fn npz_classes() {
         npz(path, "bad.npz", arrays);
         refuses(path, "train bad.npz --steps 3 --out bad", 1, &[&["bad.npz"], words].concat());
     };
-    refuses(labelled("<f8", &|i| (i as f64 / 7.0).to_le_bytes().to_vec()), &["y_train", "regression target"]);
+    assert_holds(
+        &said(labelled("<f8", &|i| (i as f64 / 7.0).to_le_bytes().to_vec())),
+        &["36 features, 1 target", "y_train holds", "a regression"],
+    );
     refuses(labelled("<f8", &|_| f64::NAN.to_le_bytes().to_vec()), &["y_train", "label 0", "missing"]);
     refuses(labelled("<U1", &|i| vec![b'a' + (i % 2) as u8, 0, 0, 0]), &["y_train", "holds text", "accepted are"]);
     refuses(labelled("<i8", &|_| 4i64.to_le_bytes().to_vec()), &["all labels are 4"]);

@@ -9,6 +9,7 @@ mod columnar;
 #[path = "../command/mod.rs"]
 mod command;
 mod reading;
+mod regression;
 mod scaling;
 mod scoring;
 mod support;

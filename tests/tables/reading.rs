@@ -182,21 +182,24 @@ fn regression_target() {
         .map(|i| format!("{:.3},{:.3},{:.3}\n", uniform(3 * i), uniform(3 * i + 1), 100.0 * uniform(3 * i + 2)))
         .collect();
     write(path, "in.csv", format!("a,b,price\n{rows}"));
-    refuses(
-        path,
-        "train in.csv",
-        1,
-        &["column 3 (price) looks like a regression target", "in 300 rows", "--force-classes", "--label"],
+    assert_holds(
+        &says(path, "train in.csv --steps 2 --out run"),
+        &["column 3 (price) is taken for numbers to be given, a regression", "in 300 rows", "--task classification"],
     );
     let years: String = (0..300).map(|i| format!("{:.3},{}\n", uniform(i), 1900 + i % 60)).collect();
     write(path, "years.csv", format!("a,year\n{years}"));
-    refuses(path, "train years.csv", 1, &["column 2 (year) looks like a regression target: 60 different numbers"]);
+    let said = says(path, "train years.csv --steps 2 --out run");
+    assert_holds(&said, &["column 2 (year) is taken for numbers to be given, a regression: 60 different ones"]);
     assert_holds(&says(path, "train years.csv --force-classes --steps 2 --out run"), &["60 classes"]);
     run(path, "train years.csv --classes 60 --steps 2 -q --out run");
     refuses(path, "train years.csv --classes 59", 1, &["has 60 classes", "--classes says 59"]);
     let shares: String = (0..3000).map(|i| format!("{:.3},{}\n", uniform(i), (i % 100) as f64 / 4.0)).collect();
     write(path, "shares.csv", format!("a,share\n{shares}"));
-    refuses(path, "train shares.csv", 1, &["regression target: 100 different numbers"]);
+    assert_holds(&says(path, "train shares.csv --steps 2 --out run"), &["a regression: 100 different ones"]);
+    let few: String = (0..40).map(|i| format!("{:.3},{}\n", uniform(i), i % 9)).collect();
+    write(path, "few.csv", format!("a,few\n{few}"));
+    let words = ["column 2 (few) holds 9 different numbers in 40 rows", "--task classification", "--task regression"];
+    refuses(path, "train few.csv", 1, &words);
     let names: String = (0..60).map(|i| format!("{:.3},name {i}\n", uniform(i))).collect();
     write(path, "names.csv", format!("a,name\n{names}"));
     refuses(path, "train names.csv", 1, &["column 2 (name) holds 60 different labels in 60 rows"]);

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use asgd::dataset::Samples;
-use asgd::{Device, Model, Predictor};
+use asgd::{Device, Model, Predictor, Task};
 use indicatif::ProgressBar;
 
 use crate::console::{Reporter, print};
-use crate::trained::{class_name, classify};
+use crate::trained::{class_name, classify, target_names};
 
 /// The answers of one network.
 pub struct Answers<'a> {
@@ -27,7 +27,12 @@ const MANY: u64 = 100_000;
 impl<'a> Answers<'a> {
     /// Prints the header.
     pub fn begin(device: Device, model: &'a Model, report: &'a Reporter) -> Result<Self> {
-        print(b"class,probability\n")?;
+        let mut header = csv::Writer::from_writer(Vec::new());
+        match model.spec().loss().task() {
+            Task::Classification => header.write_record(["class", "probability"])?,
+            Task::Regression => header.write_record(target_names(model))?,
+        }
+        print(&header.into_inner()?)?;
         Ok(Self { device, model, predictor: None, report, progress: report.rows(), rows: 0, next_line: MANY })
     }
 
@@ -42,7 +47,14 @@ impl<'a> Answers<'a> {
         };
         let logits = predictor.logits()?;
         let mut text = csv::Writer::from_writer(Vec::new());
+        let scaling = self.model.data.target_scaling_or_none();
         for logits in logits.chunks_exact(self.model.spec().outputs()) {
+            if self.model.spec().loss().is_regression() {
+                let targets = logits.iter().enumerate();
+                let targets = targets.map(|(target, &output)| scaling.undo(target, f64::from(output)).to_string());
+                text.write_record(targets)?;
+                continue;
+            }
             let (class, probability) = classify(self.model.spec().loss(), logits);
             text.write_record([class_name(&self.model.class_names, class), probability.to_string()])?;
         }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use asgd::dataset::table::{self, ColumnName, Header, TableOptions};
 use asgd::dataset::{
-    Circles, DataRecord, HeldOut, Points, Prepared, Samples, Scale, Spirals, Standing, TableSplit, images_to_classify,
-    what_is,
+    Circles, DataRecord, HeldOut, Points, Prepared, Samples, Scales, Sine, Spirals, Standing, TableSplit,
+    images_to_classify, what_is,
 };
-use asgd::{Dataset, Error, Model};
+use asgd::{Dataset, Error, Model, Task};
 use clap::Args;
 
 use crate::values::{at_least_two, delimiter, not_negative, share};
@@ -32,21 +32,32 @@ pub struct DataArgs {
     /// Number of classes; a table's must be as many. [default: those of the labels, of IDX files 10]
     #[arg(long, value_name = "N", value_parser = at_least_two)]
     pub classes: Option<usize>,
-    /// Tables: labels are classes though they look like the numbers of a regression.
-    #[arg(long)]
+    /// What labels are: classification, or regression, which gives numbers. [default: regression where they cannot be classes:
+    /// numbers with fractions, many different ones, several of a sample]
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<Task>,
+    /// The same as --task classification.
+    #[arg(long, conflicts_with = "task")]
     pub force_classes: bool,
-    /// circles, spirals: points, split 7:3 into training and test set. [default: 1000]
+    /// circles, sine, spirals: samples, split 7:3 into training and test set. [default: 1000]
     #[arg(long, value_name = "POINTS")]
     pub samples: Option<usize>,
     /// circles: radius of the inner ring; the outer one's is 1. [default: 0.5]
     #[arg(long, value_parser = not_negative::<f64>)]
     pub factor: Option<f64>,
-    /// circles: standard deviation of the noise; spirals: its width. [default: 0.1 for circles, 0.5 for spirals]
+    /// circles, sine: standard deviation of the noise; spirals: its width. [default: 0.1, for spirals 0.5]
     #[arg(long, value_parser = not_negative::<f64>)]
     pub noise: Option<f64>,
-    /// circles, spirals, tables: seed of the points and of the split. [default: 0]
+    /// circles, sine, spirals, tables: seed of the samples and of the split. [default: 0]
     #[arg(long, value_name = "SEED")]
     pub data_seed: Option<u64>,
+}
+
+impl DataArgs {
+    /// What labels are, if somebody says it.
+    pub fn task(&self) -> Option<Task> {
+        self.task.or(self.force_classes.then_some(Task::Classification))
+    }
 }
 
 /// How a table is read, where it does not say so itself.
@@ -56,9 +67,10 @@ pub struct TableArgs {
     /// Tables of text: whether the first row is a header: yes, no or auto.
     #[arg(long, value_name = "HEADER", default_value = "auto")]
     pub header: Header,
-    /// Tables: the column of the labels, by its number from 1 or its title. [default: the last]
-    #[arg(long, value_name = "COLUMN")]
-    pub label: Option<ColumnName>,
+    /// Tables: the column of the labels, by its number from 1 or its title; several, separated by commas, for a regression with
+    /// as many targets. [default: the last]
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub label: Vec<ColumnName>,
     /// Tables: columns to leave out, by their numbers from 1 or their titles, separated by commas.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub drop: Vec<ColumnName>,
@@ -79,7 +91,7 @@ impl TableArgs {
         let Self { header, label, drop, delimiter, keep_index, drop_missing } = self;
         let given = [
             ("--header", *header != Header::Auto),
-            ("--label", label.is_some()),
+            ("--label", !label.is_empty()),
             ("--drop", !drop.is_empty()),
             ("--delimiter", delimiter.is_some()),
             ("--keep-index", *keep_index),
@@ -108,7 +120,7 @@ impl TableArgs {
 const KNOWN: [&str; 3] = ["mnist", "fashion-mnist", "kmnist"];
 
 /// Sets of points that are made up.
-const MADE_UP: [&str; 2] = ["circles", "spirals"];
+const MADE_UP: [&str; 3] = ["circles", "sine", "spirals"];
 
 /// Whether it is the name of a set rather than of a file.
 pub fn is_name(dataset: &str) -> bool {
@@ -147,16 +159,20 @@ fn has_extension(dataset: &str, wanted: &str) -> bool {
 pub fn open_for_training(
     name: &str,
     args: &DataArgs,
-    scale: Option<Scale>,
+    scales: Scales,
     validation: Option<f64>,
     start: Option<&Model>,
 ) -> Result<Prepared> {
+    if let (Some(classes), Some(Task::Regression)) = (args.classes, args.task) {
+        let problem = format!("{classes}, but a regression has no classes; leave one of the two options out");
+        return Err(Error::Setting { setting: "--classes", problem }.into());
+    }
     let record = start.map(|start| &start.data);
     let prepared = if is_table(name) {
-        let options = TableOptions { classes: args.classes, force_classes: args.force_classes, ..args.table.options() };
-        Prepared::table(Path::new(name), &options, &TableSplit { validation, ..split(args, record) }, scale, record)?
+        let options = TableOptions { classes: args.classes, task: args.task(), ..args.table.options() };
+        Prepared::table(Path::new(name), &options, &TableSplit { validation, ..split(args, record) }, scales, record)?
     } else {
-        open_other(name, args, scale, validation, start)?
+        open_other(name, args, scales, validation, start)?
     };
     let class_names = start.map_or(&[][..], |start| &start.class_names);
     let dataset = prepared.dataset.relabelled(class_names)?;
@@ -171,6 +187,11 @@ pub fn open_for_training(
 /// to it.
 pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Prepared, Option<Standing>)> {
     let (record, path) = (&model.data, Path::new(name));
+    let of_model = model.spec().loss().task();
+    if let Some(task) = args.task().filter(|task| *task != of_model) {
+        let problem = format!("{task}, but the model's is {of_model} (its loss is {})", model.spec().loss());
+        return Err(Error::Setting { setting: "--task", problem }.into());
+    }
     if let (Some(test), Some(_)) = (&args.test, &record.table) {
         let problem = format!("the model is trained already; name {} itself instead of {name}", test.display());
         return Err(Error::Setting { setting: "--test", problem }.into());
@@ -183,13 +204,13 @@ pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Pre
         }
         // A file of PyTorch says nothing of its data: the table says what it can.
         None if is_table(name) => {
-            let options = TableOptions { force_classes: true, ..args.table.options() };
-            (Prepared::table(path, &options, &split(args, Some(record)), None, Some(record))?, None)
+            let options = TableOptions { task: Some(of_model), ..args.table.options() };
+            (Prepared::table(path, &options, &split(args, Some(record)), Scales::default(), Some(record))?, None)
         }
         _ => {
             let validation = record.split.as_ref().and_then(|split| split.validation);
             let fraction = validation.map(|share| share.fraction);
-            let prepared = open_other(name, args, None, fraction, Some(model))?;
+            let prepared = open_other(name, args, Scales::default(), fraction, Some(model))?;
             let standing = prepared.standing(record);
             (prepared, standing)
         }
@@ -201,7 +222,7 @@ pub fn open_for_model(name: &str, args: &DataArgs, model: &Model) -> Result<(Pre
 pub fn open_to_classify(name: &str, data_dir: Option<&Path>, model: &Model) -> Result<Samples> {
     let record = &model.data;
     Ok(match points(name, &DataArgs::default(), record.points.as_ref()) {
-        Some(points) => Prepared::points(&points, None, None, Some(record))?.dataset.test,
+        Some(points) => Prepared::points(&points, Scales::default(), None, Some(record))?.dataset.test,
         None => images_to_classify(&folder_of(name, data_dir)?, model.spec().inputs(), record)?,
     })
 }
@@ -251,6 +272,16 @@ fn points(name: &str, args: &DataArgs, known: Option<&Points>) -> Option<Points>
             circles.seed = args.data_seed.unwrap_or(circles.seed);
             Some(Points::Circles(circles))
         }
+        "sine" => {
+            let mut sine = match known {
+                Some(Points::Sine(sine)) => sine.clone(),
+                _ => Sine::default(),
+            };
+            sine.samples = args.samples.unwrap_or(sine.samples);
+            sine.noise = args.noise.unwrap_or(sine.noise);
+            sine.seed = args.data_seed.unwrap_or(sine.seed);
+            Some(Points::Sine(sine))
+        }
         "spirals" => {
             let mut spirals = match known {
                 Some(Points::Spirals(spirals)) => spirals.clone(),
@@ -269,7 +300,7 @@ fn points(name: &str, args: &DataArgs, known: Option<&Points>) -> Option<Points>
 fn open_other(
     name: &str,
     args: &DataArgs,
-    scale: Option<Scale>,
+    scales: Scales,
     validation: Option<f64>,
     model: Option<&Model>,
 ) -> Result<Prepared> {
@@ -280,14 +311,17 @@ fn open_other(
     }
     let record = model.map(|model| &model.data);
     if let Some(points) = points(name, args, record.and_then(|record| record.points.as_ref())) {
-        return Ok(Prepared::points(&points, scale, validation, record)?);
+        return Ok(Prepared::points(&points, scales, validation, record)?);
     }
     let path = Path::new(name);
     let of_model = model.map(|model| model.spec().classes());
+    let task = model.map(|model| model.spec().loss().task()).or(args.task());
+    // Classes that somebody counts are classes.
+    let task = task.or(args.classes.map(|_| Task::Classification));
     let class_names = model.map_or(&[][..], |model| &model.class_names);
     // Sets of images have ten, unless somebody knows better; the labels of an .npz tell.
     let images = |path: &Path, otherwise| {
-        Prepared::images(path, args.classes.or(of_model).or(otherwise), class_names, scale, validation, record)
+        Prepared::images(path, task, args.classes.or(of_model).or(otherwise), class_names, scales, validation, record)
     };
     match name {
         name if KNOWN.contains(&name) => {
@@ -302,7 +336,7 @@ fn open_other(
 
 /// What something is that is no data set.
 fn what_else(path: &Path) -> String {
-    let expected = "expected circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, \
+    let expected = "expected circles, sine, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, \
                     .txt, .data, plain or .gz; .parquet, .arrow) or an .npz file";
     match what_is(path) {
         Ok(Some(what)) => format!("is {what}"),

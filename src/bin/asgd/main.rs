@@ -12,6 +12,7 @@ mod experiments;
 mod figures;
 mod onnx;
 mod report;
+mod residuals;
 mod run;
 mod statistics;
 mod sweep;

@@ -141,7 +141,8 @@ const REAL: i32 = 1;
 const INT: i32 = 2;
 
 /// The first network of a model as a file: `input` (batch, inputs), not scaled yet; `logits` (batch, outputs),
-/// `probabilities` (batch, classes) and `label` (batch), which is the class by its name if it has one.
+/// `probabilities` (batch, classes) and `label` (batch), which is the class by its name if it has one. A regression gives `values`
+/// (batch, targets) in the targets' own units instead, f64.
 pub fn encode(model: &Model) -> Vec<u8> {
     let model = &*model.folded();
     let spec = model.spec();
@@ -150,12 +151,17 @@ pub fn encode(model: &Model) -> Vec<u8> {
     if let Some(scaling) = model.data.scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None) {
         value = scale(&mut graph, scaling, value);
     }
+    let is_regression = spec.loss().is_regression();
     let last = spec.layers().len() - 1;
     for (layer, (inputs, outputs)) in spec.layers().enumerate() {
         let names = [format!("layers.{layer}.weight"), format!("layers.{layer}.bias")];
         graph.initializer.push(tensor(&names[0], &[outputs, inputs], model.weight(layer, 0)));
         graph.initializer.push(tensor(&names[1], &[outputs], model.bias(layer, 0)));
-        let sum = if layer == last { "logits".to_string() } else { format!("z.{layer}") };
+        let sum = match (layer == last, is_regression) {
+            (true, false) => "logits".to_string(),
+            (true, true) => "outputs".to_string(),
+            (false, _) => format!("z.{layer}"),
+        };
         let [weight, bias] = names;
         graph.node.push(node("Gemm", vec![value, weight, bias], &sum, vec![integer("transB", 1)]));
         value = sum;
@@ -163,22 +169,13 @@ pub fn encode(model: &Model) -> Vec<u8> {
             value = activate(&mut graph, spec.activation(), layer, value);
         }
     }
-    let operator = match spec.loss() {
-        // A column a class, as other exporters have it: the sigmoid of -z and of z.
-        Loss::BinaryCrossEntropy => {
-            graph.node.push(node("Neg", vec![value.clone()], "logits.negative", Vec::new()));
-            let axis = vec![integer("axis", 1)];
-            graph.node.push(node("Concat", vec!["logits.negative".into(), value], "logits.both", axis));
-            value = "logits.both".into();
-            "Sigmoid"
-        }
-        Loss::CrossEntropy => "Softmax",
-    };
-    graph.node.push(node(operator, vec![value.clone()], "probabilities", Vec::new()));
-    // Of the logits, because two probabilities may round to the same number.
-    let label = label(&mut graph, &model.class_names, value);
     graph.input = vec![matrix("input", spec.inputs())];
-    graph.output = vec![matrix("logits", spec.outputs()), matrix("probabilities", spec.classes()), label];
+    graph.output = match spec.loss() {
+        Loss::BinaryCrossEntropy | Loss::CrossEntropy => class_outputs(&mut graph, model, value),
+        Loss::MeanSquaredError => {
+            vec![numbers(&mut graph, &model.data.target_scaling_or_none(), value, spec.outputs())]
+        }
+    };
     let class_names = serde_json::Value::from(&model.class_names[..]).to_string();
     let names = (!model.class_names.is_empty()).then(|| EntryProto { key: "class_names".into(), value: class_names });
     let file = ModelProto {
@@ -226,6 +223,57 @@ fn activate(graph: &mut GraphProto, activation: Activation, layer: usize, z: Str
     a
 }
 
+/// Nodes that make probabilities and the class of logits.
+fn class_outputs(graph: &mut GraphProto, model: &Model, mut value: String) -> Vec<ValueProto> {
+    let spec = model.spec();
+    let operator = match spec.outputs() {
+        // A column a class, as other exporters have it: the sigmoid of -z and of z.
+        1 => {
+            graph.node.push(node("Neg", vec![value.clone()], "logits.negative", Vec::new()));
+            let axis = vec![integer("axis", 1)];
+            graph.node.push(node("Concat", vec!["logits.negative".into(), value], "logits.both", axis));
+            value = "logits.both".into();
+            "Sigmoid"
+        }
+        _ => "Softmax",
+    };
+    graph.node.push(node(operator, vec![value.clone()], "probabilities", Vec::new()));
+    // Of the logits, because two probabilities may round to the same number.
+    let label = label(graph, &model.class_names, value);
+    vec![matrix("logits", spec.outputs()), matrix("probabilities", spec.classes()), label]
+}
+
+/// Nodes that undo the scale of the targets, in f64.
+fn numbers(graph: &mut GraphProto, scaling: &Scaling, value: String, targets: usize) -> ValueProto {
+    graph.node.push(node("Cast", vec![value], "outputs.f64", vec![integer("to", DOUBLE.into())]));
+    // 1 and 0 where there is no scale.
+    let (shift, divisor) = match scaling.scale() {
+        Scale::None => (vec![0.0; targets], vec![1.0; targets]),
+        _ => (scaling.shift().to_vec(), scaling.divisor().to_vec()),
+    };
+    graph.initializer.extend([doubles("target_scale.divisor", &divisor), doubles("target_scale.shift", &shift)]);
+    graph.node.push(node(
+        "Mul",
+        vec!["outputs.f64".into(), "target_scale.divisor".into()],
+        "outputs.multiplied",
+        Vec::new(),
+    ));
+    graph.node.push(node("Add", vec!["outputs.multiplied".into(), "target_scale.shift".into()], "values", Vec::new()));
+    self::value("values", DOUBLE, Some(targets))
+}
+
+/// f64 numbers.
+fn doubles(name: &str, values: &[f64]) -> TensorProto {
+    let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    TensorProto {
+        dims: vec![values.len() as i64],
+        data_type: DOUBLE,
+        name: name.into(),
+        raw_data,
+        ..Default::default()
+    }
+}
+
 /// Nodes that choose the class. Names that are whole numbers are numbers, others text.
 fn label(graph: &mut GraphProto, class_names: &[String], logits: String) -> ValueProto {
     let index = if class_names.is_empty() { "label" } else { "label.index" };
@@ -257,15 +305,7 @@ fn scale(graph: &mut GraphProto, scaling: &Scaling, value: String) -> String {
     let cast = |to: i32| vec![integer("to", to.into())];
     let names = ["scale.shift", "scale.divisor"].map(String::from);
     for (name, values) in names.iter().zip([scaling.shift(), scaling.divisor()]) {
-        let raw_data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let dims = vec![values.len() as i64];
-        graph.initializer.push(TensorProto {
-            dims,
-            data_type: DOUBLE,
-            name: name.clone(),
-            raw_data,
-            ..Default::default()
-        });
+        graph.initializer.push(doubles(name, values));
     }
     let [shift, divisor] = names;
     graph.node.push(node("Cast", vec![value], "input.f64", cast(DOUBLE)));

@@ -17,7 +17,7 @@ pub struct ModelAndData {
     /// A model.safetensors.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz;
+    /// circles, sine, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz;
     /// .parquet, .arrow) or an .npz file.
     #[arg(value_name = "DATA")]
     pub dataset: String,
@@ -84,6 +84,15 @@ pub fn choose(model: &Model, path: &Path, replica: Option<usize>) -> Result<Mode
     }
 }
 
+/// What the targets of a regression are called.
+pub fn target_names(model: &Model) -> Vec<String> {
+    match (&model.data.table, model.spec().outputs()) {
+        (Some(table), _) if table.is_regression() => table.target_names(),
+        (_, 1) => vec!["target".into()],
+        (_, outputs) => (1..=outputs).map(|number| format!("target_{number}")).collect(),
+    }
+}
+
 /// A class as people know it.
 pub fn class_name(names: &[String], class: usize) -> String {
     names.get(class).cloned().unwrap_or_else(|| class.to_string())
@@ -97,7 +106,8 @@ pub fn classify(loss: Loss, logits: &[f32]) -> (usize, f64) {
             let probability = 1.0 / (1.0 + (-z.abs()).exp());
             (usize::from(z > 0.0), probability)
         }
-        Loss::CrossEntropy => {
+        // Nobody classifies the numbers of a regression.
+        Loss::CrossEntropy | Loss::MeanSquaredError => {
             let mut class = 0;
             for (index, z) in logits.iter().enumerate() {
                 if *z > logits[class] {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::kernels::InputFormat;
-use crate::spec::Activation;
+use crate::spec::{Activation, Loss};
 
 /// A shape, and how much of it.
 #[derive(Debug, Clone)]
@@ -20,12 +20,21 @@ pub struct Case {
     pub inputs: InputFormat,
     /// What hidden neurons do.
     pub activation: Activation,
+    /// Says what the outputs are.
+    pub loss: Loss,
 }
 
 impl Case {
-    fn new(widths: &[usize], batch_size: usize, size: usize, replicas: usize) -> Self {
+    /// Bytes, but for some numbers of inputs; the loss follows from the outputs.
+    pub fn new(widths: &[usize], batch_size: usize, size: usize, replicas: usize) -> Self {
         let inputs = if [1, 2, 129].contains(&widths[0]) { InputFormat::F32 } else { InputFormat::U8 };
-        Self { widths: widths.to_vec(), batch_size, size, replicas, inputs, activation: Activation::Relu }
+        let (activation, loss) = (Activation::Relu, Loss::for_units(*widths.last().unwrap_or(&1)));
+        Self { widths: widths.to_vec(), batch_size, size, replicas, inputs, activation, loss }
+    }
+
+    /// The same with targets that are numbers.
+    fn of_numbers(self) -> Self {
+        Self { loss: Loss::MeanSquaredError, ..self }
     }
 
     /// Below, at and above the tiles (32 neurons, inputs or samples, and 128 inputs), odd sizes, batch 1, a short last batch,
@@ -45,6 +54,12 @@ impl Case {
             Self::new(&[127, 128, 129, 3], 65, 65, 1),
             Self::new(&[129, 127, 33], 127, 96, 2),
             Self::new(&[2, 40, 70, 35], 129, 129, 1),
+            Self::new(&[1, 1], 1, 1, 1).of_numbers(),
+            Self::new(&[2, 3, 2, 1], 7, 7, 3).of_numbers(),
+            Self::new(&[5, 15, 16, 17, 2], 31, 31, 2).of_numbers(),
+            Self::new(&[4, 8, 3], 40, 33, 2).of_numbers(),
+            Self::new(&[63, 31, 33, 10], 64, 5, 3).of_numbers(),
+            Self::new(&[2, 40, 70, 35], 129, 129, 1).of_numbers(),
         ]
     }
 
@@ -74,19 +89,21 @@ impl Case {
             Self::new(&[2, 10, 10, 10, 10, 10, 1], 70, 61, 3),
             Self::new(&[784, 30, 20, 10], 64, 64, 2),
             Self { activation: Activation::Gelu, ..Self::new(&[63, 31, 33, 10], 64, 5, 3) },
+            Self::new(&[5, 12, 7, 6], 70, 61, 3).of_numbers(),
         ]
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { widths, batch_size, size, replicas, inputs, activation } = self;
+        let Self { widths, batch_size, size, replicas, inputs, activation, loss } = self;
         let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
         let format = match inputs {
             InputFormat::U8 => "u8",
             InputFormat::F32 => "f32",
         };
         let widths = widths.join("-");
-        write!(formatter, "{widths} ({format}, {activation}), {size} of {batch_size} samples, {replicas} replicas")
+        let of = format!("{size} of {batch_size} samples, {replicas} replicas");
+        write!(formatter, "{widths} ({format}, {activation}, {loss}), {of}")
     }
 }

@@ -2,23 +2,15 @@
 
 use super::case::Case;
 use super::fixture::Fixture;
-use super::kernels::{InputFormat, Kernels, Shader};
+use super::kernels::{Kernels, Shader};
 use super::reduce::expected;
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::reference::count::count;
-use crate::spec::Activation;
 
 /// A batch whose loops would be too long for Mesa 22.3.6 if an invocation owned all samples.
 pub fn long_batch() -> Case {
-    Case {
-        widths: vec![784, 2],
-        batch_size: 4096,
-        size: 4000,
-        replicas: 1,
-        inputs: InputFormat::U8,
-        activation: Activation::Relu,
-    }
+    Case::new(&[784, 2], 4096, 4000, 1)
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {

@@ -3,11 +3,12 @@
 use super::case::Case;
 use super::fixture::Fixture;
 use super::kernels::{Kernels, LANES, Shader};
-use super::loss::exp_error;
+use super::loss::{exp_error, numbers_of};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
-use crate::reference::evaluate::evaluate_sample;
+use crate::reference::evaluate::{evaluate_sample, squared_error};
 use crate::reference::gamma;
+use crate::spec::Loss;
 
 /// What the totals of a lane start at.
 fn start(lane: usize) -> (f64, u32) {
@@ -26,6 +27,12 @@ fn bounded(logits: &[f64], label: u32) -> (f64, f64, bool) {
     (loss, error, is_hit)
 }
 
+/// The squared error of one sample, and what rounding allows.
+fn bounded_squares(outputs: &[f64], targets: &[f64]) -> (f64, f64) {
+    let loss = squared_error(outputs, targets);
+    (loss, gamma(outputs.len() + 12) * loss)
+}
+
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {
     let mut fixture = Fixture::new(case)?;
     let layer = fixture.last();
@@ -39,7 +46,13 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
             let ((mut sum, mut hits), mut error) = (start(lane), 0.0);
             for sample in samples_of(case, lane) {
                 let column: Vec<f64> = values.iter().skip(sample).step_by(case.size).map(|&z| f64::from(z)).collect();
-                let (loss, loss_error, is_hit) = bounded(&column, labels[sample]);
+                let (loss, loss_error, is_hit) = match case.loss {
+                    Loss::BinaryCrossEntropy | Loss::CrossEntropy => bounded(&column, labels[sample]),
+                    Loss::MeanSquaredError => {
+                        let (loss, error) = bounded_squares(&column, &numbers_of(labels, case.size, sample));
+                        (loss, error, false)
+                    }
+                };
                 (sum, error, hits) = (sum + loss, error + loss_error, hits + u32::from(is_hit));
             }
             let place = |what: &str| format!("{case}; {what}, replica {replica}, lane {lane}");

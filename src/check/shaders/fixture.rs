@@ -10,7 +10,7 @@ use crate::random::Random;
 use crate::reference::select::select;
 use crate::reference::{dropout, gather};
 use crate::settings::ReplicaSettings;
-use crate::spec::{Loss, NetworkSpec};
+use crate::spec::NetworkSpec;
 
 /// What outputs and scratch hold before a kernel runs: as a float it is NaN, as an integer no possible count, and no mask of
 /// samples that are all active.
@@ -50,7 +50,7 @@ pub struct Fixture {
     /// By slot and replica: (features, samples), and bytes where the format is U8.
     pub inputs: Vec<Vec<f32>>,
     input_bytes: Vec<Vec<u8>>,
-    /// By slot and replica.
+    /// By slot and replica: (samples), or the bits of numbers, (outputs, samples).
     pub labels: Vec<Vec<u32>>,
     /// By replica and layer: (neurons, samples); more than half of them zero.
     pub activations: Vec<Vec<Vec<f32>>>,
@@ -76,9 +76,7 @@ impl Fixture {
     }
 
     fn of(case: &Case, moments: usize, batch_norm: bool) -> Result<Self> {
-        let outputs = case.widths.last().copied().unwrap_or(0);
-        let spec =
-            NetworkSpec::with(&case.widths, case.activation, Loss::for_units(outputs))?.with_batch_norm(batch_norm);
+        let spec = NetworkSpec::with(&case.widths, case.activation, case.loss)?.with_batch_norm(batch_norm);
         let network = Network::new(&spec, case.replicas).with_moments(moments);
         let mut random = Random::new(case.widths.iter().sum::<usize>() as u64, 0);
         let mut model = Model::zeros(&spec, case.replicas);
@@ -102,8 +100,12 @@ impl Fixture {
             }
             InputFormat::F32 => (0..batches).map(|_| (0..values).map(|_| sparse(&mut random, 3)).collect()).collect(),
         };
-        let classes = spec.classes() as u32;
-        let labels = (0..batches).map(|_| (0..case.size).map(|_| below(&mut random, classes)).collect()).collect();
+        let (classes, targets) = (spec.classes() as u32, spec.loss().targets(spec.outputs()));
+        let mut label = || match case.loss.is_regression() {
+            true => signed(&mut random).to_bits(),
+            false => below(&mut random, classes),
+        };
+        let labels = (0..batches).map(|_| (0..targets * case.size).map(|_| label()).collect()).collect();
         let mut layers = |zeros: u32, least: f32| -> Vec<Vec<Vec<f32>>> {
             let mut of_layer =
                 |width: usize| (0..width * case.size).map(|_| sparse(&mut random, zeros).max(least)).collect();
@@ -141,6 +143,7 @@ impl Fixture {
             shader,
             inputs: self.case.inputs,
             activation: self.case.activation,
+            loss: self.case.loss,
             network: &self.network,
             batch,
             storage,
@@ -269,8 +272,10 @@ impl Fixture {
     }
 
     /// (T, R, B).
+    /// (T, R, 1 or n_L, B)
     pub fn packed_labels(&self) -> Vec<u32> {
-        self.labels.iter().flat_map(|labels| [labels.clone(), vec![0; self.stride() - labels.len()]].concat()).collect()
+        let rows = self.labels.iter().flat_map(|labels| labels.chunks(self.case.size));
+        rows.flat_map(|row| [row, &vec![0; self.stride() - row.len()]].concat()).collect()
     }
 
     /// (R, N, B) of the activations, with rows of ones as the engine makes them, and as much of their sums where these are kept.

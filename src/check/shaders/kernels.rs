@@ -5,12 +5,13 @@ use wgpu::BufferUsages;
 
 use crate::error::Result;
 use crate::gpu::Gpu;
+use crate::gpu::buffers::has_numbers;
 pub use crate::gpu::buffers::padded_bytes;
 use crate::gpu::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::kernels::{self, Pipeline};
 use crate::gpu::layout::activation_constants;
 pub use crate::gpu::layout::{Batch, InputFormat, Layer, Network, ReplicaColumns};
-use crate::spec::Activation;
+use crate::spec::{Activation, Loss};
 
 /// Totals that evaluate.wgsl keeps of each replica.
 pub const LANES: usize = EVALUATE_LANES as usize;
@@ -134,6 +135,8 @@ pub struct Job<'a> {
     pub inputs: InputFormat,
     /// What hidden neurons do.
     pub activation: Activation,
+    /// Says what targets are: a kernel is compiled for it.
+    pub loss: Loss,
     /// Shape of the networks.
     pub network: &'a Network,
     /// What differs from dispatch to dispatch.
@@ -160,7 +163,7 @@ impl Kernels for Gpu {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
-        let Job { shader, inputs, activation, network, batch, storage } = *job;
+        let Job { shader, inputs, activation, loss, network, batch, storage } = *job;
         let gpu = self;
         let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
         let network_buffer = gpu.buffer("network", size_of::<Network>() as u64, uniform)?;
@@ -171,14 +174,11 @@ impl Kernels for Gpu {
             storage.iter().map(|words| gpu.storage_from("a check", words)).collect::<Result<Vec<wgpu::Buffer>>>()?;
         let dispatch = Dispatch { network, sample4s: batch.sample4s };
         let keeps_sums = activation.keeps_sums();
-        let mut constants = Vec::new();
-        if let Shader::Forward | Shader::Delta | Shader::Propagate | Shader::Step = shader {
-            constants.extend(activation_constants(activation));
-            constants.push(("KEEPS_SUMS", u32::from(keeps_sums)));
-        }
-        if shader == Shader::Step {
-            constants.extend(dispatch.step_constants(keeps_sums));
-        }
+        let source = shader.kernel().source(inputs);
+        let is_declared = |(name, _): &(&str, u32)| source.contains(&format!("override {name} "));
+        let of_network = [("KEEPS_SUMS", u32::from(keeps_sums)), has_numbers(loss)];
+        let constants = activation_constants(activation).into_iter().chain(of_network);
+        let constants: Vec<_> = constants.chain(dispatch.step_constants(keeps_sums)).filter(is_declared).collect();
         let pipeline = Pipeline::with_constants(gpu, shader.kernel(), inputs, &constants);
         let bound = pipeline.bind(gpu, &network_buffer, &batch_buffer, &buffers.iter().collect::<Vec<_>>());
         bound.run(gpu, shader.workgroups(dispatch, &batch))?;

@@ -6,8 +6,9 @@ use super::kernels::{Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::reference::gather::mask;
-use crate::reference::loss::loss;
+use crate::reference::loss::{loss, squared_loss};
 use crate::reference::{Sum, gamma};
+use crate::spec::Loss;
 
 /// u, the unit roundoff of f32.
 const U: f64 = 1.0 / (1 << 24) as f64;
@@ -17,8 +18,35 @@ pub fn exp_error(x: f64) -> f64 {
     (2.0 * (3.0 + 2.0 * x.abs()) + x.abs()) * U
 }
 
-/// output - target of every unit with the error that WGSL's exp and division (2.5 ULP) allow; for one rounding.
-pub fn bounded_loss(logits: &[f64], labels: &[u32]) -> Vec<Sum> {
+/// The numbers of sample `sample` in (outputs, samples).
+pub fn numbers_of(labels: &[u32], samples: usize, sample: usize) -> Vec<f64> {
+    labels.iter().skip(sample).step_by(samples).map(|&bits| f64::from(f32::from_bits(bits))).collect()
+}
+
+/// The delta of every unit with the error that WGSL's exp and division (2.5 ULP) allow; for one rounding.
+pub fn bounded_loss(case: &Case, logits: &[f64], labels: &[u32]) -> Vec<Sum> {
+    match case.loss {
+        Loss::BinaryCrossEntropy | Loss::CrossEntropy => bounded_cross_entropy(logits, labels),
+        Loss::MeanSquaredError => bounded_squares(logits, labels, case.size),
+    }
+}
+
+/// A difference, a division and a product.
+fn bounded_squares(outputs: &[f64], numbers: &[u32], samples: usize) -> Vec<Sum> {
+    let units = outputs.len() / samples;
+    let of_sample = |sample: usize| {
+        let own: Vec<f64> = outputs.iter().skip(sample).step_by(samples).copied().collect();
+        squared_loss(&own, &numbers_of(numbers, samples, sample))
+    };
+    let deltas: Vec<Vec<f64>> = (0..samples).map(of_sample).collect();
+    let bounded = |unit: usize, sample: usize| {
+        let value = deltas[sample][unit];
+        Sum { value, magnitude: 8.0 * U * value.abs() / gamma(1) }
+    };
+    (0..units).flat_map(|unit| (0..samples).map(move |sample| (unit, sample))).map(|(u, s)| bounded(u, s)).collect()
+}
+
+fn bounded_cross_entropy(logits: &[f64], labels: &[u32]) -> Vec<Sum> {
     let samples = labels.len();
     let units = logits.len() / samples;
     let deltas = loss(logits, labels);
@@ -51,7 +79,7 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
         for (activations, deltas) in fixture.activations.iter_mut().zip(&fixture.deltas) {
             activations[layer] = deltas[layer].iter().map(|delta| delta * scale).collect();
         }
-        let bound = |logits: &[f64], labels: &[u32]| bounded_loss(logits, labels);
+        let bound = |logits: &[f64], labels: &[u32]| bounded_loss(case, logits, labels);
         check_logits(kernels, &fixture, bound, comparison)?;
     }
     const EXTREME: [f32; 4] = [1e30, -1e30, 500.0, -500.0];
@@ -62,6 +90,9 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
         }
     }
     let within_a_millionth = |logits: &[f64], labels: &[u32]| {
+        if case.loss.is_regression() {
+            return bounded_loss(case, logits, labels);
+        }
         loss(logits, labels).into_iter().map(|value| Sum { value, magnitude: 1e-6 / gamma(1) }).collect()
     };
     check_logits(kernels, &fixture, within_a_millionth, comparison)

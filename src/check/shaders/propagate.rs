@@ -79,7 +79,7 @@ pub fn check_propagated(
             let own = values(activations, replica, layer);
             let (expected, roundings) = if shape.is_output == 1 {
                 let logits: Vec<f64> = own.into_iter().map(f64::from).collect();
-                (bounded_loss(&logits, fixture.labels_of(replica)), 1)
+                (bounded_loss(case, &logits, fixture.labels_of(replica)), 1)
             } else {
                 let above = values(deltas, replica, layer + 1);
                 let weight = fixture.model.weight(layer + 1, replica);

@@ -2,23 +2,15 @@
 
 use super::case::Case;
 use super::fixture::{Fixture, POISON, below};
-use super::kernels::{Batch, InputFormat, Kernels, Shader};
+use super::kernels::{Batch, Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::random::Random;
 use crate::reference::select::select;
-use crate::spec::Activation;
 
 /// Many mask words, and several times the features that a workgroup takes at once.
 pub fn long_batch() -> Case {
-    Case {
-        widths: vec![784, 1],
-        batch_size: 9632,
-        size: 9600,
-        replicas: 1,
-        inputs: InputFormat::U8,
-        activation: Activation::Relu,
-    }
+    Case::new(&[784, 1], 9632, 9600, 1)
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {

@@ -8,7 +8,7 @@ use super::propagate::{check_propagated, poisoned_state, values};
 use super::update::{arena, check_updated, moments, settings};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
-use crate::spec::Activation;
+use crate::spec::{Activation, Loss};
 
 /// Near as many rows and tiles as there may be, and as many samples.
 pub fn extremes() -> Vec<Case> {
@@ -25,8 +25,11 @@ pub fn extremes() -> Vec<Case> {
         replicas: 2,
         inputs: InputFormat::U8,
         activation: Activation::Relu,
+        loss: Loss::for_units(widths[widths.len() - 1]),
     };
-    [Case::many_workgroups()].into_iter().chain(extremes.map(case)).chain(Case::activations()).collect()
+    let extremes = extremes.map(case);
+    let of_numbers = extremes.clone().map(|case| Case { loss: Loss::MeanSquaredError, ..case });
+    [Case::many_workgroups()].into_iter().chain(extremes).chain(of_numbers).chain(Case::activations()).collect()
 }
 
 pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Trainings to be followed: data, networks, settings.
 
-use crate::dataset::{Circles, Dataset, Inputs, Samples};
+use crate::dataset::{Circles, Dataset, Inputs, Samples, Sine};
 use crate::error::Result;
 use crate::init::Init;
 use crate::model::Model;
@@ -8,7 +8,7 @@ use crate::optimizer::Optimizer;
 use crate::random::Random;
 use crate::reference::permute::permute;
 use crate::settings::{ReplicaSettings, TrainSettings};
-use crate::spec::NetworkSpec;
+use crate::spec::{Activation, NetworkSpec};
 
 /// A training of R networks.
 #[derive(Debug, Clone)]
@@ -33,7 +33,8 @@ impl Course {
         seed: u64,
         optimizers: &[Optimizer],
     ) -> Result<Self> {
-        let spec = NetworkSpec::new(&[&[dataset.features()], hidden, &[dataset.output_units()]].concat())?;
+        let widths = [&[dataset.features()], hidden, &[dataset.output_units()]].concat();
+        let spec = NetworkSpec::with(&widths, Activation::Relu, dataset.loss())?;
         let replica = |(seed, &optimizer): (u64, &Optimizer)| {
             let learning_rate = match optimizer {
                 Optimizer::ASGD => 0.02,
@@ -58,7 +59,7 @@ impl Course {
     }
 
     /// The network of MNIST on images made by code, circles in five hidden layers, one on floats with a short last batch, so wide
-    /// that a GPU takes a dispatch a layer, and a normalized one; both optimizers each.
+    /// that a GPU takes a dispatch a layer, a normalized one, and a regression; both optimizers each.
     ///
     /// Seeds are such that no hidden node comes so near its kink in 50 steps that rounding could carry it across, and that no
     /// layer is dead from the start.
@@ -72,6 +73,7 @@ impl Course {
             Self::new(Circles::default().dataset()?, &[10; 5], 40, 850, &both)?,
             Self::new(clusters()?, &[130, 40], 20, 247, &both)?,
             Self::new(Circles::default().dataset()?, &[8], 64, 1, &both)?.normalized()?,
+            Self::new(Sine::default().dataset()?, &[10, 10], 40, 850, &both)?,
         ])
     }
 

@@ -5,7 +5,7 @@ use super::course::Course;
 use crate::check::comparison::Comparison;
 use crate::engine::TrainingEngine;
 use crate::error::Result;
-use crate::evaluation::Split;
+use crate::evaluation::{Split, r2};
 use crate::reference::step::Training;
 
 /// How far a mean loss may be off, relatively.
@@ -33,8 +33,13 @@ pub fn check(
             let exact = Training::new(&course.initial, replica, *settings, |value| value);
             let loss = exact.loss(samples, &all) / samples.len() as f64;
             comparison.within(|| place("loss"), replica, evaluation.loss, loss, LOSS_ERROR * loss);
-            let hits = (evaluation.accuracy * samples.len() as f64).round() as usize;
-            comparison.equal(|| place("hits"), replica, hits, exact.hits(samples, &all));
+            if course.dataset.loss().is_regression() {
+                let r2 = r2(loss, samples.targets().variance());
+                comparison.within(|| place("R^2"), replica, evaluation.score, r2, LOSS_ERROR * (1.0 - r2));
+            } else {
+                let hits = (evaluation.score * samples.len() as f64).round() as usize;
+                comparison.equal(|| place("hits"), replica, hits, exact.hits(samples, &all));
+            }
             let dummies = (evaluation.true_dummies(), evaluation.pseudo_dummies());
             comparison.equal(|| place("(true, pseudo) dummies"), replica, dummies, exact.dummies(samples, &all));
             comparison.equal(|| place("whether it has diverged"), replica, evaluation.has_diverged, false);

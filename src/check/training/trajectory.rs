@@ -140,8 +140,11 @@ fn train(course: &Course, replica: usize, round: fn(f64) -> f64, stops: &[u64]) 
 }
 
 /// What exp, of which WGSL requires no more than 3 + 2 |x| ULP, may do to S: its relative error, above and below the bar of a
-/// softmax, times the sum of the magnitudes of the samples' gradients, at the parameter where that is largest.
+/// softmax, times the sum of the magnitudes of the samples' gradients, at the parameter where that is largest. Nothing where the loss needs no exp.
 fn exp_error(training: &Training, course: &Course, batch: &[u32]) -> f64 {
+    if course.dataset.loss().is_regression() {
+        return 0.0;
+    }
     let (magnitudes, largest_x) = training.magnitudes(&course.dataset.train, batch);
     let relative = (2.0 * (3.0 + 2.0 * largest_x) + largest_x) * U;
     2.0 * relative * magnitudes.into_iter().flatten().fold(0.0, f64::max)

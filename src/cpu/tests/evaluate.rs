@@ -1,6 +1,5 @@
 use super::fixture::{SAMPLES, WIDTHS, gathered, numbers, on_every_machine, panels};
 use super::loss::{U, exp_error};
-use crate::NetworkSpec;
 use crate::cpu::block::Block;
 use crate::cpu::evaluate::{Evaluate, Totals};
 use crate::cpu::samples::StoredSamples;
@@ -8,8 +7,9 @@ use crate::cpu::simd::InstructionSet;
 use crate::dataset::{Inputs, Samples};
 use crate::random::Random;
 use crate::reference::activity::activity;
-use crate::reference::evaluate::evaluate_sample;
+use crate::reference::evaluate::{evaluate_sample, squared_error};
 use crate::reference::gamma;
+use crate::{Activation, Loss, NetworkSpec};
 
 /// The loss of one sample, its error by that of exp and of a sum of 32-bit floats, and whether it is a hit.
 fn bounded(logits: &[f64], label: u32) -> (f64, f64, bool) {
@@ -79,6 +79,29 @@ fn equals_its_twin() {
         let nodes: Vec<u32> =
             totals.nodes.iter().map(|&(active, inactive)| u32::from(active) | u32::from(inactive) << 1).collect();
         assert_eq!(nodes, activity(&activations, samples), "{units} {samples}");
+    }
+}
+
+#[test]
+fn squared_errors_equal_their_twin() {
+    for (units, samples) in WIDTHS.iter().flat_map(|&units| SAMPLES.map(|samples| (units, samples))) {
+        let mut random = Random::new(units as u64, samples as u64);
+        let outputs = numbers(&mut random, units * samples, 1);
+        let values = numbers(&mut random, units * samples, 1);
+        let data = Samples::of_numbers(2, Inputs::U8(vec![0; samples * 2]), values.clone(), units).unwrap();
+        let spec = NetworkSpec::with(&[2, units], Activation::Relu, Loss::MeanSquaredError).unwrap();
+        let indices: Vec<u32> = (0..samples as u32).collect();
+        let mut block = gathered(InstructionSet::Baseline, &spec, &StoredSamples::new(&data), &indices);
+        block.activations = vec![panels(&outputs, samples)];
+        let totals = evaluate(&block);
+        let in_f64 = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
+        let of_sample = |sample: usize| {
+            let own: Vec<f32> = outputs.iter().skip(sample).step_by(samples).copied().collect();
+            squared_error(&in_f64(&own), &in_f64(&values[sample * units..][..units]))
+        };
+        let loss: f64 = (0..samples).map(of_sample).sum();
+        assert!((totals.loss - loss).abs() <= 1e-14 * loss, "{units} {samples}: {} {loss}", totals.loss);
+        assert_eq!(totals.hits, 0);
     }
 }
 

@@ -160,8 +160,7 @@ pub fn dense(samples: &Samples) -> StoredSamples {
         Inputs::U8(values) => Values::U8(values.clone()),
         Inputs::F32(values) => Values::F32(values.clone()),
     };
-    let labels = samples.labels().to_vec();
-    StoredSamples { inputs: StoredInputs::Dense(values), labels, features: samples.features() }
+    StoredSamples { inputs: StoredInputs::Dense(values), ..StoredSamples::new(samples) }
 }
 
 /// A block that holds the samples at `indices`, with room for more.

@@ -3,7 +3,7 @@ use crate::cpu::gather::{BatchInputs, BatchLists, Gather};
 use crate::cpu::panels::Panels;
 use crate::cpu::samples::{StoredInputs, StoredSamples};
 use crate::cpu::simd::{InstructionSet, floats_mut};
-use crate::dataset::{Inputs, Samples};
+use crate::dataset::{Inputs, Samples, Targets};
 use crate::reference::gather::gather;
 
 /// Samples of the data set in another order, some of them twice.
@@ -27,7 +27,7 @@ fn spread(lists: &BatchLists, features: usize, samples: usize) -> Vec<f32> {
     inputs
 }
 
-/// Inputs and labels of the samples at `indices`.
+/// Inputs and targets of the samples at `indices`.
 fn gathered(simd: InstructionSet, from: &StoredSamples, indices: &[u32], next: &[u32]) -> (Vec<u32>, Vec<u32>) {
     let capacity = indices.len() + 2;
     let mut inputs = BatchInputs::new(from, capacity);
@@ -38,13 +38,16 @@ fn gathered(simd: InstructionSet, from: &StoredSamples, indices: &[u32], next: &
         }
         BatchInputs::Dense(panels) => poison_columns(panels),
     }
-    let mut labels = vec![u32::MAX; 3];
-    simd.run(Gather { from, indices, next, inputs: &mut inputs, labels: &mut labels });
+    let mut targets = match &from.targets {
+        Targets::Classes(_) => Targets::Classes(vec![u32::MAX; 3]),
+        Targets::Numbers { outputs, .. } => Targets::Numbers { values: vec![f32::NAN; 3 * outputs], outputs: *outputs },
+    };
+    simd.run(Gather { from, indices, next, inputs: &mut inputs, targets: &mut targets });
     let values = match &inputs {
         BatchInputs::Listed(lists) => super::fixture::bits(&spread(lists, from.features, indices.len())),
         BatchInputs::Dense(panels) => written(panels, indices.len()),
     };
-    (values, labels)
+    (values, targets.words().to_vec())
 }
 
 /// Padding is 0 and stays so; all else is NaN. Rows after the last sample are NaN throughout.
@@ -74,6 +77,20 @@ fn equals_its_twin() {
         }
     });
     assert!(listed > 50, "only {listed} cases had lists");
+}
+
+/// Several numbers a sample, in the order of the samples.
+#[test]
+fn numbers_are_gathered() {
+    for_each_case(|case| {
+        let (classes, indices) = (case.data(2), indices(&case));
+        let values: Vec<f32> = (0..3 * case.samples).map(|index| index as f32 / 7.0).collect();
+        let data = Samples::of_numbers(case.inputs, classes.inputs().clone(), values.clone(), 3).unwrap();
+        let expected: Vec<u32> =
+            indices.iter().flat_map(|&index| &values[3 * index as usize..][..3]).map(|value| value.to_bits()).collect();
+        let (_, targets) = on_every_machine(|simd| gathered(simd, &StoredSamples::new(&data), &indices, &[]));
+        assert!(targets == expected, "{case:?}");
+    });
 }
 
 /// Features whose numbers need 16 bits, and those that need more.

@@ -1,7 +1,8 @@
 use super::fixture::{SAMPLES, WIDTHS, assert_close, numbers, on_every_machine, panels, within, written};
 use crate::cpu::loss::LossDelta;
+use crate::dataset::Targets;
 use crate::random::Random;
-use crate::reference::loss::loss;
+use crate::reference::loss::{loss, squared_loss};
 use crate::reference::{Sum, gamma};
 use crate::spec::Loss;
 
@@ -40,7 +41,11 @@ fn bounded_loss(logits: &[f64], labels: &[u32]) -> Vec<Sum> {
 }
 
 fn run(units: usize, logits: &[f32], labels: &[u32]) -> Vec<u32> {
-    let samples = labels.len();
+    run_with(Loss::for_units(units), logits, &Targets::Classes(labels.to_vec()))
+}
+
+fn run_with(loss: Loss, logits: &[f32], targets: &Targets) -> Vec<u32> {
+    let samples = targets.len();
     on_every_machine(|simd| {
         let mut logits = panels(logits, samples);
         // All of the rows after the last sample is NaN, padding too, as `written` expects.
@@ -48,7 +53,7 @@ fn run(units: usize, logits: &[f32], labels: &[u32]) -> Vec<u32> {
             let lanes = logits.lanes(panel);
             logits.panel_mut(panel)[samples * lanes..].iter_mut().for_each(|lanes| lanes.0.fill(f32::NAN));
         }
-        simd.run(LossDelta { loss: Loss::for_units(units), labels, logits: &mut logits });
+        simd.run(LossDelta { loss, targets, logits: &mut logits });
         written(&logits, samples)
     })
 }
@@ -65,6 +70,36 @@ fn equals_its_twin() {
             let actual = run(units, &logits, &labels);
             assert_close(&(units, samples, scale), &actual, &bounded_loss(&exact, &labels), 1);
         }
+    }
+}
+
+/// 2 (output - target) / outputs: a difference and a product with a quotient.
+#[test]
+fn squared_errors_equal_their_twin() {
+    let sizes = WIDTHS.iter().flat_map(|&units| SAMPLES.map(|samples| (units, samples)));
+    for (units, samples) in sizes {
+        let mut random = Random::new(units as u64, samples as u64);
+        let outputs = numbers(&mut random, units * samples, 3);
+        let mut values = numbers(&mut random, units * samples, 3);
+        // Some are met exactly.
+        (0..units * samples).step_by(3).for_each(|i| values[i] = outputs[i % units * samples + i / units]);
+        let column = |values: &[f32], sample: usize| -> Vec<f64> {
+            values.iter().skip(sample).step_by(samples).map(|&value| f64::from(value)).collect()
+        };
+        let of_sample = |sample: usize| {
+            let own: Vec<f64> = values[sample * units..][..units].iter().map(|&value| f64::from(value)).collect();
+            squared_loss(&column(&outputs, sample), &own)
+        };
+        let deltas: Vec<Vec<f64>> = (0..samples).map(of_sample).collect();
+        let expected: Vec<Sum> = (0..units * samples)
+            .map(|index| deltas[index % samples][index / samples])
+            .map(|value| Sum { value, magnitude: value.abs() })
+            .collect();
+        let targets = Targets::Numbers { values, outputs: units };
+        let actual = run_with(Loss::MeanSquaredError, &outputs, &targets);
+        assert_close(&(units, samples), &actual, &expected, 3);
+        let zeros = |index: &usize| (expected[*index].value == 0.0) != (f32::from_bits(actual[*index]) == 0.0);
+        assert_eq!((0..units * samples).find(zeros), None, "what is 0 is 0 exactly");
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::TableOptions;
 use super::cells;
 use super::columns::list;
+use crate::spec::Task;
 
 /// The classes of labels as they come.
 #[derive(Default)]
@@ -46,6 +47,11 @@ impl Classes {
         index
     }
 
+    /// The number that each class is spelled as; NaN where it is none.
+    pub fn numbers(&self) -> Vec<f64> {
+        self.spelled.iter().map(|(spelled, _)| cells::number(spelled).unwrap_or(f64::NAN)).collect()
+    }
+
     /// The class of a label, if it is known.
     pub fn get(&self, label: &str) -> Option<u32> {
         self.indices.get(&cells::class(label)).copied()
@@ -71,35 +77,65 @@ impl Classes {
     }
 }
 
-/// Refuses labels that make no classes to learn, in so many rows.
-pub fn check(names: &[String], rows: usize, column: &str, options: &TableOptions) -> Result<(), String> {
+/// Different numbers from which on they are hardly classes.
+const MANY: usize = 20;
+
+/// What labels are that hold these names in so many rows, unless somebody says that they are numbers; and what should be said
+/// about it. `first_text` is the first label that is no finite number, with its line.
+pub fn task(
+    names: &[String],
+    rows: usize,
+    column: &str,
+    first_text: Option<&str>,
+    options: &TableOptions,
+) -> Result<(Task, Option<String>), String> {
     let count = names.len();
+    let numbers = names.iter().filter(|name| cells::number(name).is_some()).count();
+    let are_numbers = numbers == count;
     if count < 2 {
-        return Err(format!("all labels ({column}) are '{}'; name the column of the labels with --label", names[0]));
+        let constant = if are_numbers { ", or say --task regression if they are numbers to be given" } else { "" };
+        return Err(format!(
+            "all labels ({column}) are '{}'; name the column of the labels with --label{constant}",
+            names[0]
+        ));
     }
     if let Some(wanted) = options.classes {
         if wanted != count {
             return Err(format!("has {count} classes in {column}, but --classes says {wanted}"));
         }
-        return Ok(());
+        return Ok((Task::Classification, None));
     }
-    if options.force_classes || count == 2 {
-        return Ok(());
+    if options.task == Some(Task::Classification) || count == 2 {
+        return Ok((Task::Classification, None));
     }
-    let are_numbers = names.iter().all(|name| cells::number(name).is_some());
     let have_fractions = names.iter().any(|name| cells::number(name).is_some_and(|value| value.fract() != 0.0));
-    let mend =
-        format!("name another column with --label, or say --force-classes (or --classes {count}) if these are classes");
-    if are_numbers && (count * 6 > rows || (have_fractions && count > 20)) {
+    let are_few = count * 6 <= rows;
+    let found = |what: &str| format!("{column} holds {count} different {what} in {rows} rows ({})", list(names));
+    if are_numbers && have_fractions && (!are_few || count > MANY) || are_numbers && !are_few && count > MANY {
+        let note =
+            format!("{column} is taken for numbers to be given, a regression: {count} different ones in {rows} rows");
+        return Ok((Task::Regression, Some(format!("{note} (--task classification takes them for classes)"))));
+    }
+    if are_numbers && !are_few {
         return Err(format!(
-            "{column} looks like a regression target: {count} different numbers in {rows} rows ({}); this trains classifiers: {mend}",
-            list(names)
+            "{}: say --task classification (or --classes {count}) if these are classes, --task regression if they are \
+             numbers to be given, or name another column with --label",
+            found("numbers")
         ));
     }
-    if count * 6 > rows {
-        return Err(format!("{column} holds {count} different labels in {rows} rows ({}): {mend}", list(names)));
+    if let (false, Some(first_text)) = (are_few, first_text.filter(|_| numbers * 2 > count)) {
+        return Err(format!("{first_text}, but nearly all labels ({column}) are numbers; a finite number is needed"));
     }
-    Ok(())
+    if !are_few {
+        return Err(format!(
+            "{}: name another column with --label, or say --task classification (or --classes {count}) if these are classes",
+            found("labels")
+        ));
+    }
+    let note = (are_numbers && count > MANY / 2).then(|| {
+        format!("{column} is taken for {count} classes (--task regression takes them for numbers to be given)")
+    });
+    Ok((Task::Classification, note))
 }
 
 #[cfg(test)]
@@ -125,27 +161,39 @@ mod tests {
     }
 
     #[test]
-    fn targets_of_a_regression_are_refused() {
-        let options = TableOptions::default();
+    fn numbers_that_cannot_be_classes_are_a_regression() {
+        let plain = TableOptions::default();
         let numbers = |count: usize, step: f64| (0..count).map(|i| (i as f64 * step).to_string()).collect::<Vec<_>>();
-        let problem =
-            |names: &[String], rows, options: &TableOptions| check(names, rows, "column 3 (price)", options).err();
-        assert_eq!(problem(&numbers(10, 1.0), 60, &options), None);
-        assert_eq!(problem(&numbers(2, 1.0), 4, &options), None);
-        let refused = problem(&numbers(11, 1.0), 60, &options).unwrap();
-        assert!(
-            refused.contains("regression target: 11 different numbers in 60 rows")
-                && refused.contains("--force-classes"),
-            "{refused}"
-        );
-        assert!(problem(&numbers(30, 0.5), 6000, &options).unwrap().contains("regression"));
-        assert!(
-            problem(&["a", "b", "c"].map(String::from), 9, &options).unwrap().contains("3 different labels in 9 rows")
-        );
-        let force = TableOptions { force_classes: true, ..TableOptions::default() };
-        assert_eq!(problem(&numbers(300, 0.1), 300, &force), None);
+        let found = |names: &[String], rows, options: &TableOptions| {
+            task(names, rows, "column 3 (price)", Some("line 7: 'oops'"), options)
+        };
+        let classes = Ok((Task::Classification, None));
+        assert_eq!(found(&numbers(10, 1.0), 60, &plain), classes);
+        assert_eq!(found(&numbers(2, 1.0), 4, &plain), classes);
+        assert_eq!(found(&numbers(2, 0.5), 4, &plain), classes);
+        assert_eq!(found(&numbers(4, 0.5), 60, &plain), classes, "few fractions in many rows");
+        for (count, step, rows) in [(21, 1.0, 60), (30, 0.5, 6000), (4, 0.5, 9), (500, 0.1, 500)] {
+            let (task, note) = found(&numbers(count, step), rows, &plain).unwrap();
+            let note = note.unwrap();
+            assert!(task == Task::Regression && note.contains("--task classification"), "{note}");
+            assert!(note.contains(&format!("{count} different ones in {rows} rows")), "{note}");
+        }
+        let either = found(&numbers(11, 1.0), 60, &plain).unwrap_err();
+        for word in ["11 different numbers in 60 rows", "--task classification", "--task regression"] {
+            assert!(either.contains(word), "{either}");
+        }
+        let (task, note) = found(&numbers(30, 1.0), 6000, &plain).unwrap();
+        assert!(task == Task::Classification && note.unwrap().contains("30 classes (--task regression"));
+        let words = found(&["a", "b", "c"].map(String::from), 9, &plain).unwrap_err();
+        assert!(words.contains("3 different labels in 9 rows"), "{words}");
+        let one_word = [numbers(30, 0.5), vec!["oops".into()]].concat();
+        assert!(found(&one_word, 31, &plain).unwrap_err().starts_with("line 7: 'oops', but nearly all labels"));
+        let constant = found(&numbers(1, 1.0), 31, &plain).unwrap_err();
+        assert!(constant.contains("all labels") && constant.contains("--task regression"), "{constant}");
+        let force = TableOptions { task: Some(Task::Classification), ..TableOptions::default() };
+        assert_eq!(found(&numbers(300, 0.1), 300, &force), classes);
         let stated = TableOptions { classes: Some(11), ..TableOptions::default() };
-        assert_eq!(problem(&numbers(11, 1.0), 12, &stated), None);
-        assert!(problem(&numbers(10, 1.0), 600, &stated).unwrap().contains("--classes says 11"));
+        assert_eq!(found(&numbers(11, 1.0), 12, &stated), classes);
+        assert!(found(&numbers(10, 1.0), 600, &stated).unwrap_err().contains("--classes says 11"));
     }
 }

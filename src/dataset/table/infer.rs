@@ -9,6 +9,7 @@ use super::records::{Position, Source};
 use super::schema::{Dropped, Reason, Schema, is_untitled};
 use super::{Header, TableOptions};
 use crate::error::{Error, Result};
+use crate::spec::Task;
 
 /// A reading without its classes, with what should be said about it.
 pub struct Inferred {
@@ -41,21 +42,21 @@ pub fn infer(source: &Source, options: &TableOptions) -> Result<Inferred> {
             if source.is_text() { separators } else { "" }
         )));
     }
-    // Where the labels are, as far as a number says it.
-    let position = match &options.label {
-        None => Some(columns - trailing - 1),
-        Some(ColumnName::Number(_)) => {
-            options.label.as_ref().map(|name| name.index(&first)).transpose().map_err(refuse)?
+    // Where the labels are, as far as numbers say it.
+    let positions = match &options.label[..] {
+        [] => vec![columns - trailing - 1],
+        names => {
+            let numbers = names.iter().filter(|name| matches!(name, ColumnName::Number(_)));
+            numbers.map(|name| name.index(&first)).collect::<Result<Vec<_>, _>>().map_err(refuse)?
         }
-        Some(ColumnName::Title(_)) => None,
     };
     let has_header = match source.records()?.header(options.header) {
         Header::Yes => true,
         Header::No => false,
         Header::Auto if is_header_short => true,
         Header::Auto => {
-            let labels = position.map(|column| labels(source, column)).transpose()?;
-            let (has_header, note) = is_header(&first, &profiles, trailing, position, labels.as_ref(), options);
+            let labels = positions.first().map(|&column| labels(source, column)).transpose()?;
+            let (has_header, note) = is_header(&first, &profiles, trailing, &positions, labels.as_ref(), options);
             notes.extend(note);
             has_header
         }
@@ -69,18 +70,25 @@ pub fn infer(source: &Source, options: &TableOptions) -> Result<Inferred> {
     };
     // The last column with values that --drop leaves.
     let asked = options.drop.iter().map(|name| resolve(name, "--drop")).collect::<Result<Vec<_>>>()?;
-    let label = match &options.label {
-        Some(name) => resolve(name, "--label")?,
-        None => (0..columns - trailing)
-            .rev()
-            .find(|column| !asked.contains(column))
-            .ok_or_else(|| refuse("has no column left for the label; name fewer with --drop".into()))?,
+    let label_columns = match &options.label[..] {
+        [] => vec![
+            (0..columns - trailing)
+                .rev()
+                .find(|column| !asked.contains(column))
+                .ok_or_else(|| refuse("has no column left for the label; name fewer with --drop".into()))?,
+        ],
+        names => names.iter().map(|name| resolve(name, "--label")).collect::<Result<Vec<_>>>()?,
     };
-    if asked.contains(&label) {
+    if let Some(&label) = label_columns.iter().find(|label| asked.contains(label)) {
         return Err(refuse(format!("{} is both the label and left out by --drop", named(label, titles))));
     }
+    if let Some(index) = (1..label_columns.len()).find(|&index| label_columns[..index].contains(&label_columns[index]))
+    {
+        return Err(refuse(format!("--label names {} twice", named(label_columns[index], titles))));
+    }
     let mut hint = None;
-    if let (Some(ColumnName::Number(number)), Some(titles)) = (&options.label, titles) {
+    for (name, &label) in options.label.iter().zip(&label_columns) {
+        let (ColumnName::Number(number), Some(titles)) = (name, titles) else { continue };
         let text = number.to_string();
         if let Some(other) = titles.iter().position(|title| *title == text).filter(|&other| other != label) {
             hint = Some(format!(
@@ -90,37 +98,41 @@ pub fn infer(source: &Source, options: &TableOptions) -> Result<Inferred> {
             ));
         }
     }
-    if options.label.is_none() {
+    if options.label.is_empty() {
         let usual = |title: &String| matches!(title.to_lowercase().as_str(), "label" | "class" | "target" | "species");
         let other = titles.and_then(|titles| titles.iter().position(usual).map(|column| (column, &titles[column])));
-        if let Some((_, title)) = other.filter(|&(column, _)| column != label && !asked.contains(&column)) {
+        if let Some((_, title)) =
+            other.filter(|&(column, _)| !label_columns.contains(&column) && !asked.contains(&column))
+        {
             notes.push(format!("the labels are taken from the last column; --label {title} takes them from '{title}'"));
         }
     }
 
     notes.extend(hint.clone());
     let mut dropped: Vec<Dropped> = asked.into_iter().map(|column| Dropped { column, reason: Reason::Asked }).collect();
-    for column in (columns - trailing..columns).filter(|&column| column != label) {
+    for column in (columns - trailing..columns).filter(|column| !label_columns.contains(column)) {
         notes.push(format!("{} at the end is empty: left out", named(column, titles)));
         dropped.push(Dropped { column, reason: Reason::Empty });
     }
-    index(&first, &profiles, titles, label, options, &mut dropped, &mut notes);
+    index(&first, &profiles, titles, &label_columns, options, &mut dropped, &mut notes);
     let is_dropped = |column: &usize| dropped.iter().any(|dropped| dropped.column == *column);
-    let features: Vec<usize> = (0..columns).filter(|column| *column != label && !is_dropped(column)).collect();
+    let features: Vec<usize> =
+        (0..columns).filter(|column| !label_columns.contains(column) && !is_dropped(column)).collect();
     if features.is_empty() {
         return Err(refuse("has no column besides the label".into()));
     }
-    let given = options.label.is_some();
-    source.records()?.refuse_types(features.iter().copied().chain([label])).map_err(refuse)?;
+    let given = !options.label.is_empty();
+    source.records()?.refuse_types(features.iter().chain(&label_columns).copied()).map_err(refuse)?;
     refuse_texts(path, &features, &profiles, titles, hint.as_deref(), given)?;
     dropped.sort_by_key(|dropped| dropped.column);
     let schema = Schema {
         delimiter: ',',
         columns,
         titles: titles.map(<[String]>::to_vec),
-        label,
+        labels: label_columns,
         features,
         dropped,
+        task: Task::default(),
         classes: Vec::new(),
     };
     Ok(Inferred { schema, notes, is_header_short })
@@ -230,7 +242,7 @@ fn is_header(
     first: &[String],
     profiles: &[Profile],
     trailing: usize,
-    label: Option<usize>,
+    label_columns: &[usize],
     labels: Option<&Labels>,
     options: &TableOptions,
 ) -> (bool, Option<String>) {
@@ -241,8 +253,9 @@ fn is_header(
         return (true, None);
     }
     let left_out: Vec<usize> = options.drop.iter().filter_map(|name| name.index(first).ok()).collect();
-    let inputs: Vec<usize> =
-        (0..first.len() - trailing).filter(|column| Some(*column) != label && !left_out.contains(column)).collect();
+    let inputs: Vec<usize> = (0..first.len() - trailing)
+        .filter(|column| !label_columns.contains(column) && !left_out.contains(column))
+        .collect();
     // Among columns of numbers, a first cell that is text is a title.
     let numeric: Vec<usize> = inputs.iter().copied().filter(|&column| !profiles[column].is_text()).collect();
     let is_text = |&&column: &&usize| {
@@ -261,7 +274,7 @@ fn is_header(
     if numeric.is_empty() {
         return (true, None);
     }
-    let (Some(label), Some(labels)) = (label, labels) else { return (false, None) };
+    let (Some(&label), Some(labels)) = (label_columns.first(), labels) else { return (false, None) };
     if labels.rows == 0 {
         return (false, None);
     }
@@ -312,14 +325,14 @@ fn index(
     first: &[String],
     profiles: &[Profile],
     titles: Option<&[String]>,
-    label: usize,
+    label_columns: &[usize],
     options: &TableOptions,
     dropped: &mut Vec<Dropped>,
     notes: &mut Vec<String>,
 ) {
     for column in 0..first.len().min(3) {
         let is_dropped = dropped.iter().any(|dropped| dropped.column == column);
-        if column == label || is_dropped || profiles[column].rows == 0 {
+        if label_columns.contains(&column) || is_dropped || profiles[column].rows == 0 {
             return;
         }
         let profile = &profiles[column];

@@ -1,4 +1,5 @@
-//! Tables, of text or of columns (Parquet, Arrow): a sample a row; numbers, and one column of labels, which may be any text.
+//! Tables, of text or of columns (Parquet, Arrow): a sample a row; numbers, and a column of labels, which may be any text, or
+//! columns of the numbers that a regression is to give.
 //!
 //! [`Table::read`] finds out what a file says (header, label column, classes), [`Table::read_as`] reads another file as a
 //! model's was read, and [`TableReader`] does so row by row. Nothing is guessed in silence: what was decided is in the
@@ -32,6 +33,7 @@ use super::samples::{Inputs, Samples};
 use super::scaling::Scaling;
 use crate::error::{Error, Result};
 use crate::names::expected;
+use crate::spec::Task;
 
 /// Whether the first row is a header.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,8 +65,8 @@ impl FromStr for Header {
 pub struct TableOptions {
     /// Whether the first row is a header.
     pub header: Header,
-    /// The column of the labels; without it the last one that holds anything.
-    pub label: Option<ColumnName>,
+    /// The column of the labels, or several for a regression; without any the last one that holds anything.
+    pub label: Vec<ColumnName>,
     /// Columns to leave out.
     pub drop: Vec<ColumnName>,
     /// What separates the values; without it the first lines tell it.
@@ -75,8 +77,8 @@ pub struct TableOptions {
     pub drop_missing: bool,
     /// How many classes there are, if the user knows it.
     pub classes: Option<usize>,
-    /// Whether labels are classes even where they look like the numbers of a regression.
-    pub force_classes: bool,
+    /// Whether labels are classes or numbers, where they do not say it themselves.
+    pub task: Option<Task>,
 }
 
 /// All rows of a table, as numbers that are not scaled yet.
@@ -91,8 +93,16 @@ pub struct Table {
     path: PathBuf,
     /// (rows, features)
     features: Vec<f64>,
-    /// (rows)
-    labels: Vec<u32>,
+    labels: Labels,
+}
+
+/// What the label columns hold.
+#[derive(Debug, Clone, PartialEq)]
+enum Labels {
+    /// Indices into the schema's classes: (rows).
+    Classes(Vec<u32>),
+    /// Not scaled yet: (rows, targets).
+    Numbers(Vec<f64>),
 }
 
 /// The endings of text that is a table, besides the same with .gz.
@@ -139,25 +149,64 @@ impl Table {
         notes.extend(inferred.notes);
         schema.delimiter = char::from(source.delimiter);
         let mut reader = TableReader::of_training(&source, &schema, options, inferred.is_header_short)?;
+        let is_stated = options.task == Some(Task::Regression) || schema.labels.len() > 1;
+        if is_stated && options.task == Some(Task::Classification) {
+            return Err(refuse(
+                "several columns of labels are numbers to be given; --task classification has one".into(),
+            ));
+        }
+        if let (true, Some(classes)) = (is_stated, options.classes) {
+            return Err(refuse(format!("a regression has no classes, but --classes says {classes}; leave it out")));
+        }
         let mut classes = Classes::default();
-        let (mut features, mut labels) = (Vec::new(), Vec::new());
+        let mut first_text = None;
+        let (mut features, mut labels, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(row) = reader.next_row()? {
             features.extend_from_slice(&row.features);
-            labels.push(classes.add(row.label.as_deref().unwrap_or_default()));
+            if is_stated {
+                reader.numbers(&row, &mut numbers)?;
+                continue;
+            }
+            let label = &row.labels[0];
+            labels.push(classes.add(label));
+            if first_text.is_none() && cells::number(label).is_none() {
+                first_text = Some(format!("{}: the label is {}", row.position, cells::shown(label)));
+            }
         }
         notes.extend(reader.last_notes());
-        if labels.is_empty() {
+        if labels.is_empty() && numbers.is_empty() {
             return Err(refuse("holds no sample".into()));
         }
+        let table = |schema: Schema, notes, labels| Self {
+            name: short_name(path),
+            schema,
+            notes,
+            path: path.to_path_buf(),
+            features,
+            labels,
+        };
+        if is_stated {
+            schema.task = Task::Regression;
+            return Ok(table(schema, notes, Labels::Numbers(numbers)));
+        }
         let (names, places) = classes.sorted();
-        classes::check(&names, labels.len(), &schema.named(schema.label), options).map_err(refuse)?;
+        let column = schema.named(schema.labels[0]);
+        let (task, note) =
+            classes::task(&names, labels.len(), &column, first_text.as_deref(), options).map_err(refuse)?;
+        notes.extend(note);
+        schema.task = task;
+        if task == Task::Regression {
+            let numbers = classes.numbers();
+            let numbers = labels.into_iter().map(|class| numbers[class as usize]).collect();
+            return Ok(table(schema, notes, Labels::Numbers(numbers)));
+        }
         let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
         if let Some(class) = (1..lower.len()).find(|&class| lower[..class].contains(&lower[class])) {
             notes.push(format!("some classes differ only in upper and lower case, as '{}' does", names[class]));
         }
         schema.classes = names;
         let labels = labels.into_iter().map(|class| places[class as usize]).collect();
-        Ok(Self { name: short_name(path), schema, notes, path: path.to_path_buf(), features, labels })
+        Ok(table(schema, notes, Labels::Classes(labels)))
     }
 
     /// Reads a file by a model's schema: the same titles in the model's order, or columns by their position.
@@ -168,10 +217,14 @@ impl Table {
         let mut reader = TableReader::open(path, schema, options, true)?;
         let mut notes = reader.notes().to_vec();
         let classes = Classes::known(&schema.classes);
-        let (mut features, mut labels) = (Vec::new(), Vec::new());
+        let (mut features, mut labels, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(row) = reader.next_row()? {
             features.extend_from_slice(&row.features);
-            let label = row.label.unwrap_or_default();
+            if schema.is_regression() {
+                reader.numbers(&row, &mut numbers)?;
+                continue;
+            }
+            let label = row.labels.into_iter().next().unwrap_or_default();
             labels.push(classes.get(&label).ok_or_else(|| {
                 let problem = format!(
                     "{}: class {} is none of the model's: {}",
@@ -183,7 +236,8 @@ impl Table {
             })?);
         }
         notes.extend(reader.last_notes());
-        if labels.is_empty() {
+        let labels = if schema.is_regression() { Labels::Numbers(numbers) } else { Labels::Classes(labels) };
+        if features.is_empty() {
             return Err(Error::data(path, "holds no sample"));
         }
         Ok(Self { name: short_name(path), schema: schema.clone(), notes, path: path.to_path_buf(), features, labels })
@@ -191,12 +245,12 @@ impl Table {
 
     /// How many rows.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.features.len() / self.schema.features.len()
     }
 
     /// Never: a table holds at least one row.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.features.is_empty()
     }
 
     /// Features of one row, not scaled.
@@ -205,16 +259,29 @@ impl Table {
         &self.features[index * width..][..width]
     }
 
-    /// The label of one row: an index into the schema's classes.
-    pub fn label(&self, index: usize) -> u32 {
-        self.labels[index]
+    /// The label of one row: an index into the schema's classes; `None` of a regression.
+    pub fn label(&self, index: usize) -> Option<u32> {
+        match &self.labels {
+            Labels::Classes(labels) => Some(labels[index]),
+            Labels::Numbers(_) => None,
+        }
     }
 
-    /// Some rows as samples, scaled: computed in f64 and rounded once to f32.
+    /// The targets of one row of a regression, not scaled; empty of classes.
+    pub fn targets(&self, index: usize) -> &[f64] {
+        let width = self.schema.labels.len();
+        match &self.labels {
+            Labels::Classes(_) => &[],
+            Labels::Numbers(numbers) => &numbers[index * width..][..width],
+        }
+    }
+
+    /// Some rows as samples, scaled as the two say for inputs and for the targets of a regression: computed in f64 and rounded
+    /// once to f32.
     ///
     /// # Errors
     /// [`Error::Data`] if a scaled value is no finite f32.
-    pub fn samples(&self, rows: &[usize], scaling: &Scaling) -> Result<Samples> {
+    pub fn samples(&self, rows: &[usize], scaling: &Scaling, of_targets: &Scaling) -> Result<Samples> {
         let mut inputs = Vec::with_capacity(rows.len() * self.schema.features.len());
         for &row in rows {
             scaling.apply(self.row(row), &mut inputs);
@@ -228,12 +295,28 @@ impl Table {
             );
             return Err(Error::data(&self.path, problem));
         }
-        let labels = rows.iter().map(|&row| self.labels[row]).collect();
-        Samples::new(self.schema.features.len(), Inputs::F32(inputs), labels, self.schema.classes.len())
-            .map_err(|error| Error::data(&self.path, error.to_string()))
+        let (features, inputs) = (self.schema.features.len(), Inputs::F32(inputs));
+        let samples = match &self.labels {
+            Labels::Classes(labels) => {
+                let labels = rows.iter().map(|&row| labels[row]).collect();
+                Samples::new(features, inputs, labels, self.schema.classes.len())
+            }
+            Labels::Numbers(_) => {
+                let (width, mut numbers) = (self.schema.labels.len(), Vec::with_capacity(rows.len()));
+                rows.iter().for_each(|&row| of_targets.apply(self.targets(row), &mut numbers));
+                if let Some(index) = numbers.iter().position(|number| !number.is_finite()) {
+                    let (row, target) = (rows[index / width], index % width);
+                    let column = self.schema.named(self.schema.labels[target]);
+                    let problem = format!("{column} holds {:e}, which is too large", self.targets(row)[target]);
+                    return Err(Error::data(&self.path, problem));
+                }
+                Samples::of_numbers(features, inputs, numbers, width)
+            }
+        };
+        samples.map_err(|error| Error::data(&self.path, error.to_string()))
     }
 
-    /// What tells a row from others: 48 bits of its features and class.
+    /// What tells a row from others: 48 bits of its features and its class or targets.
     pub fn row_hash(&self, index: usize) -> u64 {
         let mut hash = Sha256::new();
         self.hash_row(index, &mut hash);
@@ -254,7 +337,12 @@ impl Table {
             // -0 and 0 are equal.
             hash.update((value + 0.0).to_bits().to_le_bytes());
         }
-        hash.update(self.schema.classes[self.labels[index] as usize].as_bytes());
+        match &self.labels {
+            Labels::Classes(labels) => hash.update(self.schema.classes[labels[index] as usize].as_bytes()),
+            Labels::Numbers(_) => {
+                self.targets(index).iter().for_each(|value| hash.update((value + 0.0).to_bits().to_le_bytes()));
+            }
+        }
         hash.update([0]);
     }
 }

@@ -31,8 +31,8 @@ pub struct Row {
     pub position: Position,
     /// In the model's order, not scaled.
     pub features: Vec<f64>,
-    /// The label's text, if there is a label column.
-    pub label: Option<String>,
+    /// The texts of the labels; empty if there is no label column.
+    pub labels: Vec<String>,
 }
 
 impl TableReader {
@@ -44,12 +44,8 @@ impl TableReader {
         let (path, mut records) = Records::open(path, options, schema)?;
         let Some(record) = records.next()? else { return Err(Error::data(&path, "is empty")) };
         let mut first: Vec<String> = record.cells.iter().map(String::from).collect();
-        let wanted = Wanted {
-            header: records.header(options.header),
-            label: options.label.as_ref(),
-            drop: &options.drop,
-            needs_label,
-        };
+        let wanted =
+            Wanted { header: records.header(options.header), label: &options.label, drop: &options.drop, needs_label };
         let mut pending = VecDeque::new();
         // A header may lack the title of the rows' names, as R writes it, which the first row below it shows.
         if let Ok(mapping) = schema.map(&first, &Wanted { needs_label: false, ..wanted.clone() })
@@ -63,7 +59,7 @@ impl TableReader {
             pending.push_back(second);
         }
         let mapping = schema.map(&first, &wanted).map_err(|problem| Error::data(&path, problem))?;
-        let used = mapping.features.iter().copied().chain(mapping.label);
+        let used = mapping.features.iter().copied().chain(mapping.labels.iter().copied());
         records.refuse_types(used).map_err(|problem| Error::data(&path, problem))?;
         let titles = if mapping.has_header {
             Some(first)
@@ -91,7 +87,7 @@ impl TableReader {
             has_header,
             columns: schema.columns,
             features: schema.features.clone(),
-            label: Some(schema.label),
+            labels: schema.labels.clone(),
             notes: Vec::new(),
         };
         Ok(Self {
@@ -126,6 +122,30 @@ impl TableReader {
     /// Features of a row.
     pub fn features(&self) -> usize {
         self.mapping.features.len()
+    }
+
+    /// The labels of a row as the numbers of a regression, appended to `numbers`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the line and the column that is no finite number.
+    pub(super) fn numbers(&self, row: &Row, numbers: &mut Vec<f64>) -> Result<()> {
+        for (&column, text) in self.mapping.labels.iter().zip(&row.labels) {
+            let Some(number) = cells::number(text) else {
+                let mend = match cells::has_decimal_comma(text) {
+                    true => "; write it with a decimal point",
+                    false => "; --task classification takes labels for classes",
+                };
+                let problem = format!(
+                    "{}: the target ({}) is {}; a finite number is needed{mend}",
+                    row.position,
+                    named(column, self.titles.as_deref()),
+                    cells::shown(text)
+                );
+                return Err(Error::data(&self.path, problem));
+            };
+            numbers.push(number);
+        }
+        Ok(())
     }
 
     /// The next row, or `None` after the last.
@@ -163,7 +183,7 @@ impl TableReader {
             return Err(wrong(format!("{values}, but the first row has {}", mapping.columns)));
         }
         let cell = |column: usize| cells.get(column).unwrap_or("");
-        let used = mapping.features.iter().copied().chain(mapping.label);
+        let used = mapping.features.iter().chain(&mapping.labels).copied();
         if self.drop_missing && used.clone().any(|column| cells::is_missing(cell(column))) {
             return Ok(None);
         }
@@ -188,24 +208,22 @@ impl TableReader {
             };
             features.push(value);
         }
-        let label = match mapping.label {
-            None => None,
-            Some(column) => {
-                let text = cell(column);
-                if cells::is_missing(text) {
-                    return Err(wrong(format!(
-                        "the label ({}) is missing: it holds {}; --drop-missing leaves such rows out",
-                        named(column, titles.as_deref()),
-                        cells::shown(text)
-                    )));
-                }
-                if text.contains('\n') {
-                    let count = text.matches('\n').count() + 1;
-                    return Err(wrong(format!("the label runs over {count} lines; is a quote missing?")));
-                }
-                Some(text.to_string())
+        let mut labels = Vec::with_capacity(mapping.labels.len());
+        for &column in &mapping.labels {
+            let text = cell(column);
+            if cells::is_missing(text) {
+                return Err(wrong(format!(
+                    "the label ({}) is missing: it holds {}; --drop-missing leaves such rows out",
+                    named(column, titles.as_deref()),
+                    cells::shown(text)
+                )));
             }
-        };
-        Ok(Some(Row { position: record.position, features, label }))
+            if text.contains('\n') {
+                let count = text.matches('\n').count() + 1;
+                return Err(wrong(format!("the label runs over {count} lines; is a quote missing?")));
+            }
+            labels.push(text.to_string());
+        }
+        Ok(Some(Row { position: record.position, features, labels }))
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Header;
 use super::cells;
 use super::columns::{ColumnName, list, named};
+use crate::spec::Task;
 
 /// How a table was read: what `asgd` prints, keeps with the model, and reads other files by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,14 +16,49 @@ pub struct Schema {
     pub columns: usize,
     /// Titles of all columns, if the first row is a header.
     pub titles: Option<Vec<String>>,
-    /// Column of the labels, from 0.
-    pub label: usize,
+    /// Columns of the labels, from 0: that of the classes, or those of the numbers of a regression.
+    #[serde(rename = "label", with = "one_or_more")]
+    pub labels: Vec<usize>,
     /// Columns that are inputs of the network, in their order, from 0.
     pub features: Vec<usize>,
     /// Columns that are left out.
     pub dropped: Vec<Dropped>,
-    /// What the classes are called, in the order of their labels.
+    /// What the labels are.
+    #[serde(default, skip_serializing_if = "is_classification")]
+    pub task: Task,
+    /// What the classes are called, in the order of their labels; empty for a regression.
     pub classes: Vec<String>,
+}
+
+/// Files of classifiers do not say it, as those of earlier versions.
+fn is_classification(task: &Task) -> bool {
+    *task == Task::Classification
+}
+
+/// One column is a number, as in files of earlier versions, several are a list.
+mod one_or_more {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore {
+        One(usize),
+        More(Vec<usize>),
+    }
+
+    pub fn serialize<S: Serializer>(columns: &[usize], serializer: S) -> Result<S::Ok, S::Error> {
+        match columns {
+            [column] => OneOrMore::One(*column).serialize(serializer),
+            columns => OneOrMore::More(columns.to_vec()).serialize(serializer),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<usize>, D::Error> {
+        Ok(match OneOrMore::deserialize(deserializer)? {
+            OneOrMore::One(column) => vec![column],
+            OneOrMore::More(columns) => columns,
+        })
+    }
 }
 
 /// A column that is left out.
@@ -55,8 +91,8 @@ pub struct Mapping {
     pub columns: usize,
     /// The column of each feature, in the model's order, from 0.
     pub features: Vec<usize>,
-    /// Column of the labels, from 0.
-    pub label: Option<usize>,
+    /// Columns of the labels, from 0, in the model's order; empty where the file lacks one of them.
+    pub labels: Vec<usize>,
     /// What was decided and should be said.
     pub notes: Vec<String>,
 }
@@ -65,7 +101,7 @@ pub struct Mapping {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted<'a> {
     pub header: Header,
-    pub label: Option<&'a ColumnName>,
+    pub label: &'a [ColumnName],
     pub drop: &'a [ColumnName],
     /// Whether labels are needed.
     pub needs_label: bool,
@@ -78,20 +114,32 @@ impl Schema {
             delimiter: ',',
             columns: inputs + 1,
             titles: None,
-            label: inputs,
+            labels: vec![inputs],
             features: (0..inputs).collect(),
             dropped: Vec::new(),
+            task: Task::default(),
             classes: Vec::new(),
         }
     }
 
-    /// In one line: `header yes, label column 'kind' (4 of 4), 3 classes, 3 features: a, b, c`.
+    /// In one line: `header yes, label column 'kind' (4 of 4), 3 classes, 3 features: a, b, c`; of a regression
+    /// `header yes, target column 'price' (4 of 4), regression, 3 features: a, b, c`.
     pub fn describe(&self) -> String {
-        let Self { columns, titles, label, features, classes, .. } = self;
+        let Self { columns, titles, labels, features, task, classes, .. } = self;
         let header = if titles.is_some() { "yes" } else { "no" };
-        let label = match titles.as_ref().map(|titles| &titles[*label]).filter(|title| !title.is_empty()) {
-            Some(title) => format!("label column '{title}' ({} of {columns})", label + 1),
-            None => format!("label column {} of {columns}", label + 1),
+        let column = |&label: &usize| match self.title(label) {
+            Some(title) => format!("'{title}' ({} of {columns})", label + 1),
+            None => format!("{} of {columns}", label + 1),
+        };
+        let label = format!(
+            "{} column{} {}",
+            if self.is_regression() { "target" } else { "label" },
+            if labels.len() == 1 { "" } else { "s" },
+            list(&labels.iter().map(column).collect::<Vec<_>>())
+        );
+        let classes = match task {
+            Task::Classification => format!("{} classes", classes.len()),
+            Task::Regression => "regression".into(),
         };
         let names = match titles {
             Some(_) => format!(": {}", list(&self.feature_names())),
@@ -101,7 +149,22 @@ impl Schema {
             1 => "1 feature".into(),
             count => format!("{count} features"),
         };
-        format!("header {header}, {label}, {} classes, {features}{names}", classes.len())
+        format!("header {header}, {label}, {classes}, {features}{names}")
+    }
+
+    /// Whether labels are numbers rather than classes.
+    pub fn is_regression(&self) -> bool {
+        self.task == Task::Regression
+    }
+
+    /// What the targets of a regression are called: their titles, or `target`, `target_1`, `target_2` and so on.
+    pub fn target_names(&self) -> Vec<String> {
+        let name = |(index, &column): (usize, &usize)| match self.title(column) {
+            Some(title) => title.to_string(),
+            None if self.labels.len() == 1 => "target".into(),
+            None => format!("target_{}", index + 1),
+        };
+        self.labels.iter().enumerate().map(name).collect()
     }
 
     /// What the features are called: their titles, or `column N`.
@@ -117,12 +180,13 @@ impl Schema {
         self.titles.as_ref().map(|titles| titles[column].as_str()).filter(|title| !title.is_empty())
     }
 
-    /// Whether what a file says of itself fits together, for a network of so many inputs.
-    pub(crate) fn is_sound(&self, inputs: usize) -> bool {
-        let Self { columns, titles, label, features, dropped, .. } = self;
-        let all = features.iter().chain(dropped.iter().map(|dropped| &dropped.column)).chain([label]);
+    /// Whether what a file says of itself fits together, for a network of so many inputs and outputs.
+    pub(crate) fn is_sound(&self, inputs: usize, outputs: usize) -> bool {
+        let Self { columns, titles, labels, features, dropped, .. } = self;
+        let all = features.iter().chain(dropped.iter().map(|dropped| &dropped.column)).chain(labels);
         titles.as_ref().is_none_or(|titles| titles.len() == *columns)
             && features.len() == inputs
+            && labels.len() == if self.is_regression() { outputs } else { 1 }
             && all.into_iter().all(|column| column < columns)
     }
 
@@ -142,15 +206,21 @@ impl Schema {
             name => name.index(first),
         };
         let dropped = wanted.drop.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
-        let label = wanted.label.map(resolve).transpose()?;
+        let labels = wanted.label.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
+        if !labels.is_empty() && labels.len() != self.labels.len() {
+            return Err(format!("--label names {} columns, but the model has {}", labels.len(), self.labels.len()));
+        }
         let mut mapping = match (&self.titles, titles) {
-            (Some(ours), Some(theirs)) => self.by_title(ours, theirs, label, &dropped)?,
-            _ => self.by_position(first, titles, label, &dropped)?,
+            (Some(ours), Some(theirs)) => self.by_title(ours, theirs, labels, &dropped)?,
+            _ => self.by_position(first, titles, labels, &dropped)?,
         };
-        if wanted.needs_label && mapping.label.is_none() {
-            let wanted = match self.title(self.label) {
+        if wanted.needs_label && mapping.labels.is_empty() {
+            let is_missing =
+                |label: &&usize| !self.title(**label).is_some_and(|title| first.iter().any(|t| t == title));
+            let missing = *self.labels.iter().find(is_missing).unwrap_or(&self.labels[0]);
+            let wanted = match self.title(missing) {
                 Some(title) => format!("'{title}'"),
-                None => format!("{} of {}", self.label + 1, self.columns),
+                None => format!("{} of {}", missing + 1, self.columns),
             };
             return Err(format!("has no label column {wanted}; name it with --label"));
         }
@@ -175,7 +245,7 @@ impl Schema {
         &self,
         ours: &[String],
         theirs: &[String],
-        label: Option<usize>,
+        labels: Vec<usize>,
         dropped: &[usize],
     ) -> Result<Mapping, String> {
         // The same title twice: the first is the first, the second the second.
@@ -184,12 +254,17 @@ impl Schema {
             let mut places = (0..theirs.len()).filter(|&other| theirs[other] == ours[column]);
             places.nth(occurrence).filter(|place| !dropped.contains(place))
         };
-        let label = label.or_else(|| place(self.label));
+        let own: Vec<usize> = self.labels.iter().filter_map(|&column| place(column)).collect();
+        let labels = if labels.is_empty() { own } else { labels };
         let places: Vec<Option<usize>> = self.features.iter().map(|&column| place(column)).collect();
         let is_left_out = |column: usize| {
             let title = &theirs[column];
             let was_dropped = self.dropped.iter().any(|dropped| ours[dropped.column] == *title);
-            dropped.contains(&column) || label == Some(column) || was_dropped || title.is_empty() || is_untitled(title)
+            dropped.contains(&column)
+                || labels.contains(&column)
+                || was_dropped
+                || title.is_empty()
+                || is_untitled(title)
         };
         let other = (0..theirs.len()).find(|&column| !places.contains(&Some(column)) && !is_left_out(column));
         let model = list(&self.feature_names());
@@ -222,14 +297,15 @@ impl Schema {
                 "its columns are in another order than the model's; they are put in order by their titles: {model}"
             ));
         }
-        Ok(Mapping { has_header: true, columns: theirs.len(), features, label, notes })
+        let labels = if labels.len() == self.labels.len() { labels } else { Vec::new() };
+        Ok(Mapping { has_header: true, columns: theirs.len(), features, labels, notes })
     }
 
     fn by_position(
         &self,
         first: &[String],
         titles: Option<&[String]>,
-        label: Option<usize>,
+        labels: Vec<usize>,
         dropped: &[usize],
     ) -> Result<Mapping, String> {
         let columns = first.len();
@@ -246,25 +322,23 @@ impl Schema {
             everything.clone(),
             without(&is_empty),
             without(&is_dropped),
-            without(&|column| *column == self.label),
-            without(&|column| *column == self.label || is_empty(column)),
+            without(&|column| self.labels.contains(column)),
+            without(&|column| self.labels.contains(column) || is_empty(column)),
             self.features.clone(),
         ];
         let kept: Vec<usize> = (0..columns).filter(|column| !dropped.contains(column)).collect();
-        let (features, own_label) = match label {
-            // Named by the user: all others are features, in the model's order.
-            Some(label) => {
-                let others: Vec<usize> = kept.iter().copied().filter(|&column| column != label).collect();
-                let layout =
-                    layouts.iter().find(|layout| layout.len() == others.len() && !layout.contains(&self.label));
-                let layout = layout.or_else(|| (others.len() == self.features.len()).then_some(&self.features));
-                (layout.map(|layout| self.places(layout, &others)), Some(label))
-            }
-            None => {
-                let layout = layouts.iter().find(|layout| layout.len() == kept.len());
-                let label = layout.and_then(|layout| layout.iter().position(|&column| column == self.label));
-                (layout.map(|layout| self.places(layout, &kept)), label.map(|index| kept[index]))
-            }
+        // Named by the user: all others are features, in the model's order.
+        let (features, labels) = if !labels.is_empty() {
+            let others: Vec<usize> = kept.iter().copied().filter(|column| !labels.contains(column)).collect();
+            let has_labels = |layout: &Vec<usize>| self.labels.iter().any(|label| layout.contains(label));
+            let layout = layouts.iter().find(|layout| layout.len() == others.len() && !has_labels(layout));
+            let layout = layout.or_else(|| (others.len() == self.features.len()).then_some(&self.features));
+            (layout.map(|layout| places(&self.features, layout, &others)), labels)
+        } else {
+            let layout = layouts.iter().find(|layout| layout.len() == kept.len());
+            let labels = layout.map_or_else(Vec::new, |layout| places(&self.labels, layout, &kept));
+            let labels = if labels.len() == self.labels.len() { labels } else { Vec::new() };
+            (layout.map(|layout| places(&self.features, layout, &kept)), labels)
         };
         let model = list(&self.feature_names());
         let Some(features) = features else {
@@ -282,19 +356,19 @@ impl Schema {
                 .push("has a header, but the model was trained without one; columns are taken by position".to_string()),
             _ => {}
         }
-        Ok(Mapping { has_header: false, columns, features, label: own_label, notes })
-    }
-
-    /// Where each feature is, if the columns at `places` are those of `layout`.
-    fn places(&self, layout: &[usize], places: &[usize]) -> Vec<usize> {
-        let place = |feature: &usize| layout.iter().position(|column| column == feature).map(|index| places[index]);
-        self.features.iter().filter_map(place).collect()
+        Ok(Mapping { has_header: false, columns, features, labels, notes })
     }
 
     /// A column of the training file, as messages name it.
     pub(super) fn named(&self, column: usize) -> String {
         named(column, self.titles.as_deref())
     }
+}
+
+/// Where each of the columns is, if those at `places` are those of `layout`.
+fn places(columns: &[usize], layout: &[usize], places: &[usize]) -> Vec<usize> {
+    let place = |wanted: &usize| layout.iter().position(|column| column == wanted).map(|index| places[index]);
+    columns.iter().filter_map(place).collect()
 }
 
 /// What pandas calls a column without title.
@@ -316,16 +390,17 @@ mod tests {
             delimiter: ',',
             columns,
             titles: titles.map(texts),
-            label,
+            labels: vec![label],
             features: (usize::from(index)..columns).filter(|&column| column != label).collect(),
             dropped,
+            task: Task::Classification,
             classes: vec!["x".into(), "y".into()],
         }
     }
 
     fn map(schema: &Schema, first: &str) -> Result<(Vec<usize>, Option<usize>, bool, usize), String> {
         let mapping = schema.map(&texts(first), &Wanted::default())?;
-        Ok((mapping.features, mapping.label, mapping.has_header, mapping.notes.len()))
+        Ok((mapping.features, mapping.labels.first().copied(), mapping.has_header, mapping.notes.len()))
     }
 
     #[test]
@@ -371,9 +446,59 @@ mod tests {
         assert_eq!(map(&indexed, "7,1,2,x"), Ok((vec![1, 2], Some(3), false, 0)));
         assert_eq!(map(&indexed, "1,2,x"), Ok((vec![0, 1], Some(2), false, 0)));
         assert_eq!(map(&indexed, "1,2"), Ok((vec![0, 1], None, false, 0)));
-        let label = "1".parse().unwrap();
-        let wanted = Wanted { label: Some(&label), ..Wanted::default() };
+        let label = ["1".parse().unwrap()];
+        let wanted = Wanted { label: &label, ..Wanted::default() };
         let mapping = ours.map(&texts("x,1,2"), &wanted).unwrap();
-        assert_eq!((mapping.features, mapping.label), (vec![1, 2], Some(0)));
+        assert_eq!((mapping.features, mapping.labels), (vec![1, 2], vec![0]));
+    }
+
+    #[test]
+    fn several_targets_are_there_or_not() {
+        let ours = |titles| Schema {
+            labels: vec![3, 1],
+            features: vec![0, 2],
+            task: Task::Regression,
+            classes: Vec::new(),
+            ..schema(titles, 4, 3, false)
+        };
+        let map = |schema: &Schema, first: &str| {
+            let mapping = schema.map(&texts(first), &Wanted::default()).unwrap();
+            (mapping.features, mapping.labels)
+        };
+        let titled = ours(Some("a,t,b,u"));
+        assert_eq!(map(&titled, "a,t,b,u"), (vec![0, 2], vec![3, 1]));
+        assert_eq!(map(&titled, "u,b,a,t"), (vec![2, 1], vec![0, 3]));
+        assert_eq!(map(&titled, "a,b"), (vec![0, 1], vec![]));
+        assert_eq!(map(&titled, "a,t,b"), (vec![0, 2], vec![]), "one of two is of no use, and no feature");
+        let needed = Wanted { needs_label: true, ..Wanted::default() };
+        let problem = titled.map(&texts("a,t,b"), &needed).unwrap_err();
+        assert!(problem.contains("no label column 'u'"), "{problem}");
+        let bare = ours(None);
+        assert_eq!(map(&bare, "1,2,3,4"), (vec![0, 2], vec![3, 1]));
+        assert_eq!(map(&bare, "1,3"), (vec![0, 1], vec![]));
+        let one = ["1".parse().unwrap()];
+        let problem = bare.map(&texts("1,2,3,4"), &Wanted { label: &one, ..Wanted::default() }).unwrap_err();
+        assert!(problem.contains("names 1 columns, but the model has 2"), "{problem}");
+        assert_eq!(
+            titled.describe(),
+            "header yes, target columns 'u' (4 of 4), 't' (2 of 4), regression, 2 features: a, b"
+        );
+        assert_eq!(
+            (titled.target_names(), bare.target_names()[1].as_str()),
+            (vec!["u".into(), "t".into()], "target_2")
+        );
+    }
+
+    /// One label column is a number in files, as it was before there could be several.
+    #[test]
+    fn files_of_earlier_versions_are_read() {
+        let ours = schema(Some("a,b,kind"), 3, 2, false);
+        let text = serde_json::to_string(&ours).unwrap();
+        assert!(text.contains("\"label\":2") && !text.contains("task"), "{text}");
+        assert_eq!(serde_json::from_str::<Schema>(&text).unwrap(), ours);
+        let several = Schema { labels: vec![2, 1], task: Task::Regression, ..ours };
+        let text = serde_json::to_string(&several).unwrap();
+        assert!(text.contains("\"label\":[2,1]") && text.contains("\"task\":\"regression\""), "{text}");
+        assert_eq!(serde_json::from_str::<Schema>(&text).unwrap(), several);
     }
 }

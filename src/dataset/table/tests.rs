@@ -29,7 +29,7 @@ fn problem(text: impl AsRef<[u8]>, options: &TableOptions) -> String {
 }
 
 fn label(text: &str) -> TableOptions {
-    TableOptions { label: Some(text.parse().unwrap()), ..TableOptions::default() }
+    TableOptions { label: vec![text.parse().unwrap()], ..TableOptions::default() }
 }
 
 #[track_caller]
@@ -43,7 +43,7 @@ fn assert_notes(table: &Table, words: &[&str]) {
 #[test]
 fn headers_delimiters_and_label_columns() {
     let plain = read("1,2,a\n3,4,b\n5,6,a\n7,8,b\n9,0,b\n");
-    assert_eq!((plain.len(), plain.row(1), plain.label(1)), (5, &[3.0, 4.0][..], 1));
+    assert_eq!((plain.len(), plain.row(1), plain.label(1)), (5, &[3.0, 4.0][..], Some(1)));
     assert_eq!(plain.schema.describe(), "header no, label column 3 of 3, 2 classes, 2 features");
     let with_header = "\u{feff}kind;x;y\r\nb;1;2\r\n\r\na;3;4e-1\r\nb;5;6\r\n";
     for name in ["kind", "1"] {
@@ -92,12 +92,12 @@ fn a_label_by_number_is_a_position() {
     let text = "2,1,0.5\n".to_string()
         + &(0..60).map(|row| format!("{},{},0.{}\n", row % 3, row % 8 + 2, row)).collect::<String>();
     let table = read_with(&text, &label("1")).unwrap();
-    assert_eq!((table.schema.label, table.schema.classes.len()), (0, 3));
+    assert_eq!((table.schema.labels[0], table.schema.classes.len()), (0, 3));
     let other = text.replacen("2,1,", "2,4,", 1);
-    assert_eq!(read_with(&other, &label("1")).unwrap().schema.label, 0);
-    assert_eq!(read_with(&text, &label("2")).unwrap().schema.label, 1);
+    assert_eq!(read_with(&other, &label("1")).unwrap().schema.labels, [0]);
+    assert_eq!(read_with(&text, &label("2")).unwrap().schema.labels, [1]);
     let titled = rows("2,1,3\n", 20);
-    assert_eq!(read_with(&titled, &label("3")).unwrap().schema.label, 2);
+    assert_eq!(read_with(&titled, &label("3")).unwrap().schema.labels, [2]);
     let hint = problem(rows("0,1,2\n", 20), &label("2"));
     assert!(hint.contains("--label 2 is column 2, titled '1'; the column titled '2' is --label 3"), "{hint}");
     assert!(problem(&text, &label("4")).contains("no column 4; its columns are 1 to 3"));

@@ -42,7 +42,7 @@ impl Measurement {
         let mut kernels = own.kernel_times(steps)?.unwrap_or_default();
         kernels.iter_mut().for_each(|time| time.seconds /= steps as f64);
         let evaluations = own.evaluate(Split::Test)?;
-        let accuracy = evaluations.iter().map(|replica| replica.accuracy).sum::<f64>() / evaluations.len() as f64;
+        let accuracy = evaluations.iter().map(|replica| replica.score).sum::<f64>() / evaluations.len() as f64;
         Ok(Self { workload: workload.clone(), data: data.name.clone(), us, sgd_us, accuracy, kernels })
     }
 

@@ -82,6 +82,10 @@ fn read(args: &CompareArgs) -> Result<Vec<PastRun>> {
     if runs.len() < 2 {
         return refuse(format!("{} alone has nothing beside it; name two runs or more", args.runs[0].display()));
     }
+    if let Some(other) = runs.iter().find(|run| run.task() != runs[0].task()) {
+        let [first, second] = [&runs[0], other].map(|run| format!("{} is a {}", run.folder.display(), run.task()));
+        return refuse(format!("{first}, but {second}: their losses and scores have nothing in common"));
+    }
     let other = runs.iter().find(|run| !run.has_data_of(&runs[0]));
     if let (Some(other), false) = (other, args.any_data) {
         let [first, second] = [&runs[0], other].map(|run| {

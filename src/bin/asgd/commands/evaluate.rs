@@ -1,13 +1,14 @@
 //! `asgd evaluate`
 
 use anyhow::Result;
-use asgd::dataset::{Samples, Seen, Standing};
-use asgd::{Error, Predictor};
+use asgd::dataset::{Samples, Scale, Seen, Standing};
+use asgd::{Error, Predictor, Task};
 use clap::Args;
 use serde_json::json;
 
 use crate::confusion::Confusion;
 use crate::console::print_line;
+use crate::residuals::Residuals;
 use crate::statistics::Summary;
 use crate::trained::{ModelAndData, Opened, open};
 
@@ -44,19 +45,28 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     let Opened { model, dataset, device, .. } = opened;
     let mut predictor = Predictor::new(&device, &model, &samples)?;
     let evaluations = predictor.evaluate()?;
-    let confusion = Confusion::of(&predictor, &model, &samples)?;
+    let of_task = match model.spec().loss().task() {
+        Task::Classification => OfTask::Classification(Confusion::of(&predictor, &model, &samples)?),
+        Task::Regression => OfTask::Regression(Residuals::of(&predictor, &model, &samples)?),
+    };
     let loss = Summary::of(evaluations.iter().map(|evaluation| evaluation.loss));
-    let accuracy = Summary::of(evaluations.iter().map(|evaluation| evaluation.accuracy));
+    let score = Summary::of(evaluations.iter().map(|evaluation| evaluation.score));
 
     if args.json {
-        let of_class = |(class, name)| json!({ "class": name, "precision": confusion.precision(class), "recall": confusion.recall(class) });
-        let per_class: Vec<_> = confusion.names().iter().enumerate().map(of_class).collect();
-        let document = json!({
+        let name = model.spec().loss().score();
+        let mut document = json!({
             "samples": samples.len(), "trained_on": trained_on.count, "which": which, "replicas": model.replicas(),
             "loss": loss.mean, "loss_std": loss.deviation,
-            "accuracy": accuracy.mean, "accuracy_std": accuracy.deviation,
-            "classes": per_class, "confusion": confusion.counts(),
+            name: score.mean, format!("{name}_std"): score.deviation,
         });
+        match &of_task {
+            OfTask::Classification(confusion) => {
+                let of_class = |(class, name)| json!({ "class": name, "precision": confusion.precision(class), "recall": confusion.recall(class) });
+                document["classes"] = confusion.names().iter().enumerate().map(of_class).collect();
+                document["confusion"] = json!(confusion.counts());
+            }
+            OfTask::Regression(residuals) => document["targets"] = residuals.json(),
+        }
         return print_line(&document.to_string());
     }
     let shown = |summary: Summary| match summary.count {
@@ -73,9 +83,23 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
             "the model was trained on {count} of these samples: what follows is no measure of how it does on new ones"
         ))?;
     }
-    print_line(&format!("accuracy {}, loss {}\n", shown(accuracy), shown(loss)))?;
-    print_line(&confusion.classes_table("", 0..confusion.names().len()).text())?;
-    print_line(&format!("\n{}", confusion.matrix_table().text()))
+    let of_loss = model.spec().loss();
+    let is_scaled = model.data.target_scaling.as_ref().is_some_and(|scaling| scaling.scale() != Scale::None);
+    let of = if is_scaled { " of the scaled targets" } else { "" };
+    print_line(&format!("{} {}, loss {}{of}\n", of_loss.score_label(), shown(score), shown(loss)))?;
+    match of_task {
+        OfTask::Classification(confusion) => {
+            print_line(&confusion.classes_table("", 0..confusion.names().len()).text())?;
+            print_line(&format!("\n{}", confusion.matrix_table().text()))
+        }
+        OfTask::Regression(residuals) => print_line(&residuals.table("").text()),
+    }
+}
+
+/// What is said beside score and loss.
+enum OfTask {
+    Classification(Confusion),
+    Regression(Residuals),
 }
 
 /// The samples to score, and what they are.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use asgd::Model;
+use asgd::{Model, Task};
 use clap::Args;
 
 use crate::console::announce;
@@ -28,12 +28,12 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let model = choose(&Model::load(&args.model)?, &args.model, args.replica)?;
     asgd::files::write_atomically(&args.output, &onnx::encode(&model))?;
     let spec = model.spec();
-    announce(&format!(
-        "{}: input (batch, {}), logits (batch, {}), probabilities (batch, {}), label",
-        args.output.display(),
-        spec.inputs(),
-        spec.outputs(),
-        spec.classes()
-    ));
+    let outputs = match spec.loss().task() {
+        Task::Classification => {
+            format!("logits (batch, {}), probabilities (batch, {}), label", spec.outputs(), spec.classes())
+        }
+        Task::Regression => format!("values (batch, {}) in the units of the data", spec.outputs()),
+    };
+    announce(&format!("{}: input (batch, {}), {outputs}", args.output.display(), spec.inputs()));
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::figures::{BLUE, BoxPanel, boxes};
 use crate::run::metrics::by_layer;
 use crate::statistics::{Summary, quartiles};
 use crate::table::{Cell, Table};
-use crate::trained::{ModelAndData, Opened, open};
+use crate::trained::{ModelAndData, Opened, open, target_names};
 use crate::values::{at_least_one, below_one, number};
 
 #[derive(Debug, Args)]
@@ -110,7 +110,12 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     }
     if let Some(scaling) = model.data.scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None) {
         print_line(&format!("\nScale of the inputs: {}, (x - shift) / divisor", scaling.scale()))?;
-        print_line(&scale_table(&model, scaling).text())?;
+        let names = model.data.table.as_ref().map(asgd::dataset::table::Schema::feature_names);
+        print_line(&scale_table("feature", names, scaling).text())?;
+    }
+    if let Some(scaling) = model.data.target_scaling.as_ref().filter(|scaling| scaling.scale() != Scale::None) {
+        print_line(&format!("\nScale of the targets: {}, (t - shift) / divisor", scaling.scale()))?;
+        print_line(&scale_table("target", Some(target_names(&model)), scaling).text())?;
     }
     print_line(&format!("\nHidden nodes{}", if model.replicas() > 1 { ", mean of the replicas" } else { "" }))?;
     print_line(&nodes_table(&spec, &evaluations).text())?;
@@ -137,9 +142,8 @@ pub fn run(args: &InspectArgs) -> Result<()> {
 /// Features that are shown one by one.
 const FEATURES_SHOWN: usize = 40;
 
-fn scale_table(model: &Model, scaling: &Scaling) -> Table {
-    let names = model.data.table.as_ref().map(asgd::dataset::table::Schema::feature_names);
-    let mut table = Table::new("scale", "", &["feature", "shift", "divisor"]);
+fn scale_table(what: &str, names: Option<Vec<String>>, scaling: &Scaling) -> Table {
+    let mut table = Table::new("scale", "", &[what, "shift", "divisor"]);
     for (feature, (shift, divisor)) in scaling.shift().iter().zip(scaling.divisor()).enumerate() {
         if feature == FEATURES_SHOWN {
             table.rows.push(vec![
@@ -233,15 +237,16 @@ fn values_table(keys: &[&str], rows: Vec<(Vec<String>, Vec<f32>)>) -> Table {
 
 fn document(model: &Model, evaluations: &[Evaluation], counts: &[Vec<f64>]) -> Value {
     let spec = model.spec();
+    let scale =
+        |scaling: &Scaling| json!({ "kind": scaling.scale(), "shift": scaling.shift(), "divisor": scaling.divisor() });
     json!({
         "widths": spec.widths(),
         "activation": spec.activation().to_string(),
         "batch_norm": spec.batch_norm(),
         "replicas": model.replicas(),
         "table": model.data.table,
-        "scale": model.data.scaling.as_ref().map(|scaling| {
-            json!({ "kind": scaling.scale(), "shift": scaling.shift(), "divisor": scaling.divisor() })
-        }),
+        "scale": model.data.scaling.as_ref().map(scale),
+        "target_scale": model.data.target_scaling.as_ref().map(scale),
         "true_dummies": dummies(spec, evaluations, Activity::Never),
         "pseudo_dummies": dummies(spec, evaluations, Activity::Always),
         "adaptive_batch_size_quartiles": counts.iter().map(|counts| quartiles(counts)).collect::<Vec<_>>(),

@@ -30,7 +30,7 @@ pub struct PredictArgs {
     pub model: PathBuf,
     /// A table of inputs, with or without the label column, or - for stdin (of text): its columns are found by the
     /// titles of the training file and scaled as there. Or images: an .npz, an IDX file, or a folder of them. Or the test
-    /// set of circles, spirals, mnist, fashion-mnist or kmnist.
+    /// set of circles, sine, spirals, mnist, fashion-mnist or kmnist.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Which network of a model with several, from 0.

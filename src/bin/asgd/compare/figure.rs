@@ -12,7 +12,7 @@ pub enum Axis {
     Step,
 }
 
-/// Test loss and test accuracy of runs of these names, and the size that their legend needs.
+/// Test loss and test score of runs of these names, and the size that their legend needs.
 pub fn panels(runs: &[PastRun], names: &[String], by: Axis) -> ([LinePanel; 2], (u32, u32)) {
     let panel = |title: &str, y, value: fn(&Row) -> f64, y_range: fn(&[Curve]) -> Option<(f64, f64)>| {
         let curve = |((run, name), color): ((&PastRun, &String), _)| {
@@ -33,9 +33,10 @@ pub fn panels(runs: &[PastRun], names: &[String], by: Axis) -> ([LinePanel; 2], 
         let y_range = y_range(&curves);
         LinePanel { title: title.into(), x, y, curves, legend: Legend::Beside, y_range }
     };
+    let task = runs.first().map_or_else(asgd::Task::default, PastRun::task);
     let panels = [
-        panel("test loss", "cross-entropy (nats)", |row| row.test_loss, legible),
-        panel("test accuracy", "accuracy", |row| row.test_accuracy, |_| None),
+        panel("test loss", task.loss_label(), |row| row.test_loss, legible),
+        panel(&format!("test {}", task.score_label()), task.score_label(), |row| row.test_score, |_| None),
     ];
     let height = (80 + 16 * runs.len() as u32).max(380);
     (panels, (400 + legend_width(names.iter().map(String::as_str)), height))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use asgd::Error;
+use asgd::{Error, Task};
 use csv::{ReaderBuilder, StringRecord};
 
 /// What replicas of the same settings went through: a run's, or those of one cell of a sweep.
@@ -12,6 +12,8 @@ use csv::{ReaderBuilder, StringRecord};
 pub struct History {
     /// Number of the cell; none where the file has no cells.
     pub cell: Option<String>,
+    /// Says what the score of its evaluations is.
+    pub task: Task,
     /// The evaluations of each replica, in the order of their steps.
     pub replicas: Vec<Vec<Row>>,
 }
@@ -22,7 +24,7 @@ pub struct Row {
     pub epoch: f64,
     pub step: u64,
     pub test_loss: f64,
-    pub test_accuracy: f64,
+    pub test_score: f64,
     pub has_diverged: bool,
 }
 
@@ -51,7 +53,7 @@ pub fn read(path: &Path) -> Result<Vec<History>> {
         let cell = columns.cell.map(|index| record[index].to_string());
         let (history, places) = cells
             .entry(Cell(cell.clone()))
-            .or_insert_with(|| (History { cell, replicas: Vec::new() }, BTreeMap::new()));
+            .or_insert_with(|| (History { cell, task: columns.task, replicas: Vec::new() }, BTreeMap::new()));
         let place = *places.entry(replica).or_insert(history.replicas.len());
         if place == history.replicas.len() {
             history.replicas.push(Vec::new());
@@ -103,7 +105,8 @@ struct Columns {
     epoch: Column,
     step: Column,
     test_loss: Column,
-    test_accuracy: Column,
+    test_score: Column,
+    task: Task,
     diverged: Column,
     cell: Option<usize>,
 }
@@ -115,12 +118,14 @@ impl Columns {
             let index = place(title).ok_or_else(|| format!("line 1: there is no column '{title}'"))?;
             Ok::<_, String>(Column { title, index })
         };
+        let task = if place("test_r2").is_some() { Task::Regression } else { Task::Classification };
         Ok(Self {
             replica: column("replica")?,
             epoch: column("epoch")?,
             step: column("step")?,
             test_loss: column("test_loss")?,
-            test_accuracy: column("test_accuracy")?,
+            test_score: column(if task == Task::Regression { "test_r2" } else { "test_accuracy" })?,
+            task,
             diverged: column("diverged")?,
             cell: place("cell"),
         })
@@ -131,7 +136,7 @@ impl Columns {
             epoch: self.epoch.parse(record)?,
             step: self.step.parse(record)?,
             test_loss: self.test_loss.parse(record)?,
-            test_accuracy: self.test_accuracy.parse(record)?,
+            test_score: self.test_score.parse(record)?,
             has_diverged: self.diverged.parse::<u8>(record)? != 0,
         })
     }
@@ -161,11 +166,15 @@ mod tests {
         let text = "test_loss,later,step,epoch,replica,diverged,test_accuracy\n\
                     0.5,x,0,0,1,0,0.75\n0.25,x,0,0,0,0,0.5\nNaN,x,4,2,1,1,0.5\n";
         let histories = read_text(text).unwrap();
-        let [History { cell: None, replicas }] = &histories[..] else { panic!("{histories:?}") };
+        let [History { cell: None, task: Task::Classification, replicas }] = &histories[..] else {
+            panic!("{histories:?}")
+        };
         assert_eq!(replicas.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
-        let first = Row { epoch: 0.0, step: 0, test_loss: 0.5, test_accuracy: 0.75, has_diverged: false };
+        let first = Row { epoch: 0.0, step: 0, test_loss: 0.5, test_score: 0.75, has_diverged: false };
         assert_eq!(replicas[0][0], first);
         assert!(replicas[0][1].has_diverged && replicas[0][1].test_loss.is_nan());
+        let regression = read_text("replica,epoch,step,test_loss,test_r2,diverged\n0,0,0,0.5,-0.25,0\n").unwrap();
+        assert_eq!((regression[0].task, regression[0].replicas[0][0].test_score), (Task::Regression, -0.25));
     }
 
     #[test]

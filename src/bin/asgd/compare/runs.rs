@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use asgd::{Error, Gradient, Optimizer};
+use asgd::{Error, Gradient, Optimizer, Task};
 use serde_json::Value;
 
 use super::history::{self, History, Row};
@@ -123,6 +123,9 @@ fn settings(document: &Value, cell: Option<&str>) -> Vec<(String, String)> {
     found.push(("validation".into(), facts::text("validation", share)));
     let of_data = [("scale", &document["dataset"]["scale"]), ("device", &document["device"]["name"])];
     found.extend(of_data.map(|(key, value)| (key.to_string(), facts::text(key, value))));
+    // Only a regression has one.
+    let of_targets = Some(&document["dataset"]["target_scale"]).filter(|scale| !scale.is_null());
+    found.extend(of_targets.map(|scale| ("target_scale".to_string(), facts::text("target_scale", scale))));
     // The mean gradient has no epsilon.
     let is_mean = |name: &str| name.parse().is_ok_and(|optimizer: Optimizer| optimizer.gradient == Gradient::Mean);
     if found.iter().any(|(key, value)| key == "optimizer" && is_mean(value)) {
@@ -145,6 +148,11 @@ impl PastRun {
         let kept = self.kept.as_ref().and_then(|kept| kept.get(replica));
         let kept = kept.and_then(|step| rows.iter().find(|row| row.step == *step));
         *kept.unwrap_or_else(|| at(rows, self.evaluations() - 1))
+    }
+
+    /// Says what the score of its evaluations is.
+    pub fn task(&self) -> Task {
+        self.history.task
     }
 
     pub fn replicas(&self) -> usize {

@@ -1,6 +1,7 @@
 //! A comparison as a table, as JSON and as a page.
 
 use anyhow::Result;
+use asgd::Task;
 use maud::html;
 use serde_json::{Map, Value, json};
 
@@ -12,19 +13,24 @@ use crate::report::Report;
 use crate::run::facts;
 use crate::table::{Cell, Table};
 
-/// The run with the highest mean test accuracy at its end, and of equal ones the lowest test loss. None where all replicas
-/// of all runs diverged, or where runs have different data, whose accuracies say nothing of each other.
+/// The run with the highest mean test score at its end, and of equal ones the lowest test loss. None where all replicas
+/// of all runs diverged, or where runs have different data, whose scores say nothing of each other.
 fn best(runs: &[PastRun]) -> Option<usize> {
     if !runs.iter().all(|run| run.has_data_of(&runs[0])) {
         return None;
     }
     let ends: Vec<(f64, f64)> =
-        runs.iter().map(|run| (run.end(|row| row.test_accuracy).mean, -run.end(|row| row.test_loss).mean)).collect();
+        runs.iter().map(|run| (run.end(|row| row.test_score).mean, -run.end(|row| row.test_loss).mean)).collect();
     // Of equal runs the first counts: max_by() would take the last.
     (0..runs.len())
         .rev()
         .filter(|&run| ends[run].0.is_finite())
         .max_by(|&a, &b| ends[a].0.total_cmp(&ends[b].0).then(ends[a].1.total_cmp(&ends[b].1)))
+}
+
+/// That of all runs.
+fn task(runs: &[PastRun]) -> Task {
+    runs.first().map_or_else(Task::default, PastRun::task)
 }
 
 /// A row a run. Columns of what only some comparisons have are there when it is: settings that differ, diverged replicas,
@@ -36,7 +42,8 @@ pub fn table(runs: &[PastRun], differences: &Differences) -> Table {
     let mut header = vec!["run"];
     header.extend(labels.iter().map(String::as_str));
     header.extend((!are_finished).then_some("state"));
-    header.extend(["test accuracy", "test loss"]);
+    let test_score = format!("test {}", task(runs).score_label());
+    header.extend([&test_score, "test loss"]);
     header.extend(have_diverged.then_some("diverged"));
     header.extend(["lowest test loss", "at epoch", "seconds"]);
     let mut table = Table::new("runs", "", &header);
@@ -48,7 +55,7 @@ pub fn table(runs: &[PastRun], differences: &Differences) -> Table {
         if !are_finished {
             row.push(state(run).into());
         }
-        row.push(Cell::Spread(run.end(|row| row.test_accuracy), 4));
+        row.push(Cell::Spread(run.end(|row| row.test_score), 4));
         row.push(Cell::Spread(run.end(|row| row.test_loss), 4));
         if have_diverged {
             row.push(format!("{} of {}", run.diverged().len(), run.replicas()).into());
@@ -68,7 +75,10 @@ pub fn notes(runs: &[PastRun]) -> Vec<String> {
     let several = runs.iter().any(|run| run.replicas() > 1);
     let of = if several { "mean ± standard deviation of the replicas that did not diverge; " } else { "" };
     match best(runs) {
-        Some(_) => notes.push(format!("{of}* the highest test accuracy at the end (of equals, the lowest test loss)")),
+        Some(_) => notes.push(format!(
+            "{of}* the highest test {} at the end (of equals, the lowest test loss)",
+            task(runs).score_label()
+        )),
         None if runs.iter().all(|run| run.has_data_of(&runs[0])) => {
             notes.push("every replica of every run diverged".into())
         }
@@ -94,16 +104,16 @@ pub fn common(differences: &Differences) -> String {
 
 /// Everything, for programs.
 pub fn json(runs: &[PastRun], differences: &Differences) -> Value {
-    let best = best(runs);
+    let (best, name) = (best(runs), format!("test_{}", task(runs).score()));
     let run_of = |(index, run): (usize, &PastRun)| {
-        let (accuracy, loss) = (run.end(|row| row.test_accuracy), run.end(|row| row.test_loss));
+        let (score, loss) = (run.end(|row| row.test_score), run.end(|row| row.test_loss));
         let settings: Map<String, Value> =
             run.settings.iter().map(|(key, value)| (key.clone(), number_or_text(value))).collect();
         json!({
             "run": differences.names[index], "folder": run.folder, "cell": run.cell, "settings": settings,
             "finished": run.is_finished, "best": best == Some(index),
             "replicas": run.replicas(), "diverged_replicas": run.diverged(), "epoch": run.epoch(),
-            "test_accuracy": accuracy.mean, "test_accuracy_std": accuracy.deviation,
+            name.as_str(): score.mean, format!("{name}_std"): score.deviation,
             "test_loss": loss.mean, "test_loss_std": loss.deviation,
             "lowest_test_loss": run.lowest().map(|lowest| {
                 json!({ "test_loss": lowest.test_loss, "epoch": lowest.epoch, "step": lowest.step })

@@ -10,9 +10,9 @@ use crate::statistics::Summary;
 /// A number of an evaluation.
 pub type Column = fn(&Point) -> f64;
 
-pub const TRAIN_ACCURACY: (&str, Column) = ("train accuracy", |point| point.train.accuracy);
+pub const TRAIN_ACCURACY: (&str, Column) = ("train accuracy", |point| point.train.score);
 pub const TRAIN_LOSS: (&str, Column) = ("train loss", |point| point.train.loss);
-pub const TEST_ACCURACY: (&str, Column) = ("test accuracy", |point| point.test.accuracy);
+pub const TEST_ACCURACY: (&str, Column) = ("test accuracy", |point| point.test.score);
 pub const TEST_LOSS: (&str, Column) = ("test loss", |point| point.test.loss);
 
 /// The mean of a number over trainings, with its 95 % interval, epoch after epoch. The networks before training say nothing and
@@ -55,12 +55,12 @@ pub fn csv(
                 let seed = first_seed + repeat as u64;
                 let mut row = labels.clone();
                 row.extend([seed.to_string(), (step / steps_per_epoch).to_string()]);
-                row.extend([train.loss, train.accuracy, test.loss, test.accuracy].map(|value| value.to_string()));
+                row.extend([train.loss, train.score, test.loss, test.score].map(|value| value.to_string()));
                 row.push(train.true_dummies().to_string());
                 row.extend(
                     validation
                         .iter()
-                        .flat_map(|validation| [validation.loss, validation.accuracy])
+                        .flat_map(|validation| [validation.loss, validation.score])
                         .map(|value| value.to_string()),
                 );
                 writer.write_record(row)?;

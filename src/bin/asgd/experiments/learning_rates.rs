@@ -396,7 +396,7 @@ fn claims_table(groups: &[Group], several: bool) -> Table {
                 format!("at the equal rate {rate} aSGD's test accuracy is higher than SGD's{with}"),
                 rate,
                 rate,
-                |point| point.test.accuracy,
+                |point| point.test.score,
                 4,
             );
             compare(
@@ -412,7 +412,7 @@ fn claims_table(groups: &[Group], several: bool) -> Table {
                 format!("aSGD at 0.005 reaches a higher test accuracy than SGD at {rate}, its best{with}"),
                 0.005,
                 rate,
-                |point| point.test.accuracy,
+                |point| point.test.score,
                 4,
             );
             compare(

@@ -354,9 +354,9 @@ fn conclusions(
         };
         table.rows.push(vec![
             shown(optimizer).into(),
-            Cell::Number(train[replica].accuracy, 4),
+            Cell::Number(train[replica].score, 4),
             Cell::Number(train[replica].loss, 4),
-            Cell::Number(test[replica].accuracy, 4),
+            Cell::Number(test[replica].score, 4),
             Cell::Number(test[replica].loss, 4),
             list(still.collect()).into(),
             nodes(Activity::Never).into(),

@@ -13,6 +13,7 @@ fn outputs(graph: &GraphProto, input: &[f64]) -> HashMap<String, Vec<f64>> {
     for tensor in &graph.initializer {
         let numbers = match tensor.data_type {
             FLOAT => tensor.raw_data.chunks(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect(),
+            DOUBLE => tensor.raw_data.chunks(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
             INT64 => tensor.raw_data.chunks(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect(),
             // Its place stands for a text.
             STRING => (0..tensor.string_data.len()).map(|index| index as f64).collect(),
@@ -29,6 +30,8 @@ fn outputs(graph: &GraphProto, input: &[f64]) -> HashMap<String, Vec<f64>> {
                 let dot = |row: &[f64]| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>();
                 rows.chunks(x.len()).zip(of(2)).map(|(row, bias)| dot(row) + bias).collect()
             }
+            // Types are of no account in f64.
+            "Cast" => x,
             "Relu" => x.iter().map(|x| x.max(0.0)).collect(),
             "LeakyRelu" | "Elu" => {
                 let [attribute] = &node.attribute[..] else { panic!("one attribute") };
@@ -127,6 +130,24 @@ fn activations_are_the_references() {
                     assert!((a - expected).abs() < 1e-7 * (1.0 + z.abs()), "{activation}: {z} {a} {expected}");
                 }
             }
+        }
+    }
+}
+
+/// A regression gives numbers in the units of its targets, and nothing of classes.
+#[test]
+fn numbers_in_their_own_units() {
+    for (outputs, scaling) in [(1, None), (2, Scaling::from_parts(Scale::Standard, vec![1e5, -0.5], vec![2e4, 1e-3]))] {
+        let spec = NetworkSpec::with(&[3, 4, outputs], Activation::Relu, Loss::MeanSquaredError).unwrap();
+        let mut model = Init::Pytorch.model(&spec, &[4]).unwrap();
+        model.data.target_scaling = scaling.clone();
+        let graph = ModelProto::decode(&encode(&model)[..]).unwrap().graph.unwrap();
+        assert_eq!(declared(&graph, "values"), (DOUBLE, outputs as i64));
+        assert_eq!(graph.output.len(), 1);
+        let values = self::outputs(&graph, &[1.0, -2.0, 0.5]);
+        let scaling = scaling.unwrap_or_else(Scaling::none);
+        for (target, (value, output)) in values["values"].iter().zip(&values["outputs"]).enumerate() {
+            assert_eq!(*value, scaling.undo(target, *output));
         }
     }
 }

@@ -71,8 +71,8 @@ impl State {
                 };
                 let Point { train, test, validation, mean_adaptive_batch_sizes, .. } = point;
                 let has_diverged = f64::from(u8::from(has_diverged(point)));
-                metrics.extend([train.loss, train.accuracy, test.loss, test.accuracy, has_diverged]);
-                metrics.extend(validation.iter().flat_map(|validation| [validation.loss, validation.accuracy]));
+                metrics.extend([train.loss, train.score, test.loss, test.score, has_diverged]);
+                metrics.extend(validation.iter().flat_map(|validation| [validation.loss, validation.score]));
                 nodes.extend(train.nodes.iter().map(|&node| node as u8));
                 means
                     .extend((0..layers).map(|layer| mean_adaptive_batch_sizes.get(layer).copied().unwrap_or(f64::NAN)));
@@ -196,14 +196,14 @@ impl State {
                 step: steps[index / replicas],
                 train: Evaluation {
                     loss: values[0],
-                    accuracy: values[1],
+                    score: values[1],
                     nodes: nodes.collect::<Result<_>>()?,
                     has_diverged,
                 },
-                test: Evaluation { loss: values[2], accuracy: values[3], nodes: Vec::new(), has_diverged },
+                test: Evaluation { loss: values[2], score: values[3], nodes: Vec::new(), has_diverged },
                 validation: values.get(METRICS..).filter(|values| !values.is_empty()).map(|values| Evaluation {
                     loss: values[0],
-                    accuracy: values[1],
+                    score: values[1],
                     nodes: Vec::new(),
                     has_diverged,
                 }),

@@ -1,27 +1,29 @@
 //! Curves of a run: means over the replicas, evaluation by evaluation, with bands over all of them; learning_curve.svg.
 
 use anyhow::Result;
-use asgd::Evaluation;
+use asgd::{Evaluation, Loss};
 use plotters::prelude::SeriesLabelPosition;
 
 use super::metrics::{Point, Trajectories};
 use super::rates::Rates;
 use crate::figures::{BLUE, Curve, GREEN, Legend, LinePanel, VERMILION, lines};
 
-/// Loss and accuracy over the epochs of a run, and its rate where that is not constant: lines are means, bands span all replicas.
-pub fn learning_curve(title: &str, trajectories: &Trajectories, rates: &Rates) -> Result<String> {
+/// Loss and score over the epochs of a run, and its rate where that is not constant: lines are means, bands span all replicas.
+pub fn learning_curve(title: &str, trajectories: &Trajectories, rates: &Rates, loss: Loss) -> Result<String> {
     let replicas = trajectories.len();
     let band = if replicas > 1 { format!("; mean and range of {replicas} replicas") } else { String::new() };
-    let panels: Vec<LinePanel> =
-        learning_panels(trajectories, rates.steps_per_epoch).into_iter().chain(rates.panel(trajectories)).collect();
+    let panels: Vec<LinePanel> = learning_panels(trajectories, rates.steps_per_epoch, loss)
+        .into_iter()
+        .chain(rates.panel(trajectories))
+        .collect();
     lines(&format!("{title}{band}"), &panels, panels.len(), (450, 390))
 }
 
 /// An evaluation of a point, if there is one on that set.
 pub type OfPoint = fn(&Point) -> Option<&Evaluation>;
 
-/// Loss and accuracy of all sets.
-pub fn learning_panels(trajectories: &Trajectories, steps_per_epoch: u64) -> [LinePanel; 2] {
+/// Loss and score of all sets.
+pub fn learning_panels(trajectories: &Trajectories, steps_per_epoch: u64, loss: Loss) -> [LinePanel; 2] {
     let sets: [(&str, _, OfPoint); 3] = [
         ("training set", BLUE, |point| Some(&point.train)),
         ("validation set", GREEN, |point| point.validation.as_ref()),
@@ -43,8 +45,8 @@ pub fn learning_panels(trajectories: &Trajectories, steps_per_epoch: u64) -> [Li
         }
     };
     [
-        panel("cross-entropy (nats)", |evaluation| evaluation.loss, SeriesLabelPosition::UpperRight),
-        panel("accuracy", |evaluation| evaluation.accuracy, SeriesLabelPosition::LowerRight),
+        panel(loss.task().loss_label(), |evaluation| evaluation.loss, SeriesLabelPosition::UpperRight),
+        panel(loss.score_label(), |evaluation| evaluation.score, SeriesLabelPosition::LowerRight),
     ]
 }
 

@@ -10,6 +10,7 @@ pub fn label(key: &str) -> String {
         "widths" => "network".into(),
         "batch_norm" => "batch normalization".into(),
         "learning_rate" => "lr".into(),
+        "target_scale" => "scale of the targets".into(),
         "evaluate_every_steps" => "evaluated every (steps)".into(),
         "initial_sha256" => "SHA-256 of the initial weights".into(),
         key => key.replace('_', " "),

@@ -66,15 +66,18 @@ impl Health {
     }
 }
 
-/// The class that a network predicts for every sample, if it is one. Then its accuracies are the shares of that class,
+/// The class that a classifier predicts for every sample, if it is one. Then its accuracies are the shares of that class,
 /// which is looked at first, because it costs nothing.
 fn constant(device: &Device, dataset: &Dataset, network: &Model, last: &Point) -> Result<Option<usize>> {
+    if network.spec().loss().is_regression() {
+        return Ok(None);
+    }
     let share = |samples: &Samples, class: u32| {
         samples.labels().iter().filter(|&&label| label == class).count() as f64 / samples.len() as f64
     };
     let is_share = |samples: &Samples, class: u32, accuracy: f64| (share(samples, class) - accuracy).abs() < 1e-9;
     let suspect = (0..dataset.classes as u32).find(|&class| {
-        is_share(&dataset.train, class, last.train.accuracy) && is_share(&dataset.test, class, last.test.accuracy)
+        is_share(&dataset.train, class, last.train.score) && is_share(&dataset.test, class, last.test.score)
     });
     let Some(class) = suspect else { return Ok(None) };
     for samples in [&dataset.train, &dataset.test] {

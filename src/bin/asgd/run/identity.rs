@@ -70,7 +70,7 @@ impl Identity<'_> {
             settings["keep_by"] = json!(criterion.to_string());
         }
         let data = &initials[0].data;
-        json!({
+        let mut document = json!({
             "asgd_version": env!("CARGO_PKG_VERSION"),
             "arguments": arguments,
             "settings": settings,
@@ -91,6 +91,13 @@ impl Identity<'_> {
             },
             "device": device.info(),
             "machine": device.describe(),
-        })
+        });
+        // Runs of classifiers have no such settings, as those of earlier versions.
+        if dataset.loss().is_regression() {
+            document["settings"]["loss"] = json!(dataset.loss().to_string());
+            document["dataset"]["targets"] = json!(dataset.output_units());
+            document["dataset"]["target_scale"] = json!(data.target_scaling_or_none().scale());
+        }
+        document
     }
 }

@@ -22,20 +22,23 @@ pub struct Point {
 pub type Trajectories = Vec<Vec<Point>>;
 
 /// Columns that every network has; those of its validation set, its cell and its layers follow.
-const HEADER: [&str; 11] = [
-    "replica",
-    "epoch",
-    "step",
-    "train_loss",
-    "train_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "mean_adaptive_batch_size",
-    "true_dummies",
-    "pseudo_dummies",
-    "diverged",
-];
-const VALIDATION: [&str; 2] = ["validation_loss", "validation_accuracy"];
+/// The score is called what the loss calls it.
+fn header(score: &str) -> [String; 11] {
+    [
+        "replica",
+        "epoch",
+        "step",
+        "train_loss",
+        &format!("train_{score}"),
+        "test_loss",
+        &format!("test_{score}"),
+        "mean_adaptive_batch_size",
+        "true_dummies",
+        "pseudo_dummies",
+        "diverged",
+    ]
+    .map(String::from)
+}
 
 /// Replicas of one network under the same settings.
 pub struct Rows<'a> {
@@ -52,9 +55,12 @@ pub fn csv(columns: &[&str], all: &[Rows<'_>]) -> Result<String> {
     let layers = all.iter().map(|rows| rows.spec.layers().len()).max().unwrap_or(0);
     let has_validation =
         all.iter().flat_map(|rows| rows.trajectories.iter().flatten()).any(|point| point.validation.is_some());
-    let validation = &VALIDATION[..if has_validation { VALIDATION.len() } else { 0 }];
-    let mut header: Vec<String> =
-        HEADER.iter().chain(validation).chain(columns).map(|column| column.to_string()).collect();
+    // All are trained on the same data, and so for the same kind of loss.
+    let score = all.first().map_or("accuracy", |rows| rows.spec.loss().score());
+    let validation = ["validation_loss".to_string(), format!("validation_{score}")];
+    let validation = &validation[..if has_validation { validation.len() } else { 0 }];
+    let mut header: Vec<String> = header(score).into_iter().chain(validation.iter().cloned()).collect();
+    header.extend(columns.iter().map(|column| column.to_string()));
     header.extend((1..=layers).map(|layer| format!("mean_adaptive_batch_size_{layer}")));
     header.extend((1..layers).map(|layer| format!("true_dummies_{layer}")));
     header.extend((1..layers).map(|layer| format!("pseudo_dummies_{layer}")));
@@ -72,15 +78,15 @@ pub fn csv(columns: &[&str], all: &[Rows<'_>]) -> Result<String> {
                 (*step as f64 / *steps_per_epoch as f64).to_string(),
                 step.to_string(),
                 train.loss.to_string(),
-                train.accuracy.to_string(),
+                train.score.to_string(),
                 test.loss.to_string(),
-                test.accuracy.to_string(),
+                test.score.to_string(),
                 mean_adaptive_batch_size(spec, point).map_or_else(String::new, |mean| mean.to_string()),
                 train.true_dummies().to_string(),
                 train.pseudo_dummies().to_string(),
                 u8::from(has_diverged(point)).to_string(),
             ];
-            row.extend(validation.iter().zip([|of: &Evaluation| of.loss, |of: &Evaluation| of.accuracy]).map(
+            row.extend(validation.iter().zip([|of: &Evaluation| of.loss, |of: &Evaluation| of.score]).map(
                 |(_, value)| {
                     of_validation.as_ref().map_or_else(String::new, |validation| value(validation).to_string())
                 },

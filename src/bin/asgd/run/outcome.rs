@@ -1,6 +1,6 @@
 //! What a training came to, as run.json keeps it and the terminal shows it.
 
-use asgd::NetworkSpec;
+use asgd::{Loss, NetworkSpec};
 use serde_json::{Value, json};
 
 use super::folder::Folder;
@@ -30,15 +30,16 @@ pub fn of(spec: &NetworkSpec, trained: &CellTrained, length: &Length, rules: Opt
         "diverged_replicas": diverged,
         "diverged_at_epochs": diverged.iter().map(|&replica| first_diverged(&trajectories[replica])).collect::<Vec<_>>(),
     });
+    let score = spec.loss().score();
+    let [train_score, validation_score, test_score] =
+        ["train", "validation", "test"].map(|set| format!("{set}_{score}"));
     let values: [(&str, Column); 9] = [
         ("train_loss", |_, point| point.train.loss),
-        ("train_accuracy", |_, point| point.train.accuracy),
+        (&train_score, |_, point| point.train.score),
         ("validation_loss", |_, point| point.validation.as_ref().map_or(f64::NAN, |validation| validation.loss)),
-        ("validation_accuracy", |_, point| {
-            point.validation.as_ref().map_or(f64::NAN, |validation| validation.accuracy)
-        }),
+        (&validation_score, |_, point| point.validation.as_ref().map_or(f64::NAN, |validation| validation.score)),
         ("test_loss", |_, point| point.test.loss),
-        ("test_accuracy", |_, point| point.test.accuracy),
+        (&test_score, |_, point| point.test.score),
         ("mean_adaptive_batch_size", |spec, point| metrics::mean_adaptive_batch_size(spec, point).unwrap_or(f64::NAN)),
         ("true_dummies", |_, point| f64::from(point.train.true_dummies())),
         ("pseudo_dummies", |_, point| f64::from(point.train.pseudo_dummies())),
@@ -81,8 +82,8 @@ pub fn of(spec: &NetworkSpec, trained: &CellTrained, length: &Length, rules: Opt
     result
 }
 
-/// Accuracy and loss on the test set, and of how many replicas; `None` where all diverged.
-fn on_test_set(result: &Value, replicas: usize) -> Option<String> {
+/// Score and loss on the test set, and of how many replicas; `None` where all diverged.
+fn on_test_set(loss: Loss, result: &Value, replicas: usize) -> Option<String> {
     let spread = |key: &str| {
         let number = |key: &str| result[key].as_f64().unwrap_or(f64::NAN);
         match replicas {
@@ -91,7 +92,8 @@ fn on_test_set(result: &Value, replicas: usize) -> Option<String> {
         }
     };
     let of = if replicas > 1 { format!(" (mean ± standard deviation of {replicas} replicas)") } else { String::new() };
-    (replicas > 0).then(|| format!("test accuracy {}, test loss {}{of}", spread("test_accuracy"), spread("test_loss")))
+    let (label, score) = (loss.score_label(), spread(&format!("test_{}", loss.score())));
+    (replicas > 0).then(|| format!("test {label} {score}, test loss {}{of}", spread("test_loss")))
 }
 
 /// Whether its networks are those of the best evaluations.
@@ -105,11 +107,11 @@ pub fn at_best(result: &Value) -> String {
 }
 
 /// What evaluations of the validation set decided, or would have chosen, a line each.
-pub fn decisions(result: &Value) -> Vec<String> {
+pub fn decisions(loss: Loss, result: &Value) -> Vec<String> {
     let best = &result["at_best_validation"];
     let found = best["replicas"].as_u64().unwrap_or(0) as usize;
     let is_result = keeps_best(result) || best["test_loss"] == result["test_loss"];
-    let figures = on_test_set(best, found).filter(|_| !is_result);
+    let figures = on_test_set(loss, best, found).filter(|_| !is_result);
     let figures = figures.map(|figures| format!("{}: {figures}", at_best(result)));
     figures.into_iter().chain(stopped(result)).collect()
 }
@@ -124,16 +126,16 @@ fn stopped(result: &Value) -> Option<String> {
 }
 
 /// Says it on stdout.
-pub fn say(result: &Value, folder: &Folder) {
+pub fn say(loss: Loss, result: &Value, folder: &Folder) {
     let replicas = result["replicas"].as_u64().unwrap_or(0) as usize;
     let seconds = result["seconds"].as_f64().unwrap_or(f64::NAN);
     let diverged = result["diverged_replicas"].as_array().map_or(0, Vec::len);
     let counted = replicas.saturating_sub(diverged);
-    if let Some(figures) = on_test_set(result, counted) {
+    if let Some(figures) = on_test_set(loss, result, counted) {
         let at = if keeps_best(result) { format!(" {}", at_best(result)) } else { String::new() };
         announce(&format!("{figures}{at}, in {seconds:.1} s"));
     }
-    decisions(result).iter().for_each(|line| announce(line));
+    decisions(loss, result).iter().for_each(|line| announce(line));
     if diverged > 0 {
         let which = diverged_at(result);
         announce(&format!(

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use asgd::dataset::{DataRecord, Samples};
-use asgd::{Activation, Activity, Dataset, Device, Evaluation, Model, NetworkSpec, Predictor};
+use asgd::dataset::{DataRecord, Samples, Scale};
+use asgd::{Activation, Activity, Dataset, Device, Evaluation, Model, NetworkSpec, Predictor, Task};
 use maud::html;
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ use crate::confusion::Confusion;
 use crate::data_source::DataArgs;
 use crate::figures::{Curve, Legend, LinePanel, PALETTE, lines};
 use crate::report::Report;
+use crate::residuals::Residuals;
 use crate::statistics::Summary;
 use crate::sweep::figure::panels;
 use crate::sweep::groups::CellTrained;
@@ -78,7 +79,7 @@ pub fn write(run: &Run<'_>) -> Result<()> {
     warnings(&mut report, run);
     curves(&mut report, &run.network)?;
     layers(&mut report, &run.network)?;
-    confusion(&mut report, run);
+    errors(&mut report, run);
     settings(&mut report, run);
     commands(&mut report, run);
     run.folder.write("report.html", &report.html())
@@ -132,14 +133,15 @@ fn warnings(report: &mut Report, run: &Run<'_>) {
 fn show_outcome(report: &mut Report, run: &Run<'_>) {
     let network = &run.network;
     let (sound, replicas) = (network.sound(), network.trained.trajectories.len());
-    let accuracy = Summary::of(sound.iter().map(|(_, point)| point.test.accuracy));
+    let loss = network.spec().loss();
+    let score = Summary::of(sound.iter().map(|(_, point)| point.test.score));
     let result = &run.document["result"];
     let seconds = result["seconds"].as_f64().map_or_else(String::new, |seconds| format!(", in {seconds:.1} s"));
-    let accuracy = Cell::Spread(accuracy, 4).shown();
+    let score = format!("test {} {}", loss.score_label(), Cell::Spread(score, 4).shown());
     let of = match sound.len() {
         0 => "every replica diverged".to_string(),
-        1 => format!("test accuracy {accuracy}"),
-        count => format!("test accuracy {accuracy} (mean ± standard deviation of {count} replicas)"),
+        1 => score,
+        count => format!("{score} (mean ± standard deviation of {count} replicas)"),
     };
     if let Some(name) = &network.name {
         report.heading(name.as_str());
@@ -149,7 +151,7 @@ fn show_outcome(report: &mut Report, run: &Run<'_>) {
         _ => String::new(),
     };
     report.text(html! { p.headline { (of) (at) (seconds) } });
-    report.text(html! { @for line in outcome::decisions(network.result) { p { (line) } } });
+    report.text(html! { @for line in outcome::decisions(loss, network.result) { p { (line) } } });
     let diverged = (0..replicas).filter(|replica| !sound.iter().any(|(other, _)| other == replica));
     let diverged: Vec<String> = diverged.map(|replica| replica.to_string()).collect();
     if !diverged.is_empty() {
@@ -163,7 +165,10 @@ fn show_outcome(report: &mut Report, run: &Run<'_>) {
         true => "At the end.",
         false => "Of the networks that are kept.",
     };
-    let mut table = Table::new("result", when, &["set", "samples", "accuracy", "loss (nats)"]);
+    let is_scaled = run.record.target_scaling.as_ref().is_some_and(|scaling| scaling.scale() != Scale::None);
+    let of = if is_scaled { " The loss is that of the scaled targets." } else { "" };
+    let mut table =
+        Table::new("result", format!("{when}{of}"), &["set", "samples", loss.score_label(), loss.task().loss_label()]);
     let sets: [(&str, Option<&Samples>, OfPoint); 3] = [
         ("training", Some(&run.dataset.train), |point| Some(&point.train)),
         ("validation", run.dataset.validation.as_ref(), |point| point.validation.as_ref()),
@@ -171,7 +176,7 @@ fn show_outcome(report: &mut Report, run: &Run<'_>) {
     ];
     for (set, samples, of) in sets {
         let Some(samples) = samples else { continue };
-        let numbers: [fn(&Evaluation) -> f64; 2] = [|evaluation| evaluation.accuracy, |evaluation| evaluation.loss];
+        let numbers: [fn(&Evaluation) -> f64; 2] = [|evaluation| evaluation.score, |evaluation| evaluation.loss];
         let numbers = numbers
             .map(|value| Cell::Spread(Summary::of(sound.iter().filter_map(|(_, point)| of(point)).map(value)), 4));
         table.rows.push([set.into(), Cell::Number(samples.len() as f64, 0)].into_iter().chain(numbers).collect());
@@ -189,13 +194,14 @@ fn of_replicas(network: &Network<'_>) -> String {
 
 fn curves(report: &mut Report, network: &Network<'_>) -> Result<()> {
     let trajectories = &network.trained.trajectories;
-    let panels = learning_panels(trajectories, network.rates.steps_per_epoch);
+    let loss = network.spec().loss();
+    let panels = learning_panels(trajectories, network.rates.steps_per_epoch, loss);
     let panels = panels.into_iter().chain(network.rates.panel(trajectories));
-    let svgs = ["loss", "accuracy", "learning rate"]
+    let svgs = ["loss", loss.score_label(), "learning rate"]
         .into_iter()
         .zip(panels)
         .map(|(name, panel)| lines(name, &[panel], 1, PANEL));
-    report.heading("Loss and accuracy");
+    report.heading(format!("Loss and {}", loss.score_label()));
     report.panels(format!("Over the epochs.{}", of_replicas(network)), svgs.collect::<Result<_>>()?);
     Ok(())
 }
@@ -277,7 +283,8 @@ const CONFUSION_WORK: usize = 2_000_000_000;
 /// Classes up to which the whole matrix is shown, and rows that are shown of what is longer.
 const CLASSES_SHOWN: usize = 20;
 
-fn confusion(report: &mut Report, run: &Run<'_>) {
+/// Which samples the networks take for what, or how far from their targets they are.
+fn errors(report: &mut Report, run: &Run<'_>) {
     let network = &run.network;
     let (samples, model) = (&run.dataset.test, &network.trained.model);
     let sound = network.sound();
@@ -289,6 +296,27 @@ fn confusion(report: &mut Report, run: &Run<'_>) {
     let mut networks = Model::zeros(network.spec(), 0);
     networks.class_names.clone_from(&model.class_names);
     chosen.iter().for_each(|&replica| networks.append(&model.slice(replica..replica + 1)));
+    let count = samples.len();
+    let of = match (chosen.len(), sound.len()) {
+        (1, 1) => format!("{count} test samples"),
+        (some, all) if some == all => format!("{count} test samples, over {all} replicas"),
+        (some, all) => {
+            format!("{count} test samples, over the first {some} of {all} replicas, because all would take long")
+        }
+    };
+    if network.spec().loss().is_regression() {
+        report.heading("Errors");
+        networks.data.clone_from(&model.data);
+        let found = Predictor::new(run.device, &networks, samples)
+            .map_err(anyhow::Error::from)
+            .and_then(|predictor| Residuals::of(&predictor, &networks, samples));
+        match found {
+            Ok(residuals) => report.table(residuals.table(&format!("In the units of the data; {of}."))),
+            // The networks are trained and saved: no reason to fail.
+            Err(error) => report.text(html! { p.warning { "The errors are missing: " (format!("{error:#}")) } }),
+        }
+        return;
+    }
     report.heading("Confusion");
     let counted = Predictor::new(run.device, &networks, samples)
         .map_err(anyhow::Error::from)
@@ -302,14 +330,6 @@ fn confusion(report: &mut Report, run: &Run<'_>) {
         }
     };
 
-    let count = samples.len();
-    let of = match (chosen.len(), sound.len()) {
-        (1, 1) => format!("{count} test samples"),
-        (some, all) if some == all => format!("{count} test samples, summed over {all} replicas"),
-        (some, all) => {
-            format!("{count} test samples, summed over the first {some} of {all} replicas, because all would take long")
-        }
-    };
     let (classes, shown) = (confusion.names().len(), CLASSES_SHOWN);
     if classes <= shown {
         report.text(html! { p { (of) ". A row is a true class, a column a predicted one." } });
@@ -338,8 +358,12 @@ fn settings(report: &mut Report, run: &Run<'_>) {
 
     let dataset = &document["dataset"];
     let mut table = Table::new("data", "What they were trained on.", &["data", "value"]);
-    for key in ["name", "train_samples", "validation_samples", "test_samples", "features", "classes", "scale", "sha256"]
-    {
+    let of_targets = match run.dataset.loss().is_regression() {
+        true => &["targets", "target_scale"][..],
+        false => &["classes"],
+    };
+    let keys = ["name", "train_samples", "validation_samples", "test_samples", "features"];
+    for key in keys.iter().chain(of_targets).chain(&["scale", "sha256"]).copied() {
         table.rows.push(vec![facts::label(key).into(), facts::text(key, &dataset[key]).into()]);
     }
     report.table(table);
@@ -384,7 +408,11 @@ fn commands(report: &mut Report, run: &Run<'_>) {
     let mut predict = vec!["asgd", "predict", &model, if is_rows { "NEW.csv" } else { "NEW.npz" }];
     predict.extend(if network.is_alone { &[][..] } else { &["--replica", "0"] });
     lines.push(("Its networks are scored on the test set with", facts::command(evaluate)));
-    lines.push(("and classify new samples with", facts::command(predict)));
+    let what = match run.dataset.loss().task() {
+        Task::Classification => "and classify new samples with",
+        Task::Regression => "and predict new samples with",
+    };
+    lines.push((what, facts::command(predict)));
     lines.push(("Beside another run it is put by", facts::command(["asgd", "compare", &path, "OTHER"])));
     report.heading("Commands");
     if let Some(directory) = document["arguments"]["directory"].as_str() {

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use asgd::{Error, Loss};
+
 use super::metrics::{Point, has_diverged};
 
 /// What is decided, and by what.
@@ -26,6 +28,8 @@ pub enum Criterion {
     Loss,
     /// A higher validation accuracy.
     Accuracy,
+    /// A higher R^2 on the validation samples.
+    R2,
 }
 
 /// Which network of a replica is its result.
@@ -51,7 +55,7 @@ pub struct Plateau {
 pub struct Progress {
     /// Evaluations so far.
     evaluations: usize,
-    /// The best one: its index, and its loss or accuracy.
+    /// The best one: its index, and its loss or score.
     best: Option<(usize, f64)>,
     /// Evaluations since the best one.
     without_improvement: u64,
@@ -128,7 +132,7 @@ impl Criterion {
         let validation = point.validation.as_ref().filter(|_| !has_diverged(point))?;
         let value = match self {
             Self::Loss => validation.loss,
-            Self::Accuracy => validation.accuracy,
+            Self::Accuracy | Self::R2 => validation.score,
         };
         value.is_finite().then_some(value)
     }
@@ -136,8 +140,20 @@ impl Criterion {
     fn is_better(self, value: f64, best: f64) -> bool {
         match self {
             Self::Loss => value < best,
-            Self::Accuracy => value > best,
+            Self::Accuracy | Self::R2 => value > best,
         }
+    }
+
+    /// Refuses the score of another kind of data.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn check(self, loss: Loss) -> Result<(), Error> {
+        if self == Self::Loss || self.to_string() == loss.score() {
+            return Ok(());
+        }
+        let problem = format!("{self}, but the score of a {} is {}", loss.task(), loss.score());
+        Err(Error::Setting { setting: "--keep-by", problem })
     }
 
     /// The first of the best of these evaluations.
@@ -153,7 +169,8 @@ impl FromStr for Criterion {
         match text {
             "loss" => Ok(Self::Loss),
             "accuracy" => Ok(Self::Accuracy),
-            _ => Err("expected loss or accuracy".into()),
+            "r2" => Ok(Self::R2),
+            _ => Err("expected loss, accuracy or r2".into()),
         }
     }
 }
@@ -163,6 +180,7 @@ impl fmt::Display for Criterion {
         formatter.write_str(match self {
             Self::Loss => "loss",
             Self::Accuracy => "accuracy",
+            Self::R2 => "r2",
         })
     }
 }
@@ -196,12 +214,8 @@ mod tests {
 
     /// Evaluations every 10 steps with these validation losses; accuracies go the other way.
     fn points(losses: &[f64]) -> Vec<Point> {
-        let evaluation = |loss: f64| Evaluation {
-            loss,
-            accuracy: 1.0 / (1.0 + loss),
-            nodes: Vec::new(),
-            has_diverged: loss.is_nan(),
-        };
+        let evaluation =
+            |loss: f64| Evaluation { loss, score: 1.0 / (1.0 + loss), nodes: Vec::new(), has_diverged: loss.is_nan() };
         let point = |(index, &loss): (usize, &f64)| Point {
             step: index as u64 * 10,
             train: evaluation(loss),
@@ -241,10 +255,16 @@ mod tests {
     #[test]
     fn accuracies_improve_upwards() {
         let mut points = points(&[3.0, 2.0, 1.0]);
-        points[1].validation.as_mut().unwrap().accuracy = 0.9;
+        points[1].validation.as_mut().unwrap().score = 0.9;
         assert_eq!((Criterion::Loss.best(&points), Criterion::Accuracy.best(&points)), (Some(2), Some(1)));
         points.iter_mut().for_each(|point| point.validation = None);
         assert_eq!(Criterion::Loss.best(&points), None);
+        assert!(
+            Criterion::R2.check(Loss::MeanSquaredError).is_ok() && Criterion::Loss.check(Loss::CrossEntropy).is_ok()
+        );
+        let problem = Criterion::Accuracy.check(Loss::MeanSquaredError).unwrap_err().to_string();
+        assert!(problem.contains("--keep-by") && problem.contains("r2"), "{problem}");
+        assert!(Criterion::R2.check(Loss::BinaryCrossEntropy).is_err());
     }
 
     /// As torch's ReduceLROnPlateau(factor=0.5, patience=1, threshold=0) falls on these losses: after the evaluations 3 and 5.

@@ -56,7 +56,12 @@ pub fn panels(sweep: &Sweep<'_>) -> Vec<LinePanel> {
         .map(|(title, members, names)| LinePanel {
             title,
             x: "epoch",
-            y: if has_validation { "validation loss (nats)" } else { "training loss (nats)" },
+            y: match (has_validation, sweep.cells[0].spec.loss().is_regression()) {
+                (true, false) => "validation loss (nats)",
+                (false, false) => "training loss (nats)",
+                (true, true) => "validation mean squared error",
+                (false, true) => "training mean squared error",
+            },
             curves: (members.iter().enumerate())
                 .map(|(index, &cell)| curve(cell, PALETTE[color(&sweep.cells[cell], index) % PALETTE.len()], names))
                 .collect(),

@@ -62,7 +62,7 @@ mod tests {
     /// A cell with these validation losses, replica by replica.
     fn cell(losses: &[&[f64]]) -> CellTrained {
         let spec = NetworkSpec::new(&[2, 1]).unwrap();
-        let evaluation = |loss: f64| Evaluation { loss, accuracy: 0.5, nodes: Vec::new(), has_diverged: loss.is_nan() };
+        let evaluation = |loss: f64| Evaluation { loss, score: 0.5, nodes: Vec::new(), has_diverged: loss.is_nan() };
         let point = |(step, &loss): (usize, &f64)| Point {
             step: step as u64,
             // The test set would say the contrary.

@@ -1,7 +1,7 @@
 //! What a sweep came to: a table for people, sweep.csv for programs.
 
 use anyhow::Result;
-use asgd::Model;
+use asgd::{Loss, Model};
 use serde_json::{Value, json};
 
 use super::cells::{self, COLUMNS};
@@ -46,6 +46,11 @@ impl<'a> Sweep<'a> {
         Self { cells, lengths, trained, standings, order, has_validation, rules }
     }
 
+    /// That of all cells: they are trained on the same data.
+    fn loss(&self) -> Loss {
+        self.cells[0].spec.loss()
+    }
+
     /// The best cell, from 0.
     pub fn best(&self) -> Option<usize> {
         self.order.as_ref().map(|order| order[0])
@@ -71,7 +76,8 @@ impl<'a> Sweep<'a> {
         header.extend(varied.iter().map(|&column| COLUMNS[column].shown));
         let of_validation: &[&str] = if has_validation { &["validation loss"] } else { &[] };
         header.extend(of_validation);
-        header.extend(["train loss", "test loss", "test accuracy"]);
+        let test_score = format!("test {}", self.loss().score_label());
+        header.extend(["train loss", "test loss", &test_score]);
         header.extend(if has_validation { &["best epoch"][..] } else { &[] });
         header.push("diverged");
         let replicas = self.trained.first().map_or(0, |cell| cell.trajectories.len());
@@ -92,7 +98,7 @@ impl<'a> Sweep<'a> {
             row.extend(standing.validation_loss.map(|loss| Cell::Spread(loss, 4)));
             row.resize(2 + varied.len() + usize::from(has_validation), Cell::Number(f64::NAN, 4));
             let values: [fn(&Point) -> f64; 3] =
-                [|point| point.train.loss, |point| point.test.loss, |point| point.test.accuracy];
+                [|point| point.train.loss, |point| point.test.loss, |point| point.test.score];
             row.extend(values.map(|value| Cell::Spread(self.summary(cell, value), 4)));
             if has_validation {
                 row.push(Cell::Number(self.best_epoch(cell).unwrap_or(f64::NAN), 1));
@@ -157,19 +163,10 @@ impl<'a> Sweep<'a> {
 
     /// sweep.csv: a row a cell, of what [`Self::json`] says.
     pub fn csv(&self, result: &Value) -> Result<String> {
-        const MEASURED: [&str; 9] = [
-            "train_loss",
-            "train_accuracy",
-            "validation_loss",
-            "validation_accuracy",
-            "test_loss",
-            "test_accuracy",
-            "mean_adaptive_batch_size",
-            "true_dummies",
-            "pseudo_dummies",
-        ];
-        let measured: Vec<String> =
-            MEASURED.iter().flat_map(|name| [name.to_string(), format!("{name}_std")]).collect();
+        let of_set = |set: &str| [format!("{set}_loss"), format!("{set}_{}", self.loss().score())];
+        let others = ["mean_adaptive_batch_size", "true_dummies", "pseudo_dummies"].map(String::from);
+        let measured = ["train", "validation", "test"].into_iter().flat_map(of_set).chain(others);
+        let measured: Vec<String> = measured.flat_map(|name| [name.clone(), format!("{name}_std")]).collect();
         let best = ["best_epoch", "best_validation_loss", "best_replica"];
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut header = vec!["cell"];

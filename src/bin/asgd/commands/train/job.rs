@@ -124,7 +124,7 @@ impl Job<'_> {
         let title = |cell: &Cell| {
             format!("{} {}, {}, batch size {}", dataset.name, widths(&cell.spec), cell.optimizer, cell.batch_size)
         };
-        let curve = learning_curve(&title(&cells[shown]), &trained[shown].trajectories, &rates[shown])?;
+        let curve = learning_curve(&title(&cells[shown]), &trained[shown].trajectories, &rates[shown], dataset.loss())?;
         folder.write("learning_curve.svg", &curve)?;
         let best = if sweep.and_then(Sweep::best).is_some() { "The best, cell" } else { "Cell" };
         page::write(&Run {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use asgd::dataset::{Prepared, Scale};
+use asgd::dataset::{Prepared, Scale, Scales};
 use asgd::{Activation, Dataset, Device, Error, Init, Model, NetworkSpec, Order};
 use clap::Parser;
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ use crate::values::{Hidden, at_least_one, below_one, hidden, not_negative, numbe
 #[command(after_help = "\
 Examples:
   asgd train                                          concentric circles, needs no file
+  asgd train houses.csv --label price                 a regression, because prices are no classes
   asgd train spirals --optimizer sgd --lr 0.3 --epochs 400
   asgd train mnist --hidden 30,20 --epochs 10 --replicas 8 --out runs/first
   asgd train mnist --init start.safetensors --order sequential --steps 5
@@ -46,7 +47,7 @@ Examples:
   asgd train --resume runs/first                      after Ctrl-C, a crash, a power cut
   asgd train --resume runs/first --epochs 20          the same, longer")]
 pub struct TrainArgs {
-    /// circles, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz;
+    /// circles, sine, spirals, mnist, fashion-mnist, kmnist, a folder of IDX files, a table (.csv, .tsv, .txt, .data, plain or .gz;
     /// .parquet, .arrow) or an .npz file.
     #[arg(default_value = "circles")]
     pub dataset: String,
@@ -91,6 +92,10 @@ pub struct TrainArgs {
     /// [default: that of the --init file, else what suits a table, and none for images and points]
     #[arg(long, value_name = "SCALE")]
     pub scale: Option<Scale>,
+    /// What is done to the targets of a regression; stays with the model, and is undone to its answers: none, standard, maxabs or
+    /// pixels. [default: that of the --init file, else standard, and none for sine]
+    #[arg(long, value_name = "SCALE")]
+    pub target_scale: Option<Scale>,
     /// Passes over the training set. [default: 10 for images, 200 for points and tables, of small tables as many as make
     /// 2,000 steps]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>, conflicts_with = "steps")]
@@ -129,7 +134,7 @@ pub struct TrainArgs {
     /// else last]
     #[arg(long, value_name = "WHICH")]
     pub keep: Option<Keep>,
-    /// What is best on the validation samples, and what improves: loss or accuracy. [default: loss]
+    /// What is best on the validation samples, and what improves: loss or accuracy, of a regression r2. [default: loss]
     #[arg(long, value_name = "WHAT")]
     pub keep_by: Option<Criterion>,
 
@@ -143,7 +148,7 @@ pub struct TrainArgs {
         "count_threshold", "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
         "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
-        "keep_index", "drop_missing", "force_classes", "scale"])]
+        "keep_index", "drop_missing", "force_classes", "task", "scale", "target_scale"])]
     pub resume: Option<PathBuf>,
     /// Resume on another device or driver than the run was started on; the last bits may then differ.
     #[arg(long, requires = "resume")]
@@ -299,8 +304,12 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         Init::File(path) => Some(Model::load(path)?),
         _ => None,
     };
+    let scales = Scales { inputs: args.scale, targets: args.target_scale };
     let Prepared { dataset, record, notes } =
-        open_for_training(&args.dataset, &args.data, args.scale, args.validation_share(), from_file.as_ref())?;
+        open_for_training(&args.dataset, &args.data, scales, args.validation_share(), from_file.as_ref())?;
+    if let Some(rules) = rules {
+        rules.criterion.check(dataset.loss())?;
+    }
     let cells = cells(args, &dataset, from_file.as_ref().map(Model::spec))?;
     let earlier_lengths = lengths(args, &dataset, &cells, &args.extended[..extents])?;
     let lengths = lengths(args, &dataset, &cells, &args.extended)?;
@@ -399,7 +408,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
             announce(&result.to_string());
         }
         (false, true, _) => {}
-        (false, false, None) => outcome::say(&result, &folder),
+        (false, false, None) => outcome::say(dataset.loss(), &result, &folder),
         (false, false, Some(sweep)) => sweep.say(&result, &folder),
     }
     Ok(())
@@ -418,12 +427,12 @@ fn introduce(
     let validation =
         dataset.validation.as_ref().map_or_else(String::new, |samples| format!(", {} validation", samples.len()));
     report.line(&format!(
-        "data     {}: {} training{validation} and {} test samples, {} features, {} classes",
+        "data     {}: {} training{validation} and {} test samples, {} features, {}",
         dataset.name,
         dataset.train.len(),
         dataset.test.len(),
         dataset.features(),
-        dataset.classes
+        dataset.describe_targets()
     ));
     if let Some(table) = &initial.data.table {
         report.line(&format!("data     {}: {}", args.dataset, table.describe()));

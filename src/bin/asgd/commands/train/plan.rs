@@ -138,13 +138,17 @@ fn network(
     };
     // A file may have a softmax for two classes, where a new network gets one sigmoid unit.
     let outputs = match from_file {
-        Some(spec) if spec.classes() == dataset.classes => spec.outputs(),
+        Some(spec) if spec.classes() == dataset.classes && !dataset.loss().is_regression() => spec.outputs(),
         _ => dataset.output_units(),
     };
     let widths = [&[dataset.features()], &hidden[..], &[outputs]].concat();
     let activation = args.activation.or(from_file.map(NetworkSpec::activation)).unwrap_or_default();
     let batch_norm = args.batch_norm || from_file.is_some_and(NetworkSpec::batch_norm);
-    Ok(NetworkSpec::with(&widths, activation, Loss::for_units(outputs))?.with_batch_norm(batch_norm))
+    let loss = match dataset.loss() {
+        Loss::MeanSquaredError => Loss::MeanSquaredError,
+        Loss::BinaryCrossEntropy | Loss::CrossEntropy => Loss::for_units(outputs),
+    };
+    Ok(NetworkSpec::with(&widths, activation, loss)?.with_batch_norm(batch_norm))
 }
 
 /// Of the replicas of each cell.

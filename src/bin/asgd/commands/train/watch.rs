@@ -68,8 +68,8 @@ impl Observer for Watch<'_> {
                     found.iter().map(|evaluation| value(evaluation)).sum::<f64>() / found.len() as f64
                 };
                 if !found.is_empty() {
-                    let (loss, accuracy) = (mean(|of| of.loss), mean(|of| of.accuracy));
-                    line += &format!("  {name} loss {loss:.4} accuracy {accuracy:.4}");
+                    let (loss, score) = (mean(|of| of.loss), mean(|of| of.score));
+                    line += &format!("  {name} loss {loss:.4} {} {score:.4}", self.cells[0].spec.loss().score_label());
                 }
             }
             let stopped = last.iter().filter(|point| point.step < newest.step).count();

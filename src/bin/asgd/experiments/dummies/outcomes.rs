@@ -71,9 +71,9 @@ pub type Column = fn(&Point) -> f64;
 
 pub const COLUMNS: [(&str, usize, Column); 6] = [
     ("final step", 0, |point| point.step as f64),
-    ("train accuracy", 4, |point| point.train.accuracy),
+    ("train accuracy", 4, |point| point.train.score),
     ("train loss", 4, |point| point.train.loss),
-    ("test accuracy", 4, |point| point.test.accuracy),
+    ("test accuracy", 4, |point| point.test.score),
     ("test loss", 4, |point| point.test.loss),
     ("true dummies", 2, |point| f64::from(point.train.true_dummies())),
 ];
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn points(test_losses: &[f64]) -> Vec<Point> {
-        let evaluation = |loss| Evaluation { loss, accuracy: 0.5, nodes: Vec::new(), has_diverged: false };
+        let evaluation = |loss| Evaluation { loss, score: 0.5, nodes: Vec::new(), has_diverged: false };
         let point = |(index, &loss)| Point {
             step: 100 * index as u64,
             train: evaluation(-(index as f64)),

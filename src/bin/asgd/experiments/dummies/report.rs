@@ -294,7 +294,7 @@ fn grid_table(args: &DummiesArgs, cases: &[Case], outcomes: &[Vec<Outcome>], ini
                     Summary::of(group(outcomes, index, optimizer).map(|outcome| value(rule.stop(&outcome.points))))
                 };
                 let dummies: Column = |point| f64::from(point.train.true_dummies());
-                let accuracy: Column = |point| point.test.accuracy;
+                let accuracy: Column = |point| point.test.score;
                 let at_start =
                     Summary::of(group(outcomes, index, Optimizer::ASGD).map(|outcome| dummies(&outcome.points[0])));
                 let trainings = if index == 0 { args.replicas } else { args.grid_replicas };

@@ -215,7 +215,7 @@ fn findings(rows: &[Row]) -> Table {
         add(format!("{name}: the test loss rises less than alone"), rises);
         let losses = pairs().map(|(alone, own)| alone.test.loss - own.test.loss).collect();
         add(format!("{name}: the test loss at the end is lower than alone"), losses);
-        let accuracies = pairs().map(|(alone, own)| own.test.accuracy - alone.test.accuracy).collect();
+        let accuracies = pairs().map(|(alone, own)| own.test.score - alone.test.score).collect();
         add(format!("{name}: the test accuracy at the end is higher than alone"), accuracies);
         let there =
             alone.trajectories.iter().zip(row.ends()).map(|(points, own)| points[best].test.loss - own.test.loss);

@@ -210,9 +210,9 @@ fn results_table(choices: &[Choice], rows: &[Trajectories], steps_per_epoch: u64
             number(choice.learning_rate()).into(),
             Cell::Spread(summary(&|at| at.early.test.loss), 4),
             Cell::Spread(summary(&|at| at.kept.step as f64 / steps_per_epoch as f64), 1),
-            Cell::Spread(summary(&|at| at.kept.test.accuracy), 4),
+            Cell::Spread(summary(&|at| at.kept.test.score), 4),
             Cell::Spread(summary(&|at| at.kept.test.loss), 4),
-            Cell::Spread(summary(&|at| at.end.test.accuracy), 4),
+            Cell::Spread(summary(&|at| at.end.test.score), 4),
             Cell::Spread(summary(&|at| at.end.test.loss), 4),
         ]);
     }
@@ -236,7 +236,7 @@ const QUESTIONS: [Question; 4] = [
     },
     Question {
         words: "a higher test accuracy at the lowest validation loss",
-        advantage: |effective, mean| effective.kept.test.accuracy - mean.kept.test.accuracy,
+        advantage: |effective, mean| effective.kept.test.score - mean.kept.test.score,
     },
     Question {
         words: "a lower test loss at the end",
