@@ -126,14 +126,15 @@ impl<'a> Walk<'a> {
         for first in (0..samples).step_by(BYTE) {
             for sample in first..samples.min(first + BYTE) {
                 let row = deltas[sample];
-                let flags = flags(&row[P]);
+                let flags = *flags(&row[P]);
                 let (features, values) = lists.of(sample);
-                let entries = features.iter().zip(values).skip(places[sample]);
-                for (&feature, &value) in entries {
+                // In a register until all entries are added.
+                let mut place = places[sample];
+                for (&feature, &value) in features[place..].iter().zip(&values[place..]) {
                     if feature as usize >= inputs.end {
                         break;
                     }
-                    places[sample] += 1;
+                    place += 1;
                     let index = feature as usize - inputs.start;
                     let sums = &mut sums[index];
                     for vector in 0..P {
@@ -145,9 +146,12 @@ impl<'a> Walk<'a> {
                     };
                     if is_counted {
                         // No byte overflows into the next.
-                        tile.bytes[index].iter_mut().zip(flags).for_each(|(bytes, flags)| *bytes += flags);
+                        for (bytes, flags) in tile.bytes[index].iter_mut().zip(flags) {
+                            *bytes += flags;
+                        }
                     }
                 }
+                places[sample] = place;
             }
             if COUNTED != NOTHING {
                 for (counts, bytes) in all_counts.iter_mut().zip(&mut tile.bytes[..inputs.len()]) {

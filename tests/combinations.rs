@@ -1,0 +1,66 @@
+//! Activations, batch normalization, dropout, thresholds of the counts, clipping and regression together, as nobody trains them one by
+//! one: both engines against the reference, and against themselves, bit for bit.
+
+#![allow(missing_docs, reason = "a test binary")]
+
+use asgd::check::Comparison;
+use asgd::check::training::{self, Course, Stop};
+use asgd::dataset::Sine;
+use asgd::{Activation, Dataset, Init, NetworkSpec, Optimizer};
+
+mod engines;
+
+use engines::{ENGINES, circles, images};
+
+/// Five replicas, each with other optimizers, thresholds, dropouts and bounds.
+fn course(dataset: Dataset, activation: Activation, hidden: &[usize], batch_norm: bool, seed: u64) -> Course {
+    let optimizers = ["asgd", "sgd", "asgd", "aadam", "momentum"].map(|name| name.parse::<Optimizer>().unwrap());
+    let mut course = Course::new(dataset, hidden, 20, seed, &optimizers).unwrap();
+    let settings = [(0.0, 0.0), (0.0, 0.2), (0.1, 0.0), (0.05, 0.3), (0.0, 0.0)];
+    for (replica, (count_threshold, dropout)) in course.settings.replicas.iter_mut().zip(settings) {
+        (replica.count_threshold, replica.dropout) = (count_threshold, dropout);
+    }
+    course.settings.replicas[4].optimizer.clip_norm = 0.3;
+    let seeds: Vec<u64> = course.settings.replicas.iter().map(|replica| replica.seed).collect();
+    let spec = course.initial.spec();
+    let spec = NetworkSpec::with(spec.widths(), activation, spec.loss()).unwrap().with_batch_norm(batch_norm);
+    course.initial = Init::Kaiming.model(&spec, &seeds).unwrap();
+    course
+}
+
+/// S, c and the parameters after these steps, evaluations, and the last replica against the same alone. The seed is the first with
+/// which nothing comes so near a threshold of the counts, or a kink, that rounding could carry it across.
+fn follow(dataset: &Dataset, activation: Activation, hidden: &[usize], batch_norm: bool, steps: [u64; 2]) {
+    let courses = (1..90).map(|seed| course(dataset.clone(), activation, hidden, batch_norm, 10 * seed));
+    let mut with_stops = courses.map(|course| (Stop::all(&course, &steps), course));
+    let is_clear = |(stops, _): &(Vec<Stop>, Course)| stops.iter().all(|stop| stop.clearance() > 10.0);
+    let (stops, course) = with_stops.find(is_clear).expect("a training that keeps clear");
+    for engine in ENGINES {
+        let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
+        let mut comparison = Comparison::default();
+        training::evaluation(&engine, &mut *trainer, &course, &mut comparison).unwrap();
+        for stop in &stops {
+            stop.check(&mut *trainer, &mut comparison).unwrap();
+        }
+        training::alone(&engine, &mut *trainer, &course, &mut comparison).unwrap();
+        assert_eq!(comparison.mismatch(), None, "{activation} {} {engine:?}", course.name());
+    }
+}
+
+#[test]
+fn normalized_networks_of_any_activation_and_threshold() {
+    for activation in [Activation::Relu, Activation::Gelu, Activation::Tanh, Activation::LeakyRelu { slope: 0.1 }] {
+        follow(&circles(), activation, &[6, 5], true, [1, 20]);
+    }
+    follow(&images(), Activation::Elu, &[9, 6], true, [1, 8]);
+}
+
+#[test]
+fn regressions_of_any_activation() {
+    let sine = Sine::default().dataset().unwrap();
+    follow(&sine, Activation::Silu, &[6, 5], true, [1, 20]);
+    // On a GPU whole steps, all layers forward and back, and a dispatch a layer.
+    follow(&sine, Activation::Sigmoid, &[6, 5], false, [1, 20]);
+    follow(&sine, Activation::Tanh, &[100, 6], false, [1, 4]);
+    follow(&sine, Activation::Gelu, &[131], false, [1, 4]);
+}
