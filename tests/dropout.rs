@@ -155,8 +155,8 @@ fn silent_inputs_are_not_counted() {
     {
         let mut initial = model(&dataset, &[hidden], &[seed]);
         initial.bias_mut(0, 0).fill(20.0);
-        // So that no output saturates.
-        initial.weight_mut(1, 0).iter_mut().for_each(|weight| *weight *= 0.01);
+        // So that no output saturates, and that small steps show.
+        (0..2).for_each(|layer| initial.weight_mut(layer, 0).iter_mut().for_each(|weight| *weight *= 0.01));
         let own = ReplicaSettings { learning_rate: 1e-4, input_dropout: p, ..replica(seed, Optimizer::ASGD) };
         for batch_size in [2, 50] {
             let settings = TrainSettings { batch_size, replicas: vec![own], ..Default::default() };
