@@ -1,9 +1,7 @@
-// Uses: nothing
-// inputs_f32.wgsl: samples as 32-bit floats.
+// Uses: stored
+// inputs_f32.wgsl: gathered batches of 32-bit floats: those of the data set, or its bytes times the scale of dropout.
 
-alias Input4 = vec4<f32>;   // four samples of a feature, or four features of a sample
-
-const INPUT_SCALE = 1.0;
+alias Input4 = vec4<f32>;   // four samples of a feature
 
 fn input_values(input4: Input4) -> vec4<f32> {
     return input4;

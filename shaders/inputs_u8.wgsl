@@ -1,13 +1,10 @@
-// Uses: nothing
-// inputs_u8.wgsl: samples that stay 8-bit on the GPU. Kernels compute with the bytes as they are, which are exact in
-// f32, and scale the finished sum.
+// Uses: stored
+// inputs_u8.wgsl: gathered batches of bytes.
 
-alias Input4 = u32;         // four samples of a feature, or four features of a sample
-
-const INPUT_SCALE = 1.0 / 255.0;
+alias Input4 = u32;         // four samples of a feature
 
 fn input_values(input4: Input4) -> vec4<f32> {
-    return vec4<f32>((vec4(input4) >> vec4(0u, 8u, 16u, 24u)) & vec4(255u));
+    return stored_values(input4);
 }
 
 // One of them.

@@ -26,8 +26,10 @@ struct Replica {
     is_plain: u32,          // 1: SGD or aSGD, without clipping and weight decay
     dropout_threshold: u32, // P 2^32; see dropout.wgsl
     dropout_scale: f32,     // 1 / (1 - P)
+    input_dropout_threshold: u32,
+    input_dropout_scale: f32,
     count_threshold: f32,   // T; see threshold.wgsl
-    byte_threshold: f32,    // the largest byte that is not above T
+    byte_threshold: f32,    // the largest byte, times input_dropout_scale, that is not above T
 }
 
 // Positions in RULES of optimizer.rs.

@@ -44,7 +44,7 @@ impl fmt::Display for Order {
 /// Settings of one replica.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReplicaSettings {
-    /// Decides initial parameters, permutations and which nodes dropout silences.
+    /// Decides initial parameters, permutations and which inputs and nodes dropout silences.
     pub seed: u64,
     /// How its parameters move.
     pub optimizer: Optimizer,
@@ -55,8 +55,11 @@ pub struct ReplicaSettings {
     /// P: the probability that a hidden node is silent for a sample of a step; at least 0 and below 1. The others give
     /// 1 / (1 - P) times what they would (inverted dropout). Evaluations silence none.
     pub dropout: f32,
+    /// The same of the inputs. One that is silent for a sample is 0 there: not counted, and not active.
+    pub input_dropout: f32,
     /// T, at least 0 and below 1: a sample counts for a weight where |a_k| > T and |delta_j| > T times the largest |delta_j| of the
-    /// batch, and for a bias where the second holds. With 0, where they are not 0. S is the sum over all samples.
+    /// batch, and for a bias where the second holds. With 0, where they are not 0. S is the sum over all samples. a_k of an input is what
+    /// dropout leaves of it.
     pub count_threshold: f32,
 }
 
@@ -78,7 +81,15 @@ impl Default for ReplicaSettings {
     fn default() -> Self {
         let optimizer = Optimizer::default();
         let learning_rate = optimizer.default_learning_rate();
-        Self { seed: 0, optimizer, learning_rate, epsilon: 1e-8, dropout: 0.0, count_threshold: 0.0 }
+        Self {
+            seed: 0,
+            optimizer,
+            learning_rate,
+            epsilon: 1e-8,
+            dropout: 0.0,
+            input_dropout: 0.0,
+            count_threshold: 0.0,
+        }
     }
 }
 
@@ -99,16 +110,16 @@ impl ReplicaSettings {
     pub fn scaled(self, rate_factor: f32) -> Self {
         Self { learning_rate: self.learning_rate * rate_factor, ..self }
     }
+}
 
-    /// A node is silent where its hash is below P 2^32, rounded.
-    pub(crate) fn dropout_threshold(self) -> u32 {
-        (f64::from(self.dropout) * 2f64.powi(32)).round() as u32
-    }
+/// With dropout P, a node or an input is silent where its hash is below P 2^32, rounded.
+pub(crate) fn dropout_threshold(p: f32) -> u32 {
+    (f64::from(p) * 2f64.powi(32)).round() as u32
+}
 
-    /// 1 / (1 - P), what a node that is not silent is multiplied by.
-    pub(crate) fn dropout_scale(self) -> f32 {
-        (1.0 / (1.0 - f64::from(self.dropout))) as f32
-    }
+/// 1 / (1 - P), what a node or an input that is not silent is multiplied by.
+pub(crate) fn dropout_scale(p: f32) -> f32 {
+    (1.0 / (1.0 - f64::from(p))) as f32
 }
 
 impl TrainSettings {
@@ -127,7 +138,12 @@ impl TrainSettings {
         self.replicas.iter().any(|replica| replica.optimizer.clips_norm())
     }
 
-    /// Whether any replica silences nodes.
+    /// Whether any replica silences inputs.
+    pub fn drops_inputs(&self) -> bool {
+        self.replicas.iter().any(|replica| replica.input_dropout != 0.0)
+    }
+
+    /// Whether any replica silences hidden nodes.
     pub fn drops_out(&self) -> bool {
         self.replicas.iter().any(|replica| replica.dropout != 0.0)
     }
@@ -157,14 +173,16 @@ impl TrainSettings {
             let problem = format!("{} settings for {} initial networks", replicas.len(), initial.replicas());
             return Err(Error::setting("--replicas", problem));
         }
-        for ReplicaSettings { optimizer, learning_rate, epsilon, dropout, count_threshold, .. } in replicas {
+        for replica in replicas {
+            let ReplicaSettings { optimizer, learning_rate, epsilon, .. } = replica;
             optimizer.check()?;
             check_learning_rate(*learning_rate)?;
             if !epsilon.is_finite() || *epsilon < 0.0 {
                 return Err(Error::setting("--epsilon", format!("{epsilon} is not a finite number of at least 0")));
             }
-            check_below_one("--dropout", *dropout)?;
-            check_below_one("--count-threshold", *count_threshold)?;
+            check_below_one("--dropout", replica.dropout)?;
+            check_below_one("--input-dropout", replica.input_dropout)?;
+            check_below_one("--count-threshold", replica.count_threshold)?;
         }
         Ok(())
     }

@@ -104,15 +104,15 @@ fn fifty_steps_follow_the_reference() {
     follow(images(), &[131], 20, 95);
 }
 
-/// By central differences in f64, through the statistics of the batch: every parameter of a small network, some of whose neurons are
-/// silenced by dropout.
+/// By central differences in f64, through the statistics of the batch: every parameter of a small network, some of whose neurons and
+/// inputs are silenced by dropout.
 #[test]
 fn the_reference_has_the_gradient() {
     let dataset = circles();
     let batch: Vec<u32> = (0..13).collect();
     let initial = model(&dataset, &[4, 3], &[5]);
-    for dropout in [0.0, 0.4] {
-        let settings = ReplicaSettings { dropout, ..replica(5, Optimizer::SGD) };
+    for [dropout, input_dropout] in [[0.0, 0.0], [0.4, 0.0], [0.2, 0.3]] {
+        let settings = ReplicaSettings { dropout, input_dropout, ..replica(5, Optimizer::SGD) };
         let mut training = Training::new(&initial, 0, settings, |value| value);
         // Not the first step, where gamma is 1 and beta 0.
         training.step(&dataset.train, &batch);

@@ -78,7 +78,7 @@ fn a_device_by_name() {
         assert!(row.is_some_and(|row| row.ends_with("  passed")), "{test}: {text}");
     }
     assert!(text.lines().any(|line| line.contains("batches") && line.contains("exact")), "{text}");
-    assert!(text.lines().last().unwrap().starts_with("All 17 tests passed on 1 device in "), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("All 21 tests passed on 1 device in "), "{text}");
 }
 
 #[test]

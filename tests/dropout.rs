@@ -1,4 +1,4 @@
-//! Dropout: trainings against the reference, what counts, and trainings against themselves, bit for bit.
+//! Dropout of hidden nodes and of inputs: trainings against the reference, what counts, and trainings against themselves, bit for bit.
 
 #![allow(missing_docs, reason = "a test binary")]
 
@@ -6,20 +6,21 @@ use std::ops::ControlFlow;
 
 use asgd::check::Comparison;
 use asgd::check::training::{self, Course, Stop};
-use asgd::reference::dropout::is_kept;
+use asgd::dataset::{Inputs, Samples};
+use asgd::reference::dropout::{INPUTS, is_kept};
 use asgd::reference::step::Training;
 use asgd::{Dataset, Model, Optimizer, ReplicaSettings, Split, TrainSettings};
 
 mod engines;
 
-use engines::{ENGINES, Engine, FORMS, circles, images, model, replica, replicas};
+use engines::{ENGINES, Engine, FORMS, circles, images, model, pixels, replica, replicas};
 
-/// Replicas of these seeds with these dropouts in turn.
-fn dropping(seeds: std::ops::Range<u64>, dropouts: &[f32]) -> Vec<ReplicaSettings> {
+/// Replicas of these seeds with these dropouts, of hidden nodes and of inputs, in turn.
+fn dropping(seeds: std::ops::Range<u64>, dropouts: &[[f32; 2]]) -> Vec<ReplicaSettings> {
     replicas(seeds)
         .into_iter()
         .zip(dropouts.iter().cycle())
-        .map(|(own, &dropout)| ReplicaSettings { dropout, ..own })
+        .map(|(own, &[dropout, input_dropout])| ReplicaSettings { dropout, input_dropout, ..own })
         .collect()
 }
 
@@ -30,13 +31,47 @@ fn trained(engine: Engine, dataset: &Dataset, initial: &Model, replicas: Vec<Rep
     trainer.model().unwrap()
 }
 
-/// S, c and the parameters after 1 and 50 steps, and the last replica against the same alone.
-fn follow(dataset: Dataset, hidden: &[usize], batch_size: usize, seed: u64) {
+fn course(dataset: Dataset, hidden: &[usize], batch_size: usize, seed: u64) -> Course {
     let optimizers = ["asgd", "sgd", "asgd", "adamw"].map(|name| name.parse::<Optimizer>().unwrap());
-    let mut course = Course::new(dataset, hidden, batch_size, seed, &optimizers).unwrap();
+    Course::new(dataset, hidden, batch_size, seed, &optimizers).unwrap()
+}
+
+/// The same with dropout of hidden nodes.
+fn of_nodes(mut course: Course) -> Course {
     for (replica, dropout) in course.settings.replicas.iter_mut().zip([0.5, 0.1, 0.0, 0.3]) {
         replica.dropout = dropout;
     }
+    course
+}
+
+/// The same with dropout of inputs, one replica's of hidden nodes as well, and one with a threshold of the counts.
+fn of_inputs(mut course: Course, threshold: f32) -> Course {
+    for (replica, input_dropout) in course.settings.replicas.iter_mut().zip([0.5, 0.1, 0.3, 0.2]) {
+        replica.input_dropout = input_dropout;
+    }
+    course.settings.replicas[2].count_threshold = threshold;
+    course.settings.replicas[3].dropout = 0.3;
+    course
+}
+
+/// The same with biases: a node whose inputs are all silent is not at its kink.
+fn with_biases(mut course: Course) -> Course {
+    (0..course.initial.replicas()).for_each(|replica| course.initial.bias_mut(0, replica).fill(0.1));
+    course
+}
+
+/// The same numbers as 32-bit floats.
+fn floats(mut dataset: Dataset) -> Dataset {
+    let floats = |samples: &Samples| {
+        let values = (0..samples.len()).flat_map(|index| samples.sample(index)).collect();
+        Samples::new(samples.features(), Inputs::F32(values), samples.labels().to_vec(), 3).unwrap()
+    };
+    (dataset.train, dataset.test) = (floats(&dataset.train), floats(&dataset.test));
+    dataset
+}
+
+/// S, c and the parameters after 1 and 50 steps, and the last replica against the same alone.
+fn follow(course: Course) {
     let stops = Stop::all(&course, &[1, 50]);
     for engine in ENGINES {
         let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
@@ -53,11 +88,25 @@ fn follow(dataset: Dataset, hidden: &[usize], batch_size: usize, seed: u64) {
 /// and that no output saturates in f32, whose delta would be 0.
 #[test]
 fn fifty_steps_follow_the_reference() {
-    follow(images(), &[17, 9], 40, 173);
-    follow(circles(), &[8], 64, 40);
+    follow(of_nodes(course(images(), &[17, 9], 40, 173)));
+    follow(of_nodes(course(circles(), &[8], 64, 40)));
     // All layers forward and back in one dispatch on a GPU, and a dispatch a layer.
-    follow(images(), &[100, 6], 20, 77);
-    follow(images(), &[131], 20, 53);
+    follow(of_nodes(course(images(), &[100, 6], 20, 77)));
+    follow(of_nodes(course(images(), &[131], 20, 53)));
+}
+
+/// Bytes and floats, those that the CPU keeps as lists and those that it does not; the same forms on a GPU, and a normalized network.
+#[test]
+fn fifty_steps_with_silent_inputs_follow_the_reference() {
+    follow(of_inputs(course(images(), &[17, 9], 40, 17), 0.3));
+    follow(of_inputs(with_biases(course(circles(), &[8], 64, 2)), 0.3));
+    follow(of_inputs(course(pixels(300, 40, 3, 8), &[9], 20, 3), 0.3));
+    follow(of_inputs(course(floats(pixels(300, 40, 3, 8)), &[9], 20, 3), 0.3));
+    follow(of_inputs(course(images(), &[], 40, 1), 0.3));
+    follow(of_inputs(course(images(), &[100, 6], 20, 76), 0.0));
+    follow(of_inputs(course(floats(pixels(300, 40, 3, 8)), &[100], 20, 72), 0.0));
+    follow(of_inputs(course(images(), &[131], 20, 78), 0.0));
+    follow(of_inputs(course(images(), &[9], 40, 1).normalized().unwrap(), 0.0));
 }
 
 /// Hidden nodes that every sample would activate, with deltas that are never 0: each counts for as many samples as it is not
@@ -96,26 +145,68 @@ fn silent_nodes_are_not_counted() {
     }
 }
 
+/// Hidden nodes that every sample activates, and inputs that are never 0: each counts for as many samples as it is not silent for. Of
+/// one that is silent for a whole batch, no weight moves.
+#[test]
+fn silent_inputs_are_not_counted() {
+    let (dataset, p, seed) = (circles(), 0.7, 5);
+    for (engine, hidden) in
+        ENGINES.into_iter().map(|engine| (engine, 7)).chain(FORMS.map(|(engine, [hidden, _])| (engine, hidden)))
+    {
+        let mut initial = model(&dataset, &[hidden], &[seed]);
+        initial.bias_mut(0, 0).fill(20.0);
+        // So that no output saturates, and that small steps show.
+        (0..2).for_each(|layer| initial.weight_mut(layer, 0).iter_mut().for_each(|weight| *weight *= 0.01));
+        let own = ReplicaSettings { learning_rate: 1e-4, input_dropout: p, ..replica(seed, Optimizer::ASGD) };
+        for batch_size in [2, 50] {
+            let settings = TrainSettings { batch_size, replicas: vec![own], ..Default::default() };
+            let mut trainer = engine.trainer(&dataset, &initial, settings).unwrap();
+            let mut silent = 0;
+            for step in 1..=5 {
+                let before = trainer.model().unwrap();
+                trainer.train(1).unwrap();
+                let (_, counts) = trainer.last_reduction().unwrap().unwrap();
+                let after = trainer.model().unwrap();
+                let kept = |input: usize| {
+                    (0..batch_size).filter(|&sample| is_kept(p, seed, step, INPUTS, input, sample)).count() as u32
+                };
+                let expected = [kept(0), kept(1)];
+                assert_eq!(counts.weight(0, 0), expected.repeat(hidden), "{engine:?} step {step}");
+                assert!(counts.bias(0, 0).iter().all(|&count| count == batch_size as u32), "{engine:?} step {step}");
+                assert!(counts.weight(1, 0).iter().all(|&count| count == batch_size as u32), "{engine:?} step {step}");
+                for (index, (after, before)) in after.weight(0, 0).iter().zip(before.weight(0, 0)).enumerate() {
+                    let is_still = expected[index % 2] == 0;
+                    silent += usize::from(is_still);
+                    assert!(!is_still || after.to_bits() == before.to_bits(), "{engine:?} step {step} weight {index}");
+                }
+                assert_ne!(after.weight(0, 0) == before.weight(0, 0), expected != [0, 0], "{engine:?} step {step}");
+            }
+            assert_eq!(silent > 0, batch_size == 2, "{engine:?}: {silent}");
+        }
+    }
+}
+
 /// A replica without dropout has the bits that it has where none has dropout; one with dropout has others, which its seed decides.
 #[test]
 fn a_replica_drops_out_by_itself() {
     let dataset = images();
     for (engine, hidden) in ENGINES.into_iter().map(|engine| (engine, [8, 6])).chain(FORMS) {
-        let initial = model(&dataset, &hidden, &[1, 2, 3]);
-        let plain = trained(engine, &dataset, &initial, replicas(1..4), 30);
-        let dropped = trained(engine, &dataset, &initial, dropping(1..4, &[0.0, 0.5, 0.2]), 30);
+        let initial = model(&dataset, &hidden, &[1, 2, 3, 4]);
+        let plain = trained(engine, &dataset, &initial, replicas(1..5), 30);
+        let settings = dropping(1..5, &[[0.0, 0.0], [0.5, 0.0], [0.2, 0.3], [0.0, 0.4]]);
+        let dropped = trained(engine, &dataset, &initial, settings.clone(), 30);
         assert_eq!(dropped.slice(0..1), plain.slice(0..1), "{engine:?}");
-        for replica in 1..3 {
+        for replica in 1..4 {
             let own = replica..replica + 1;
             assert_ne!(dropped.slice(own.clone()), plain.slice(own.clone()), "{engine:?}");
-            let settings = dropping(1..4, &[0.0, 0.5, 0.2])[own.clone()].to_vec();
-            let alone = trained(engine, &dataset, &initial.slice(own.clone()), settings, 30);
+            let alone = settings[own.clone()].to_vec();
+            let alone = trained(engine, &dataset, &initial.slice(own.clone()), alone, 30);
             assert_eq!(alone, dropped.slice(own), "{engine:?}");
         }
     }
     let initial = model(&dataset, &[8, 6], &[1, 2, 3]);
-    let [one, three] =
-        [1, 3].map(|threads| trained(Engine::Cpu(threads), &dataset, &initial, dropping(1..4, &[0.5]), 30));
+    let of_both = || dropping(1..4, &[[0.5, 0.3]]);
+    let [one, three] = [1, 3].map(|threads| trained(Engine::Cpu(threads), &dataset, &initial, of_both(), 30));
     assert_eq!(one, three, "the threads");
 }
 
@@ -124,7 +215,7 @@ fn how_steps_are_grouped_leaves_no_trace() {
     let dataset = images();
     for (engine, hidden) in ENGINES.into_iter().map(|engine| (engine, [8, 6])).chain(FORMS) {
         let initial = model(&dataset, &hidden, &[1, 2]);
-        let settings = TrainSettings { replicas: dropping(1..3, &[0.5, 0.2]), ..Default::default() };
+        let settings = TrainSettings { replicas: dropping(1..3, &[[0.5, 0.3], [0.0, 0.2]]), ..Default::default() };
         let start = |initial: &Model| engine.trainer(&dataset, initial, settings.clone()).unwrap();
         let mut at_once = start(&initial);
         at_once.train(40).unwrap();
@@ -157,7 +248,7 @@ fn evaluations_silence_no_node() {
     let dataset = images();
     for (engine, hidden) in ENGINES.into_iter().map(|engine| (engine, [8, 6])).chain(FORMS) {
         let initial = model(&dataset, &hidden, &[1, 2]);
-        let settings = TrainSettings { replicas: dropping(1..3, &[0.5, 0.9]), ..Default::default() };
+        let settings = TrainSettings { replicas: dropping(1..3, &[[0.5, 0.3], [0.0, 0.9]]), ..Default::default() };
         let mut trainer = engine.trainer(&dataset, &initial, settings).unwrap();
         for _ in 0..2 {
             trainer.train(3).unwrap();
@@ -172,10 +263,13 @@ fn probabilities_without_sense_are_refused() {
     let dataset = circles();
     let initial = model(&dataset, &[3], &[1]);
     for engine in ENGINES {
-        for wrong in [1.0, -0.1, 1.5, f32::NAN, f32::INFINITY] {
-            let settings = TrainSettings { replicas: dropping(1..2, &[wrong]), ..Default::default() };
+        let wrong = [1.0, -0.1, 1.5, f32::NAN, f32::INFINITY];
+        let of_nodes = wrong.map(|wrong| ("--dropout", [wrong, 0.0]));
+        let of_inputs = wrong.map(|wrong| ("--input-dropout", [0.0, wrong]));
+        for (option, dropouts) in of_nodes.into_iter().chain(of_inputs) {
+            let settings = TrainSettings { replicas: dropping(1..2, &[dropouts]), ..Default::default() };
             let error = engine.trainer(&dataset, &initial, settings).err().expect("refused").to_string();
-            assert!(error.contains("--dropout") && error.contains("at least 0 and below 1"), "{error}");
+            assert!(error.contains(option) && error.contains("at least 0 and below 1"), "{error}");
         }
     }
 }

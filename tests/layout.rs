@@ -10,7 +10,7 @@ use asgd::gpu::kernels::{ALL, Access, FILES, Kernel, UPDATE};
 use asgd::gpu::layout::{Batch, InputFormat, Layer, MAX_LAYERS, Network, ReplicaColumns};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 
-const FORMATS: [InputFormat; 2] = [InputFormat::U8, InputFormat::F32];
+const FORMATS: [InputFormat; 3] = [InputFormat::U8, InputFormat::F32, InputFormat::ScaledU8];
 
 fn validate(kernel: &Kernel, format: InputFormat) -> Result<(naga::Module, ModuleInfo), String> {
     let source = kernel.source(format);
@@ -47,7 +47,8 @@ fn every_file_says_what_it_uses() {
     for (name, text) in FILES {
         let used = text.lines().next().unwrap().strip_prefix("// Uses: ").expect(name);
         assert!(
-            used.split(", ").all(|used| ["nothing", "inputs"].contains(&used) || names.contains(&used.to_string()))
+            used.split(", ")
+                .all(|used| ["nothing", "inputs", "stored"].contains(&used) || names.contains(&used.to_string()))
         );
         assert!(composed.iter().any(|source| source.contains(text)), "{name} is part of no kernel");
     }
@@ -189,6 +190,8 @@ fn structs_are_laid_out_alike() {
                 is_plain,
                 dropout_threshold,
                 dropout_scale,
+                input_dropout_threshold,
+                input_dropout_scale,
                 count_threshold,
                 byte_threshold
             ),

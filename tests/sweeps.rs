@@ -150,16 +150,20 @@ fn clipping_makes_cells() {
 fn dropout_makes_cells() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    for device in devices() {
+    let of_both = || ["dropout", "input-dropout"].into_iter();
+    let with_both = |device: String| of_both().map(move |kind| (device.clone(), kind));
+    for (device, kind) in devices().into_iter().flat_map(with_both) {
         let rest = format!("--samples 200 --seed 3 --replicas 2 --quiet --validation 0.1 --device {device}");
+        let device = &format!("{device}-{kind}");
         let sweep = format!("{device}-sweep");
-        run(path, &format!("train --dropout 0,0.4 --hidden 5,4 --hidden 9,6 --epochs 3 {rest} --out {sweep}"));
+        run(path, &format!("train --{kind} 0,0.4 --hidden 5,4 --hidden 9,6 --epochs 3 {rest} --out {sweep}"));
         let table = rows(&path.join(&sweep).join("sweep.csv"));
         assert_eq!(table.len(), 2 * 2);
         let mut models = Vec::new();
         for row in &table {
-            let [cell, dropout, hidden] = ["cell", "dropout", "hidden"].map(|title| row[title].as_str());
-            let settings = format!("--dropout {dropout} --hidden {hidden}");
+            let column = kind.replace('-', "_");
+            let [cell, dropout, hidden] = ["cell", &column, "hidden"].map(|title| row[title].as_str());
+            let settings = format!("--{kind} {dropout} --hidden {hidden}");
             run(path, &format!("train {settings} --epochs 3 {rest} --out {device}-{cell}"));
             let alone = path.join(format!("{device}-{cell}/model.safetensors"));
             same(&path.join(format!("{sweep}/models/cell-{cell}.safetensors")), &alone);
@@ -175,9 +179,16 @@ fn dropout_makes_cells() {
         models.dedup();
         assert_eq!(models.len(), table.len(), "{device}: dropout changes nothing");
     }
-    let settings = |run: &str| json(&path.join(run).join("run.json"))["settings"]["dropout"].clone();
-    assert_eq!((settings("cpu-1").as_f64(), settings("cpu-2").as_f64()), (None, Some(f64::from(0.4f32))));
-    refuses(path, "train --resume cpu-2 --dropout 0.4", 2, &["--resume", "--dropout"]);
+    for kind in of_both() {
+        let key = kind.replace('-', "_");
+        let settings = [1, 2].map(|cell| {
+            let document = json(&path.join(format!("cpu-{kind}-{cell}/run.json")));
+            document["settings"][&key].as_f64()
+        });
+        assert_eq!(settings, [None, Some(f64::from(0.4f32))]);
+        let resume = format!("train --resume cpu-{kind}-2 --{kind} 0.4");
+        refuses(path, &resume, 2, &["--resume", &format!("--{kind}")]);
+    }
 }
 
 /// A cell with a threshold is its training alone, whatever is beside it; networks are padded with nodes that give nothing, or not at
@@ -398,6 +409,9 @@ fn mistakes_get_one_clear_line() {
         ("train --rule adam,sgd --beta1 0.9,1", &["--beta1", "1 is not at least 0 and below 1"]),
         ("train --dropout 1", &["'1' for '--dropout", "at least 0 and below 1"]),
         ("train --dropout 0.1,-0.1", &["'-0.1' for '--dropout", "at least 0 and below 1"]),
+        ("train --input-dropout 1", &["'1' for '--input-dropout", "at least 0 and below 1"]),
+        ("train --input-dropout 0.1,x", &["'x' for '--input-dropout"]),
+        ("train --input-dropout 0.5,0.5 --hidden none", &["twice", "input dropout 0.5"]),
         ("train --dropout 0.5 --hidden none", &["--dropout", "none of the networks has any"]),
         ("train --count-threshold 1", &["'1' for '--count-threshold", "at least 0 and below 1"]),
         ("train --count-threshold 0,0.1 --optimizer sgd", &["--count-threshold", "none of the optimizers"]),

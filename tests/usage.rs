@@ -19,6 +19,7 @@ fn names_that_are_nearly_right_are_understood() {
         ("train --optimiser sgd", "'--optimizer'"),
         ("train --max-grad-norm 1", "'--clip-norm'"),
         ("train --dropout-rate 0.5", "'--dropout'"),
+        ("train --dropout-inputs 0.5", "'--input-dropout'"),
         ("train --batchsize 3", "'--batch-size'"),
         ("train --batch_size 3", "'--batch-size'"),
         ("train --replica 3", "'--replicas'"),

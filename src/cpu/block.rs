@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use super::activation::{Activate, MultiplySlopes};
 use super::delta::Delta;
-use super::dropout::{Dropout, ScaleDeltas, Silence};
+use super::dropout::{Dropout, INPUTS, ScaleDeltas, Silence, SilenceLists};
 use super::forward::{Forward, LayerInputs};
 use super::gather::{BatchInputs, Gather};
 use super::loss::LossDelta;
@@ -99,6 +99,15 @@ impl Block {
     pub fn gather(&mut self, simd: InstructionSet, from: &StoredSamples, indices: &[u32], next: &[u32]) {
         self.samples = indices.len();
         simd.run(Gather { from, indices, next, inputs: &mut self.inputs, targets: &mut self.targets });
+    }
+
+    /// Silences inputs, and scales the others.
+    pub fn drop_inputs(&mut self, simd: InstructionSet, dropout: Dropout) {
+        let samples = self.samples;
+        match &mut self.inputs {
+            BatchInputs::Listed(lists) => simd.run(SilenceLists { dropout, lists }),
+            BatchInputs::Dense(values) => simd.run(Silence { dropout, layer: INPUTS, samples, values }),
+        }
     }
 
     /// Computes activations and logits, with the dropout of a step or, for evaluation, without. Networks in evaluation are folded:

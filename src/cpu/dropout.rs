@@ -1,11 +1,15 @@
-//! Which hidden nodes are silent for which samples: the integers of dropout.wgsl.
+//! Which hidden nodes and inputs are silent for which samples: the integers of dropout.wgsl.
 
+use super::gather::BatchLists;
 use super::panels::{FULL, PANEL, Panels};
 use super::permute::mix;
 use super::simd::{Kernel, LANES, with_lanes};
-use crate::settings::ReplicaSettings;
+use crate::settings::{dropout_scale, dropout_threshold};
 
-/// Dropout of a replica in one step.
+/// The inputs, as a layer.
+pub const INPUTS: usize = u32::MAX as usize;
+
+/// Dropout of a replica in one step, of its hidden nodes or of its inputs.
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout {
     key: u32,
@@ -17,13 +21,11 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// That of step `t`, from 1, if the replica has any.
-    pub fn new(settings: &ReplicaSettings, t: u64) -> Option<Self> {
-        let seed = settings.seed;
+    /// That of step `t`, from 1, of the replica with this seed, if `p` is not 0.
+    pub fn new(p: f32, seed: u64, t: u64) -> Option<Self> {
         // Steps are counted down: epochs, which are the keys of the permutations, are counted up.
         let key = mix(mix(mix(seed as u32).wrapping_add((seed >> 32) as u32)).wrapping_sub(t as u32));
-        let (threshold, scale) = (settings.dropout_threshold(), settings.dropout_scale());
-        (settings.dropout > 0.0).then_some(Self { key, threshold, scale, first: 0 })
+        (p > 0.0).then_some(Self { key, threshold: dropout_threshold(p), scale: dropout_scale(p), first: 0 })
     }
 
     /// That of the samples from position `first` of the batch on.
@@ -36,7 +38,7 @@ impl Dropout {
 pub struct Silence<'a> {
     /// Of the step.
     pub dropout: Dropout,
-    /// Which layer, from 0.
+    /// Which layer, from 0, or [`INPUTS`].
     pub layer: usize,
     /// How many samples.
     pub samples: usize,
@@ -68,6 +70,35 @@ impl Kernel for Silence<'_> {
                     }
                 }
             });
+        }
+    }
+}
+
+/// Leaves silent inputs out of the lists of some samples, and scales the others.
+pub struct SilenceLists<'a> {
+    /// Of the step.
+    pub dropout: Dropout,
+    /// Changed in place.
+    pub lists: &'a mut BatchLists,
+}
+
+impl Kernel for SilenceLists<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { dropout: Dropout { key, threshold, scale, first }, lists } = self;
+        let BatchLists { start, features, values } = lists;
+        let key = mix(key.wrapping_add(INPUTS as u32));
+        let (mut read, mut kept) = (0, 0);
+        for (sample, end) in start[1..].iter_mut().enumerate() {
+            let position = first.wrapping_add(sample as u32);
+            for place in read..*end {
+                let (feature, value) = (features[place], values[place] * scale);
+                (features[kept], values[kept]) = (feature, value);
+                kept += usize::from(mix(mix(key.wrapping_add(feature)).wrapping_add(position)) >= threshold);
+            }
+            (read, *end) = (*end, kept);
         }
     }
 }

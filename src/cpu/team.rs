@@ -42,8 +42,10 @@ pub struct Step<'a> {
     pub parameters: &'a Parameters,
     /// Samples of its batch.
     pub size: usize,
-    /// Of the replica in this step.
+    /// Of the replica's hidden nodes in this step.
     pub dropout: Option<Dropout>,
+    /// Of its inputs.
+    pub input_dropout: Option<Dropout>,
     /// T of the replica.
     pub count_threshold: f32,
     /// Whether to keep the parameters as they were before.
@@ -124,14 +126,17 @@ impl<'a> Worker<'a> {
 
     /// The first half of a step.
     pub fn propagate(&self, step: Step<'_>) {
-        let Step { simd, samples, parameters, size, dropout, count_threshold, .. } = step;
+        let Step { simd, samples, parameters, size, dropout, input_dropout, count_threshold, .. } = step;
         {
             let shares = parameters.read();
             for (member, [now, next]) in self.members.clone().zip(&self.indices) {
                 let mut block = self.team.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
                 block.gather(simd, samples, now, next);
-                let dropout = dropout.map(|dropout| dropout.from(self.team.range(member, size).start));
-                block.propagate(simd, &shares, dropout);
+                let first = self.team.range(member, size).start;
+                if let Some(dropout) = input_dropout {
+                    block.drop_inputs(simd, dropout.from(first));
+                }
+                block.propagate(simd, &shares, dropout.map(|dropout| dropout.from(first)));
                 match count_threshold > 0.0 {
                     false => block.find_masks(simd, 0.0, &[]),
                     true => block.find_largest(simd),

@@ -184,13 +184,15 @@ impl Trainer {
 
     /// A step of a replica, of parameters that need not be its own.
     fn task<'a>(&'a self, replica: &Replica, parameters: &'a Parameters, step: u64) -> Step<'a> {
+        let ReplicaSettings { seed, dropout, input_dropout, count_threshold, .. } = replica.settings;
         Step {
             simd: self.cpu.simd,
             samples: &self.train,
             parameters,
             size: self.batch(step).size,
-            dropout: Dropout::new(&replica.settings, step + 1),
-            count_threshold: replica.settings.count_threshold,
+            dropout: Dropout::new(dropout, seed, step + 1),
+            input_dropout: Dropout::new(input_dropout, seed, step + 1),
+            count_threshold,
             is_kept: false,
         }
     }

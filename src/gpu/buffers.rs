@@ -96,6 +96,7 @@ pub(crate) struct Batches {
     pub slots: u32,
     pub input_replicas: u32,
     pub sample4s: u32,
+    format: InputFormat,
 }
 
 /// Bytes of the targets of one gathered batch.
@@ -131,6 +132,7 @@ impl Batches {
             slots,
             input_replicas,
             sample4s,
+            format,
         })
     }
 }
@@ -149,26 +151,27 @@ pub(crate) struct Gatherer {
 impl Gatherer {
     pub fn new(
         gpu: &Gpu,
-        format: InputFormat,
         samples: &DeviceSamples,
         batches: &Batches,
+        drops_inputs: bool,
         network: &wgpu::Buffer,
         batch: &wgpu::Buffer,
         replicas: &wgpu::Buffer,
     ) -> Self {
-        let Batches { sample_indices, labels, inputs, input_masks, .. } = batches;
+        let Batches { sample_indices, labels, inputs, input_masks, format, .. } = batches;
+        let has_dropout = ("HAS_DROPOUT", u32::from(drops_inputs));
         Self {
-            permute: Pipeline::with_constants(gpu, &PERMUTE, format, &[has_numbers(samples.loss)]).bind(
+            permute: Pipeline::with_constants(gpu, &PERMUTE, *format, &[has_numbers(samples.loss)]).bind(
                 gpu,
                 network,
                 batch,
                 &[replicas, &samples.labels, sample_indices, labels],
             ),
-            gather: Pipeline::new(gpu, &GATHER, format).bind(
+            gather: Pipeline::with_constants(gpu, &GATHER, *format, &[has_dropout]).bind(
                 gpu,
                 network,
                 batch,
-                &[&samples.inputs, sample_indices, inputs, input_masks],
+                &[&samples.inputs, sample_indices, inputs, input_masks, replicas],
             ),
         }
     }

@@ -88,7 +88,7 @@ impl Evaluator {
         let constants = [&activation_constants(spec.activation())[..], &off].concat();
         let forward = Pipeline::with_constants(gpu, &FORWARD, format, &constants);
         let gatherer =
-            |samples| Gatherer::new(gpu, format, samples, &batches, network_uniform, &batch_uniform, replicas);
+            |samples| Gatherer::new(gpu, samples, &batches, false, network_uniform, &batch_uniform, replicas);
         let evaluate = Pipeline::with_constants(gpu, &EVALUATE, format, &[has_numbers(loss)]);
         Ok(Self {
             loss,

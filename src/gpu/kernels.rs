@@ -40,7 +40,7 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 35] = files![
+pub const FILES: [(&str, &str); 37] = files![
     "activation",
     "activity",
     "block",
@@ -73,6 +73,8 @@ pub const FILES: [(&str, &str); 35] = files![
     "select",
     "step",
     "store",
+    "stored_f32",
+    "stored_u8",
     "targets",
     "threshold",
     "update",
@@ -86,7 +88,7 @@ pub const PERMUTE: Kernel =
 
 /// The next batches, transposed, with their masks.
 pub const GATHER: Kernel =
-    Kernel { file: "gather", entry: "gather", storage: &[(2, Read), (3, Read), (4, Write), (5, Write)] };
+    Kernel { file: "gather", entry: "gather", storage: &[(2, Read), (3, Read), (4, Write), (5, Write), (10, Read)] };
 
 /// Which features of the next batches are active.
 pub const SELECT: Kernel = Kernel { file: "select", entry: "list_features", storage: &[(2, Read), (3, Write)] };
@@ -211,11 +213,13 @@ pub const ALL: [&Kernel; 21] = [
     &FOLD,
 ];
 
-/// The text of a file; `inputs` is one for each format.
+/// The text of a file; there are several named `inputs` and `stored`, for each format one.
 fn file(name: &str, inputs: InputFormat) -> &'static str {
     let name = match (name, inputs) {
         ("inputs", InputFormat::U8) => "inputs_u8",
-        ("inputs", InputFormat::F32) => "inputs_f32",
+        ("inputs", InputFormat::F32 | InputFormat::ScaledU8) => "inputs_f32",
+        ("stored", format) if format.stores_bytes() => "stored_u8",
+        ("stored", _) => "stored_f32",
         (name, _) => name,
     };
     FILES.iter().find(|(file, _)| *file == name).map_or("", |(_, text)| text)

@@ -5,17 +5,19 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::dataset::Inputs;
 use crate::optimizer::{Gradient, Rule};
-use crate::settings::ReplicaSettings;
+use crate::settings::{ReplicaSettings, dropout_scale, dropout_threshold};
 pub use crate::spec::MAX_LAYERS;
 use crate::spec::{Activation, NetworkSpec};
 
-/// How samples are stored on the GPU.
+/// How samples are stored on the GPU, and gathered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputFormat {
     /// Four bytes a word.
     U8,
     /// 32-bit floats.
     F32,
+    /// Bytes in the data set, four a word; in batches 32-bit floats, the bytes times the scale of dropout.
+    ScaledU8,
 }
 
 impl From<&Inputs> for InputFormat {
@@ -28,11 +30,24 @@ impl From<&Inputs> for InputFormat {
 }
 
 impl InputFormat {
-    /// Bytes of a sample4: four samples of one feature.
+    /// Of batches from a data set in this format, with dropout of the inputs or without.
+    pub fn gathered(self, drops_inputs: bool) -> Self {
+        match self {
+            Self::U8 if drops_inputs => Self::ScaledU8,
+            format => format,
+        }
+    }
+
+    /// Whether the data set is bytes.
+    pub fn stores_bytes(self) -> bool {
+        self != Self::F32
+    }
+
+    /// Bytes of a sample4: four samples of one feature, in a batch.
     pub fn sample4_bytes(self) -> u64 {
         match self {
             Self::U8 => 4,
-            Self::F32 => 16,
+            Self::F32 | Self::ScaledU8 => 16,
         }
     }
 }
@@ -226,16 +241,23 @@ pub struct ReplicaColumns {
     pub dropout_threshold: u32,
     /// What the other neurons are multiplied by.
     pub dropout_scale: f32,
+    /// An input is silent where its hash is below.
+    pub input_dropout_threshold: u32,
+    /// What the other inputs are multiplied by.
+    pub input_dropout_scale: f32,
     /// T, above which activations count.
     pub count_threshold: f32,
-    /// The largest byte that does not count as an input.
+    /// The largest byte that does not count as an input, times the scale of the inputs.
     pub byte_threshold: f32,
 }
 
 impl From<&ReplicaSettings> for ReplicaColumns {
     fn from(settings: &ReplicaSettings) -> Self {
-        let ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout: _, count_threshold } = *settings;
-        let is_counted = |&byte: &u8| f32::from(byte) / 255.0 > count_threshold;
+        let ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold } =
+            *settings;
+        let input_scale = dropout_scale(input_dropout);
+        let is_counted = |&byte: &u8| f32::from(byte) / 255.0 * input_scale > count_threshold;
+        let uncounted = (0..=255u8).take_while(|byte| !is_counted(byte)).last().unwrap_or(0);
         let numbers = optimizer.rule.hyperparameters();
         let eps = numbers.iter().find(|(name, _)| *name == "eps").map_or(0.0, |&(_, value)| value);
         let mut others = numbers.iter().filter(|(name, _)| *name != "eps").map(|&(_, value)| value);
@@ -263,10 +285,12 @@ impl From<&ReplicaSettings> for ReplicaColumns {
             log_second: log(second),
             moves_inactive: u32::from(optimizer.moves_inactive()),
             is_plain: u32::from(optimizer.is_plain()),
-            dropout_threshold: settings.dropout_threshold(),
-            dropout_scale: settings.dropout_scale(),
+            dropout_threshold: dropout_threshold(dropout),
+            dropout_scale: dropout_scale(dropout),
+            input_dropout_threshold: dropout_threshold(input_dropout),
+            input_dropout_scale: input_scale,
             count_threshold,
-            byte_threshold: (0..=255u8).take_while(|byte| !is_counted(byte)).last().unwrap_or(0).into(),
+            byte_threshold: f32::from(uncounted) * input_scale,
         }
     }
 }

@@ -32,6 +32,7 @@ pub struct Trainer {
     spec: NetworkSpec,
     settings: TrainSettings,
     network: Network,
+    /// Of the batches.
     format: InputFormat,
     train_samples: DeviceSamples,
     batches: Batches,
@@ -107,7 +108,8 @@ impl Trainer {
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         settings.check(dataset, initial)?;
         let spec = initial.spec().clone();
-        let format = InputFormat::from(dataset.train.inputs());
+        let stored = InputFormat::from(dataset.train.inputs());
+        let format = stored.gathered(settings.drops_inputs());
         let network = Network::new(&spec, settings.replicas.len()).with_moments(settings.moments());
         let sample4s = sample4s(settings.batch_size);
         let replica_count = network.replica_count;
@@ -138,8 +140,9 @@ impl Trainer {
         // step.wgsl keeps them in workgroup memory.
         let room = Room { deltas: true, sums: keeps_sums && !is_small };
         let state = State::new(gpu, &network, sample4s, room)?;
+        let drops_inputs = settings.drops_inputs();
         let gatherer =
-            Gatherer::new(gpu, format, &train_samples, &batches, &network_uniform, &batch_uniform, &replicas);
+            Gatherer::new(gpu, &train_samples, &batches, drops_inputs, &network_uniform, &batch_uniform, &replicas);
         let count_sums = gpu.storage("the count sums", dispatch.rows() * 4)?;
 
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
@@ -233,7 +236,7 @@ impl Trainer {
             &spec,
             evaluated_network,
             evaluated_uniform,
-            format,
+            stored,
             evaluated,
             &replicas,
             [&train_samples, &test_samples].into_iter().chain(&validation_samples),
@@ -268,7 +271,7 @@ impl Trainer {
 
     /// How many replicas of `spec` fit the adapter's limits at once.
     pub fn max_replicas(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings) -> usize {
-        let format = InputFormat::from(dataset.train.inputs());
+        let format = InputFormat::from(dataset.train.inputs()).gathered(settings.drops_inputs());
         let one = Network::new(spec, 1).with_moments(settings.moments());
         let sample4s = sample4s(settings.batch_size);
         let largest = [

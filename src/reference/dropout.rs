@@ -2,7 +2,10 @@
 
 use super::permute::mix;
 
-/// Whether a neuron of layer `layer` (from 0) is not silent for sample `sample` of the batch of step `t` (from 1), where the
+/// The inputs, as a layer.
+pub const INPUTS: usize = u32::MAX as usize;
+
+/// Whether a neuron of layer `layer` (from 0, or [`INPUTS`]) is not silent for sample `sample` of the batch of step `t` (from 1), where the
 /// replica of this seed has dropout `p`.
 pub fn is_kept(p: f32, seed: u64, t: u64, layer: usize, neuron: usize, sample: usize) -> bool {
     let threshold = (f64::from(p) * 2f64.powi(32)).round();
@@ -13,9 +16,14 @@ pub fn is_kept(p: f32, seed: u64, t: u64, layer: usize, neuron: usize, sample: u
     f64::from(mix(of_neuron.wrapping_add(sample as u32))) >= threshold
 }
 
-/// What a neuron that is not silent is multiplied by.
+/// What a neuron or an input that is not silent is multiplied by.
 pub fn scale(p: f32) -> f64 {
     1.0 / (1.0 - f64::from(p))
+}
+
+/// What the network sees of input `input`, which is `x` in the data: a number in f32, as the data's.
+pub fn input(p: f32, seed: u64, t: u64, input: usize, sample: usize, x: f32) -> f32 {
+    if is_kept(p, seed, t, INPUTS, input, sample) { x * scale(p) as f32 } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -202,8 +202,12 @@ impl Training {
 
     /// The samples of the next step, with its dropout and its statistics.
     fn propagate(&self, samples: &Samples, indices: &[u32]) -> Propagated {
-        let input = |&index: &u32| samples.sample(index as usize).iter().map(|&x| f64::from(x)).collect();
-        self.forward(indices.iter().map(input).collect(), true)
+        let ReplicaSettings { seed, input_dropout: p, .. } = self.settings;
+        let inputs = |(position, &index): (usize, &u32)| {
+            let inputs = samples.sample(index as usize).into_iter().enumerate();
+            inputs.map(|(input, x)| dropout::input(p, seed, self.steps + 1, input, position, x).into()).collect()
+        };
+        self.forward(indices.iter().enumerate().map(inputs).collect(), true)
     }
 
     /// Samples through all layers. In evaluation, no node is silent and statistics are the running ones.

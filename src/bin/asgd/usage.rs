@@ -8,12 +8,16 @@ use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Options by the names that other programs give them.
-const OPTIONS: [(&str, &[&str]); 28] = [
+const OPTIONS: [(&str, &[&str]); 29] = [
     ("--lr", &["learning-rate", "learning-rate-init", "lrate", "eta", "step-size"]),
     ("--weight-decay", &["wd", "l2"]),
     ("--clip-value", &["clipvalue", "clip-grad-value", "grad-clip-value"]),
     ("--clip-norm", &["clipnorm", "clip-grad-norm", "max-grad-norm", "max-norm", "grad-clip", "gradient-clipping"]),
     ("--dropout", &["drop-out", "dropout-rate", "dropout-p", "drop-rate", "drop-prob"]),
+    (
+        "--input-dropout",
+        &["dropout-input", "dropout-inputs", "input-drop-out", "input-dropout-rate", "visible-dropout"],
+    ),
     ("--count-threshold", &["threshold", "count-eps", "zero-threshold"]),
     ("--activation", &["act", "activation-function", "activation-fn", "nonlinearity", "non-linearity"]),
     ("--batch-norm", &["batchnorm", "batch-normalization", "batch-normalisation", "bn"]),

@@ -60,6 +60,8 @@ impl Case {
             Self::new(&[4, 8, 3], 40, 33, 2).of_numbers(),
             Self::new(&[63, 31, 33, 10], 64, 5, 3).of_numbers(),
             Self::new(&[2, 40, 70, 35], 129, 129, 1).of_numbers(),
+            Self { inputs: InputFormat::ScaledU8, ..Self::new(&[4, 8, 3], 33, 33, 2) },
+            Self { inputs: InputFormat::ScaledU8, ..Self::new(&[63, 31, 33, 10], 64, 5, 3) },
         ]
     }
 
@@ -101,6 +103,7 @@ impl fmt::Display for Case {
         let format = match inputs {
             InputFormat::U8 => "u8",
             InputFormat::F32 => "f32",
+            InputFormat::ScaledU8 => "scaled u8",
         };
         let widths = widths.join("-");
         let of = format!("{size} of {batch_size} samples, {replicas} replicas");

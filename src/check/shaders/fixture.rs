@@ -27,10 +27,17 @@ pub struct Parameter {
     pub is_padding: bool,
 }
 
-/// Seed and dropout of a replica; some have none.
+/// A dropout of inputs that multiplies them by [`SCALE`].
+pub const SCALING: f32 = 0.2;
+
+/// What bytes are multiplied by where their format is `ScaledU8`.
+const SCALE: f32 = 1.25;
+
+/// Seed and dropouts of a replica; some have none.
 pub fn with_dropout(replica: usize) -> ReplicaSettings {
     let seed = (replica as u64).wrapping_mul(0x1_0000_0001_0003);
-    ReplicaSettings { seed, dropout: [0.4, 0.0, 0.9][replica % 3], ..Default::default() }
+    let [dropout, input_dropout] = [[0.4, 0.3], [0.0, 0.7], [0.9, 0.0]][replica % 3];
+    ReplicaSettings { seed, dropout, input_dropout, ..Default::default() }
 }
 
 /// What (R) of settings holds.
@@ -47,7 +54,7 @@ pub struct Fixture {
     pub model: Model,
     /// Slots of gathered batches; the last one is used.
     pub slots: u32,
-    /// By slot and replica: (features, samples), and bytes where the format is U8.
+    /// By slot and replica: (features, samples), and the bytes that they are where the format has any.
     pub inputs: Vec<Vec<f32>>,
     input_bytes: Vec<Vec<u8>>,
     /// By slot and replica: (samples), or the bits of numbers, (outputs, samples).
@@ -95,8 +102,9 @@ impl Fixture {
         let input_bytes: Vec<Vec<u8>> =
             (0..batches).map(|_| (0..values).map(|_| pixel(&mut random)).collect()).collect();
         let inputs = match case.inputs {
-            InputFormat::U8 => {
-                input_bytes.iter().map(|bytes| bytes.iter().map(|&b| f32::from(b) / 255.0).collect()).collect()
+            InputFormat::U8 | InputFormat::ScaledU8 => {
+                let scale = if case.inputs == InputFormat::U8 { 1.0 } else { SCALE };
+                input_bytes.iter().map(|bytes| bytes.iter().map(|&b| f32::from(b) / 255.0 * scale).collect()).collect()
             }
             InputFormat::F32 => (0..batches).map(|_| (0..values).map(|_| sparse(&mut random, 3)).collect()).collect(),
         };
@@ -225,6 +233,14 @@ impl Fixture {
                             padded[..size].copy_from_slice(&bytes[row * size..][..size]);
                         }
                         words.extend(bytemuck::pod_collect_to_vec::<u8, u32>(&padded));
+                    }
+                    InputFormat::ScaledU8 => {
+                        let mut padded = vec![if row == features { 255.0 } else { 0.0f32 }; self.stride()];
+                        if row < features {
+                            let own = bytes[row * size..][..size].iter().map(|&byte| f32::from(byte) * SCALE);
+                            padded.iter_mut().zip(own).for_each(|(padded, value)| *padded = value);
+                        }
+                        words.extend(padded.into_iter().map(f32::to_bits));
                     }
                     InputFormat::F32 => {
                         let values = (row < features).then(|| &values[row * size..][..size]);
@@ -517,7 +533,9 @@ fn pixel(random: &mut Random) -> u8 {
 pub fn samples(count: usize, features: usize, format: InputFormat, classes: usize) -> Result<Samples> {
     let mut random = Random::new(count as u64, 1);
     let inputs = match format {
-        InputFormat::U8 => Inputs::U8((0..count * features).map(|_| pixel(&mut random)).collect()),
+        InputFormat::U8 | InputFormat::ScaledU8 => {
+            Inputs::U8((0..count * features).map(|_| pixel(&mut random)).collect())
+        }
         InputFormat::F32 => Inputs::F32((0..count * features).map(|_| sparse(&mut random, 3)).collect()),
     };
     let labels = (0..count).map(|_| below(&mut random, classes as u32)).collect();

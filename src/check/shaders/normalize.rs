@@ -29,7 +29,8 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
 fn check_one(kernels: &dyn Kernels, fixture: &Fixture, layer: usize, comparison: &mut Comparison) -> Result<()> {
     let (case, size) = (&fixture.case, fixture.case.size);
     let shape = &fixture.network.layers()[layer];
-    let (parameters, sums) = (fixture.packed_parameters(), fixture.packed_activations());
+    let (parameters, mut sums) = (fixture.packed_parameters(), fixture.packed_activations());
+    fixture.poison_sums(&mut sums, shape);
     let (mut masks, mut values) = (fixture.packed_masks(), vec![0; sums.len()]);
     fixture.poison_masks(&mut masks, shape, false);
     fixture.poison_rows(&mut values, shape);
@@ -48,6 +49,10 @@ fn check_one(kernels: &dyn Kernels, fixture: &Fixture, layer: usize, comparison:
             for sample in 0..size {
                 let actual = f32::from_bits(after[4][row + sample]);
                 comparison.close(|| place("x^"), row + sample, actual, expected.values[sample], 1);
+                if case.activation.keeps_sums() {
+                    let (own, y) = (fixture.kept(row + sample), expected.outputs[sample]);
+                    comparison.close(|| place("y, which is kept,"), own, f32::from_bits(after[1][own]), y, 1);
+                }
                 let actual = f32::from_bits(after[1][row + sample]);
                 match fixture.dropout(replica, layer, neuron, sample) {
                     (true, scale) => {

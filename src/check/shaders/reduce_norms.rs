@@ -73,7 +73,8 @@ pub fn check_update(kernels: &dyn Kernels, case: &Case, comparison: &mut Compari
             let own = of_norm(&fixture, &counts, parameters[index]);
             let (sum, count) = own.unwrap_or((0.0, 0));
             let at = At { count, samples: case.size, t: u64::from(fixture.batch(0).t), scale: 1.0 };
-            let is_updated = own.is_some() && !settings[replica].optimizer.clips_norm();
+            let settings = &settings[replica];
+            let is_updated = own.is_some() && !settings.optimizer.clips_norm() && settings.count_threshold == 0.0;
             (Sum { value: sum.into(), magnitude: 0.0 }, at, is_updated)
         };
         check_moved(&fixture, &settings, [&before, &after[0]], state, (0, ROUNDINGS), comparison);

@@ -1,8 +1,8 @@
 //! threshold.wgsl: the masks of replicas whose counts have a threshold, of inputs, activations and deltas; those of the others stay.
 
 use super::case::Case;
-use super::fixture::{Fixture, POISON, by_word, floats, packed_settings};
-use super::kernels::{Kernels, Shader};
+use super::fixture::{Fixture, POISON, SCALING, by_word, floats, packed_settings};
+use super::kernels::{InputFormat, Kernels, Shader};
 use crate::check::comparison::Comparison;
 use crate::error::Result;
 use crate::reference::gather::mask;
@@ -49,7 +49,11 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
         expected[1][first..first + input_words].copy_from_slice(&of_inputs(replica));
         input_masks[first..first + input_words].fill(POISON);
     }
-    let replica = |replica: usize| ReplicaSettings { count_threshold: threshold_of(replica), ..Default::default() };
+    let input_dropout = if case.inputs == InputFormat::ScaledU8 { SCALING } else { 0.0 };
+    let replica = |replica: usize| {
+        let count_threshold = threshold_of(replica);
+        ReplicaSettings { count_threshold, input_dropout, ..Default::default() }
+    };
     let settings = packed_settings((0..case.replicas).map(replica));
     let storage = [&fixture.packed_inputs()[..], &activations, &deltas, &masks, &input_masks, &settings];
     let buffers = fixture.run(kernels, Shader::Threshold, fixture.batch(0), &storage)?;

@@ -12,7 +12,7 @@ fn indices(case: &Case) -> Vec<u32> {
 }
 
 /// What a sample's list says, as all of its inputs: (features, samples).
-fn spread(lists: &BatchLists, features: usize, samples: usize) -> Vec<f32> {
+pub fn spread(lists: &BatchLists, features: usize, samples: usize) -> Vec<f32> {
     assert_eq!((lists.start.len(), lists.start[0]), (samples + 1, 0));
     let mut inputs = vec![0.0; features * samples];
     for sample in 0..samples {

@@ -17,7 +17,7 @@ fn trained(
     initial: &Model,
     samples: &StoredSamples,
     (members, crew): (usize, usize),
-    (dropout, count_threshold): (Option<Dropout>, f32),
+    ([dropout, input_dropout], count_threshold): ([Option<Dropout>; 2], f32),
     step: impl Fn(&Worker<'_>, Step<'_>) + Sync,
 ) -> Model {
     let entries: Vec<f64> = samples.entries_per_feature().into_iter().map(|count| count as f64 / 10.0).collect();
@@ -31,10 +31,9 @@ fn trained(
             worker.plan(|positions, indices| indices.extend(&batch[positions]), batch.len());
             worker.advance();
             let size = batch.len();
-            step(
-                &worker,
-                Step { simd, samples, parameters: &parameters, size, dropout, count_threshold, is_kept: false },
-            );
+            let parameters = &parameters;
+            let own = Step { simd, samples, parameters, size, dropout, input_dropout, count_threshold, is_kept: false };
+            step(&worker, own);
         }
     };
     std::thread::scope(|scope| {
@@ -74,19 +73,26 @@ fn the_bits_do_not_depend_on_the_team() {
                     let scale = worker.clip(step, gradient, optimizer.clip_norm);
                     worker.update(step, Ruled::<0>::at(1, &settings, BATCH_SIZE, scale));
                 };
-                let dropout = Dropout::new(&ReplicaSettings { dropout: 0.3, ..settings }, 5);
+                let dropout = Dropout::new(0.3, 0, 5);
+                let (none, of_nodes, of_inputs) = ([None; 2], [dropout, None], [None, dropout]);
                 let counted = |worker: &Worker<'_>, step: Step<'_>| {
                     let settings = ReplicaSettings { optimizer: Optimizer::ASGD, ..settings };
                     worker.step(step, Ruled::<0>::at(1, &settings, BATCH_SIZE, 1.0));
                 };
                 let samples = &forms[form];
                 let trained = [
-                    trained(simd, &initial, samples, team, (None, 0.0), |worker, step| worker.step(step, effective)),
-                    trained(simd, &initial, samples, team, (None, 0.0), |worker, step| worker.step(step, mean)),
-                    trained(simd, &initial, samples, team, (None, 0.0), clipped),
-                    trained(simd, &initial, samples, team, (dropout, 0.0), |worker, step| worker.step(step, effective)),
-                    trained(simd, &initial, samples, team, (None, 0.2), counted),
-                    trained(simd, &initial, samples, team, (None, 0.0), counted),
+                    trained(simd, &initial, samples, team, (none, 0.0), |worker, step| worker.step(step, effective)),
+                    trained(simd, &initial, samples, team, (none, 0.0), |worker, step| worker.step(step, mean)),
+                    trained(simd, &initial, samples, team, (none, 0.0), clipped),
+                    trained(simd, &initial, samples, team, (of_nodes, 0.0), |worker, step| {
+                        worker.step(step, effective)
+                    }),
+                    trained(simd, &initial, samples, team, (none, 0.2), counted),
+                    trained(simd, &initial, samples, team, (none, 0.0), counted),
+                    trained(simd, &initial, samples, team, (of_inputs, 0.0), |worker, step| {
+                        worker.step(step, effective)
+                    }),
+                    trained(simd, &initial, samples, team, (of_inputs, 0.2), counted),
                 ];
                 trained.map(|model| model.to_bytes())
             })
@@ -95,6 +101,7 @@ fn the_bits_do_not_depend_on_the_team() {
         assert!(alone[0] != alone[1] && alone[0] != initial.to_bytes() && alone[2] != initial.to_bytes());
         assert!(alone[4] != alone[5], "there is a threshold");
         assert_eq!(alone[3] == alone[0], widths.len() == 2, "there is dropout where there are hidden nodes");
+        assert!(alone[6] != alone[0] && alone[7] != alone[4], "there is dropout of inputs");
         for team in [(1, 1), (2, 2), (2, 1), (3, 3), (3, 2), (5, 5), (5, 1)] {
             for form in [0, 1] {
                 assert!(run(team, form) == alone, "{widths:?}: {team:?}, {}", ["as stored", "dense"][form]);

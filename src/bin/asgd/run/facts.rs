@@ -19,7 +19,7 @@ pub fn label(key: &str) -> String {
 
 /// The settings of a run, those first that people look for first.
 pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
-    const FIRST: [&str; 22] = [
+    const FIRST: [&str; 23] = [
         "widths",
         "hidden",
         "activation",
@@ -37,6 +37,7 @@ pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
         "clip_value",
         "clip_norm",
         "dropout",
+        "input_dropout",
         "count_threshold",
         "batch_size",
         "replicas",

@@ -16,6 +16,7 @@ pub struct Cell {
     pub learning_rate: f32,
     pub epsilon: f32,
     pub dropout: f32,
+    pub input_dropout: f32,
     pub count_threshold: f32,
 }
 
@@ -29,6 +30,7 @@ pub struct Lists {
     pub learning_rates: Vec<f32>,
     pub epsilons: Vec<f32>,
     pub dropouts: Vec<f32>,
+    pub input_dropouts: Vec<f32>,
     pub count_thresholds: Vec<f32>,
 }
 
@@ -49,7 +51,7 @@ const fn column(name: &'static str, shown: &'static str, value: fn(&Cell, &str) 
 }
 
 /// Columns of tables that tell cells apart, beside their numbers.
-pub const COLUMNS: [Column; 16] = [
+pub const COLUMNS: [Column; 17] = [
     Column { is_clear: true, ..column("optimizer", "optimizer", |cell, _| cell.optimizer.to_string()) },
     column("learning_rate", "lr", |cell, _| number(cell.learning_rate)),
     column("epsilon", "epsilon", |cell, _| cell.used_epsilon().map_or_else(String::new, number)),
@@ -63,6 +65,7 @@ pub const COLUMNS: [Column; 16] = [
     column("clip_value", "clip value", Cell::number),
     column("clip_norm", "clip norm", Cell::number),
     column("dropout", "dropout", |cell, _| cell.used_dropout().map_or_else(String::new, number)),
+    column("input_dropout", "input dropout", |cell, _| number(cell.input_dropout)),
     column("count_threshold", "count threshold", |cell, _| cell.used_threshold().map_or_else(String::new, number)),
     column("batch_size", "batch", |cell, _| cell.batch_size.to_string()),
     Column { is_clear: true, ..column("hidden", "hidden", |cell, _| widths(cell.spec.hidden())) },
@@ -76,8 +79,11 @@ impl Lists {
     /// [`Error::Setting`] if something is listed twice.
     pub fn cells(&self) -> Result<Vec<Cell>, Error> {
         let mut cells: Vec<Cell> = Vec::new();
-        let with_dropouts = |spec| self.dropouts_of(spec).iter().map(move |&dropout| (spec, dropout));
-        for (spec, dropout) in self.specs.iter().flat_map(with_dropouts) {
+        let with_dropouts = |spec| {
+            let dropouts = self.dropouts_of(spec).iter();
+            dropouts.flat_map(move |&dropout| self.input_dropouts.iter().map(move |&inputs| (spec, dropout, inputs)))
+        };
+        for (spec, dropout, input_dropout) in self.specs.iter().flat_map(with_dropouts) {
             for &batch_size in &self.batch_sizes {
                 for &optimizer in &self.optimizers {
                     let uses_epsilon = optimizer.gradient == Gradient::Effective;
@@ -89,8 +95,16 @@ impl Lists {
                         let usual = [optimizer.default_learning_rate()];
                         let rates = if self.learning_rates.is_empty() { &usual } else { &self.learning_rates[..] };
                         let (spec, learning_rate) = (spec.clone(), 0.0);
-                        let own =
-                            Cell { spec, batch_size, optimizer, learning_rate, epsilon, dropout, count_threshold };
+                        let own = Cell {
+                            spec,
+                            batch_size,
+                            optimizer,
+                            learning_rate,
+                            epsilon,
+                            dropout,
+                            input_dropout,
+                            count_threshold,
+                        };
                         let cell = |&learning_rate| Cell { learning_rate, ..own.clone() };
                         cells.extend(rates.iter().map(cell));
                     }
@@ -166,6 +180,9 @@ impl Cell {
         if self.dropout > 0.0 {
             settings["dropout"] = json!(self.dropout);
         }
+        if self.input_dropout > 0.0 {
+            settings["input_dropout"] = json!(self.input_dropout);
+        }
         if self.count_threshold > 0.0 {
             settings["count_threshold"] = json!(self.count_threshold);
         }
@@ -226,6 +243,7 @@ mod tests {
             learning_rates: vec![0.1, 0.2, 0.3],
             epsilons: vec![1e-8, 1.0],
             dropouts: vec![0.0],
+            input_dropouts: vec![0.0],
             count_thresholds: vec![0.0],
         }
     }
@@ -283,6 +301,18 @@ mod tests {
         assert_eq!(names(&varied(&cells)), ["lr", "dropout", "hidden"]);
         assert_eq!(cells[6].name(&varied(&cells)), "lr 0.1, dropout 0.5, 3");
         assert_eq!((&cells[3].json()["dropout"], &cells[6].json()["dropout"]), (&Value::Null, &json!(0.5)));
+    }
+
+    #[test]
+    fn all_networks_have_dropout_of_inputs() {
+        let specs = [&[4, 2][..], &[4, 3, 2]].map(|widths| NetworkSpec::new(widths).unwrap()).to_vec();
+        let dropped = Lists { specs, input_dropouts: vec![0.0, 0.25], optimizers: vec![Optimizer::SGD], ..lists() };
+        let cells = dropped.cells().unwrap();
+        assert_eq!(cells.len(), 2 * 2 * 3);
+        assert_eq!(names(&varied(&cells)), ["lr", "input dropout", "hidden"]);
+        assert_eq!(cells[3].name(&varied(&cells)), "lr 0.1, input dropout 0.25, none");
+        let kept = [0, 3].map(|cell: usize| cells[cell].json()["input_dropout"].clone());
+        assert_eq!(kept, [Value::Null, json!(0.25)]);
     }
 
     #[test]

@@ -162,7 +162,15 @@ impl Job<'_> {
 }
 
 fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
-    let Cell { optimizer, learning_rate, epsilon, dropout, count_threshold, .. } = *cell;
-    let replica = move |&seed| ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout, count_threshold };
+    let Cell { optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold, .. } = *cell;
+    let replica = move |&seed| ReplicaSettings {
+        seed,
+        optimizer,
+        learning_rate,
+        epsilon,
+        dropout,
+        input_dropout,
+        count_threshold,
+    };
     seeds.iter().map(replica)
 }

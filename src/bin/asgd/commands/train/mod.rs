@@ -77,6 +77,9 @@ pub struct TrainArgs {
     /// 1 / (1 - P), and evaluations silence none, as in torch.nn.Dropout. Several for a sweep.
     #[arg(long, value_name = "P", default_value = "0", value_delimiter = ',', value_parser = below_one)]
     pub dropout: Vec<f32>,
+    /// The same of the inputs. Several for a sweep.
+    #[arg(long, value_name = "P", default_value = "0", value_delimiter = ',', value_parser = below_one)]
+    pub input_dropout: Vec<f32>,
     /// A sample counts where |a| > T and |delta| > T times the largest |delta| of its node in the mini-batch; 0: where they are not
     /// zero. For activations that are never exactly zero. Several for a sweep.
     #[arg(long, value_name = "T", default_value = "0", value_delimiter = ',', value_parser = below_one)]
@@ -145,7 +148,7 @@ pub struct TrainArgs {
     /// or --steps make it longer, also when it is finished.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "activation", "batch_norm", "optimizer", "gradient",
         "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "dropout",
-        "count_threshold", "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
+        "input_dropout", "count_threshold", "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
         "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
         "keep_index", "drop_missing", "force_classes", "task", "scale", "target_scale"])]
@@ -197,7 +200,7 @@ impl TrainArgs {
 
     /// Whether settings are listed, so that they are compared.
     fn is_sweep(&self) -> bool {
-        let counts = [&self.lr, &self.epsilon, &self.dropout, &self.count_threshold].map(Vec::len);
+        let counts = [&self.lr, &self.epsilon, &self.dropout, &self.input_dropout, &self.count_threshold].map(Vec::len);
         let counts = [&counts[..], &[self.hidden.len(), self.batch_size.len()]].concat();
         self.optimizer.is_sweep() || counts.iter().any(|&count| count > 1)
     }
@@ -446,7 +449,7 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
     let replicas = format!("{} replica{}", args.replicas, if args.replicas == 1 { "" } else { "s" });
     if let [cell] = cells {
         report.line(&format!(
-            "network  {}{}{}, {} parameters, {replicas}, {}, lr {}{}{}",
+            "network  {}{}{}, {} parameters, {replicas}, {}, lr {}{}{}{}",
             widths(&cell.spec),
             if cell.activation().is_some() { format!(", {}", cell.spec.activation()) } else { String::new() },
             if cell.spec.batch_norm() { ", batch normalization" } else { "" },
@@ -454,6 +457,10 @@ fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups
             cell.optimizer_with_numbers(),
             number(cell.learning_rate),
             if cell.dropout > 0.0 { format!(", dropout {}", number(cell.dropout)) } else { String::new() },
+            match cell.input_dropout {
+                0.0 => String::new(),
+                dropout => format!(", input dropout {}", number(dropout)),
+            },
             match cell.count_threshold {
                 0.0 => String::new(),
                 threshold => format!(", count threshold {}", number(threshold)),

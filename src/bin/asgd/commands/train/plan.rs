@@ -52,6 +52,7 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
         learning_rates: args.lr.clone(),
         epsilons: args.epsilon.clone(),
         dropouts: args.dropout.clone(),
+        input_dropouts: args.input_dropout.clone(),
         count_thresholds: args.count_threshold.clone(),
     };
     Ok(lists.cells()?)
