@@ -21,6 +21,7 @@ fn course(dataset: Dataset, activation: Activation, hidden: &[usize], batch_norm
         (replica.count_threshold, replica.dropout) = (count_threshold, dropout);
     }
     course.settings.replicas[4].optimizer.clip_norm = 0.3;
+    course.settings.replicas[1].input_dropout = 0.2;
     let seeds: Vec<u64> = course.settings.replicas.iter().map(|replica| replica.seed).collect();
     let spec = course.initial.spec();
     let spec = NetworkSpec::with(spec.widths(), activation, spec.loss()).unwrap().with_batch_norm(batch_norm);
