@@ -149,3 +149,24 @@ fn nothing_moves_without_a_gradient() {
         }
     }
 }
+
+/// A moment that decays ends at 0, not at a subnormal number, which no later step could tell from 0 and every step would pay for.
+#[test]
+fn moments_decay_to_zero() {
+    for optimizer in Optimizer::all().filter(|optimizer| optimizer.moves_inactive()) {
+        let settings = ReplicaSettings { optimizer, ..Default::default() };
+        let moment = Lanes([1.5 * f32::MIN_POSITIVE; 8]);
+        let state = [Lanes([0.5; 8]), moment, moment, Lanes::ZERO, Lanes::ZERO];
+        let mut state = [state];
+        for t in 1..2000 {
+            let [theta, first, second] = apply(&settings, t, &state);
+            let lanes = |bits: &[u32]| Lanes(std::array::from_fn(|lane| f32::from_bits(bits[lane])));
+            (state[0][0], state[0][1], state[0][2]) = (lanes(&theta), lanes(&first), lanes(&second));
+        }
+        let moments = &state[0][1..=optimizer.rule.moments()];
+        assert!(
+            moments.iter().flat_map(|moment| moment.0).all(|x| x == 0.0 || x.is_normal()),
+            "{optimizer}: {moments:?}"
+        );
+    }
+}
