@@ -1,5 +1,5 @@
 // Uses: nothing
-// activation.wgsl: what hidden neurons do to their sums z, and its derivative: phi(z) and phi'(z), as spec.rs defines them. NaN stays
+// activation.wgsl: what hidden neurons do to their sums z, and its derivative: phi(z) and phi'(z), as spec/activation.rs defines them. NaN stays
 // NaN, so that a diverged replica shows.
 //
 // exp, tanh and erf are written out: WGSL's are as exact as the driver likes, or not there. The polynomials are those of
@@ -12,7 +12,7 @@ override NEGATIVE_SLOPE = 0u;
 // Whether the sums of hidden neurons are kept for the deltas: kept_start of common.wgsl. ReLU needs only the activations.
 override KEEPS_SUMS = false;
 
-// Positions in ACTIVATIONS of spec.rs.
+// Positions in ACTIVATIONS of spec/activation.rs.
 const RELU = 0u;
 const LEAKY_RELU = 1u;
 const ELU = 2u;

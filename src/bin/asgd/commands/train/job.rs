@@ -4,8 +4,9 @@ use anyhow::Result;
 use asgd::{Dataset, Device, Model, ReplicaSettings, TrainSettings};
 use serde_json::Value;
 
+use super::TrainArgs;
+use super::introduction::widths;
 use super::watch::{Throttle, Watch, label_columns, rows_of_all};
-use super::{TrainArgs, widths};
 use crate::console::Reporter;
 use crate::run::chunks::{SaveEvery, Training};
 use crate::run::curve::learning_curve;

@@ -1,5 +1,6 @@
 //! `asgd train`
 
+mod introduction;
 mod job;
 mod optimizer;
 mod plan;
@@ -11,10 +12,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use asgd::dataset::{Prepared, Scale, Scales};
-use asgd::{Activation, Dataset, Device, Error, Init, Model, NetworkSpec, Order};
+use asgd::{Activation, Dataset, Device, Error, Init, Model, Order};
 use clap::Parser;
 use serde_json::{Value, json};
 
+use self::introduction::{describe_networks, introduce};
 use self::job::Job;
 use self::optimizer::OptimizerArgs;
 use self::plan::{cells, check_memory, lengths, rates, seeds};
@@ -28,11 +30,11 @@ use crate::run::length::Extent;
 use crate::run::rates::{RateSchedule, Warmup};
 use crate::run::stopping::{Criterion, Keep, Rules};
 use crate::run::{interrupt, outcome};
-use crate::sweep::cells::{COLUMNS, Cell, varied};
-use crate::sweep::groups::{CellTrained, Group, groups};
+use crate::sweep::cells::Cell;
+use crate::sweep::groups::{CellTrained, groups};
 use crate::sweep::results::Sweep;
 use crate::usage;
-use crate::values::{Hidden, at_least_one, below_one, hidden, not_negative, number, positive};
+use crate::values::{Hidden, at_least_one, below_one, hidden, not_negative, positive};
 
 #[derive(Debug, Parser)]
 #[command(after_help = "\
@@ -415,72 +417,6 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         (false, false, Some(sweep)) => sweep.say(&result, &folder),
     }
     Ok(())
-}
-
-/// Says what is trained on what.
-fn introduce(
-    args: &TrainArgs,
-    report: &Reporter,
-    device: &Device,
-    dataset: &Dataset,
-    initial: &Model,
-    notes: &[String],
-) {
-    report.line(&format!("device   {}", device.describe()));
-    let validation =
-        dataset.validation.as_ref().map_or_else(String::new, |samples| format!(", {} validation", samples.len()));
-    report.line(&format!(
-        "data     {}: {} training{validation} and {} test samples, {} features, {}",
-        dataset.name,
-        dataset.train.len(),
-        dataset.test.len(),
-        dataset.features(),
-        dataset.describe_targets()
-    ));
-    if let Some(table) = &initial.data.table {
-        report.line(&format!("data     {}: {}", args.dataset, table.describe()));
-    }
-    for note in notes {
-        report.line(&format!("data     {note}"));
-    }
-}
-
-fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups: &[Group]) {
-    let replicas = format!("{} replica{}", args.replicas, if args.replicas == 1 { "" } else { "s" });
-    if let [cell] = cells {
-        report.line(&format!(
-            "network  {}{}{}, {} parameters, {replicas}, {}, lr {}{}{}{}",
-            widths(&cell.spec),
-            if cell.activation().is_some() { format!(", {}", cell.spec.activation()) } else { String::new() },
-            if cell.spec.batch_norm() { ", batch normalization" } else { "" },
-            cell.spec.parameter_count(),
-            cell.optimizer_with_numbers(),
-            number(cell.learning_rate),
-            if cell.dropout > 0.0 { format!(", dropout {}", number(cell.dropout)) } else { String::new() },
-            match cell.input_dropout {
-                0.0 => String::new(),
-                dropout => format!(", input dropout {}", number(dropout)),
-            },
-            match cell.count_threshold {
-                0.0 => String::new(),
-                threshold => format!(", count threshold {}", number(threshold)),
-            }
-        ));
-        return;
-    }
-    let varied: Vec<&str> = varied(cells).into_iter().map(|column| COLUMNS[column].shown).collect();
-    report.line(&format!(
-        "sweep    {} cells, which differ in {}; {replicas} each, {} networks in {} group{}",
-        cells.len(),
-        varied.join(", "),
-        cells.len() * args.replicas,
-        groups.len(),
-        if groups.len() == 1 { "" } else { "s" }
-    ));
-}
-
-fn widths(spec: &NetworkSpec) -> String {
-    spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-")
 }
 
 /// What is wrong with the networks, a line each; `result` gets the replicas.

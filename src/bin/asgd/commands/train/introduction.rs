@@ -1,0 +1,77 @@
+//! What a training says before it begins: the device, the data, the networks.
+
+use asgd::{Dataset, Device, Model, NetworkSpec};
+
+use super::TrainArgs;
+use crate::console::Reporter;
+use crate::sweep::cells::{COLUMNS, Cell, varied};
+use crate::sweep::groups::Group;
+use crate::values::number;
+
+/// Says what is trained on what.
+pub fn introduce(
+    args: &TrainArgs,
+    report: &Reporter,
+    device: &Device,
+    dataset: &Dataset,
+    initial: &Model,
+    notes: &[String],
+) {
+    report.line(&format!("device   {}", device.describe()));
+    let validation =
+        dataset.validation.as_ref().map_or_else(String::new, |samples| format!(", {} validation", samples.len()));
+    report.line(&format!(
+        "data     {}: {} training{validation} and {} test samples, {} features, {}",
+        dataset.name,
+        dataset.train.len(),
+        dataset.test.len(),
+        dataset.features(),
+        dataset.describe_targets()
+    ));
+    if let Some(table) = &initial.data.table {
+        report.line(&format!("data     {}: {}", args.dataset, table.describe()));
+    }
+    for note in notes {
+        report.line(&format!("data     {note}"));
+    }
+}
+
+/// Says which networks are trained: the one, or how many of which kinds.
+pub fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], groups: &[Group]) {
+    let replicas = format!("{} replica{}", args.replicas, if args.replicas == 1 { "" } else { "s" });
+    if let [cell] = cells {
+        report.line(&format!(
+            "network  {}{}{}, {} parameters, {replicas}, {}, lr {}{}{}{}",
+            widths(&cell.spec),
+            if cell.activation().is_some() { format!(", {}", cell.spec.activation()) } else { String::new() },
+            if cell.spec.batch_norm() { ", batch normalization" } else { "" },
+            cell.spec.parameter_count(),
+            cell.optimizer_with_numbers(),
+            number(cell.learning_rate),
+            if cell.dropout > 0.0 { format!(", dropout {}", number(cell.dropout)) } else { String::new() },
+            match cell.input_dropout {
+                0.0 => String::new(),
+                dropout => format!(", input dropout {}", number(dropout)),
+            },
+            match cell.count_threshold {
+                0.0 => String::new(),
+                threshold => format!(", count threshold {}", number(threshold)),
+            }
+        ));
+        return;
+    }
+    let varied: Vec<&str> = varied(cells).into_iter().map(|column| COLUMNS[column].shown).collect();
+    report.line(&format!(
+        "sweep    {} cells, which differ in {}; {replicas} each, {} networks in {} group{}",
+        cells.len(),
+        varied.join(", "),
+        cells.len() * args.replicas,
+        groups.len(),
+        if groups.len() == 1 { "" } else { "s" }
+    ));
+}
+
+/// Widths as people write them: 784-30-20-10.
+pub fn widths(spec: &NetworkSpec) -> String {
+    spec.widths().iter().map(usize::to_string).collect::<Vec<_>>().join("-")
+}
