@@ -195,6 +195,8 @@ fn wrong_targets_are_refused_by_line() {
     refuses(path, "train houses.csv --task regression --force-classes", 2, &["--force-classes"]);
     refuses(path, "train houses.csv --validation 0.2 --patience 3 --keep-by accuracy", 2, &["--keep-by", "r2"]);
     refuses(path, "train circles --validation 0.2 --patience 3 --keep-by r2", 2, &["--keep-by", "accuracy"]);
+    refuses(path, "train circles --task regression", 2, &["--task", "circles is a classification"]);
+    refuses(path, "train sine --task classification", 2, &["--task", "sine is a regression"]);
     refuses(path, "train circles --target-scale standard", 2, &["--target-scale", "classes"]);
     run(path, "train houses.csv --device cpu --steps 3 -q --out run");
     refuses(path, "evaluate run/model.safetensors houses.csv --task classification", 2, &["--task", "regression"]);

@@ -174,6 +174,11 @@ pub fn open_for_training(
     } else {
         open_other(name, args, scales, validation, start)?
     };
+    let found = prepared.dataset.loss().task();
+    if let Some(task) = args.task().filter(|task| *task != found) {
+        let problem = format!("{task}, but {} is a {found}", prepared.dataset.name);
+        return Err(Error::Setting { setting: "--task", problem }.into());
+    }
     let class_names = start.map_or(&[][..], |start| &start.class_names);
     let dataset = prepared.dataset.relabelled(class_names)?;
     let mut record = prepared.record;

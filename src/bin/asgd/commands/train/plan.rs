@@ -45,9 +45,14 @@ pub fn cells(args: &TrainArgs, dataset: &Dataset, from_file: Option<&NetworkSpec
         let problem = "normalizes hidden nodes, and none of the networks has any: add --hidden".into();
         return Err(Error::Setting { setting: "--batch-norm", problem }.into());
     }
+    let batch_sizes = if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() };
+    if batch_sizes.contains(&1) && specs.iter().any(NetworkSpec::batch_norm) {
+        let problem = "1 sample has no variance to be normalized by; batch normalization needs 2 or more".into();
+        return Err(Error::Setting { setting: "--batch-size", problem }.into());
+    }
     let lists = Lists {
         specs,
-        batch_sizes: if args.batch_size.is_empty() { vec![samples.min(64)] } else { args.batch_size.clone() },
+        batch_sizes,
         optimizers,
         learning_rates: args.lr.clone(),
         epsilons: args.epsilon.clone(),
