@@ -3,18 +3,14 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
-use std::ops::ControlFlow;
-
-use asgd::check::Comparison;
-use asgd::check::training::{self, Course, Stop};
+use asgd::check::training::Course;
 use asgd::dataset::{Inputs, Samples};
 use asgd::reference::step::Training;
-use asgd::{
-    Activation, Dataset, Init, Loss, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings,
-};
+use asgd::{Activation, Dataset, Init, Loss, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, TrainSettings};
 
 mod engines;
 
+use engines::common::{first_clear, follows, grouping_leaves_no_trace, has_the_gradient};
 use engines::{ENGINES, Engine, FORMS, circles, images, replica};
 
 /// Engines and hidden layers: a GPU takes all of its forms.
@@ -59,19 +55,8 @@ fn course(dataset: Dataset, activation: Activation, hidden: &[usize], seed: u64,
 /// which nothing comes so near a threshold of the counts, or a kink, that rounding could carry it across.
 fn follow(dataset: Dataset, activation: Activation, hidden: &[usize], steps: [u64; 2], thresholds: [f32; 3]) {
     let courses = (1..60).map(|seed| course(dataset.clone(), activation, hidden, 10 * seed, thresholds));
-    let mut with_stops = courses.map(|course| (Stop::all(&course, &steps), course));
-    let is_clear = |(stops, _): &(Vec<Stop>, Course)| stops.iter().all(|stop| stop.clearance() > 10.0);
-    let (stops, course) = with_stops.find(is_clear).expect("a training that keeps clear");
-    for engine in ENGINES {
-        let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
-        let mut comparison = Comparison::default();
-        training::evaluation(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        for stop in &stops {
-            stop.check(&mut *trainer, &mut comparison).unwrap();
-        }
-        training::alone(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        assert_eq!(comparison.mismatch(), None, "{activation} {} {engine:?}", course.name());
-    }
+    let (course, stops) = first_clear(courses, &steps);
+    follows(&activation.to_string(), &course, &stops);
 }
 
 #[test]
@@ -206,29 +191,7 @@ fn how_steps_are_grouped_leaves_no_trace() {
             let initial = model(&dataset, activation, &hidden, &seeds(&replicas));
             let settings = TrainSettings { replicas, ..Default::default() };
             let start = |initial: &Model| engine.trainer(&dataset, initial, settings.clone()).unwrap();
-            let mut at_once = start(&initial);
-            at_once.train(40).unwrap();
-            let expected = at_once.model().unwrap();
-
-            let mut piecewise = start(&initial);
-            while piecewise.step() < 40 {
-                let left = 40 - piecewise.step();
-                piecewise.train_while(left.min(3), &mut |_| ControlFlow::Break(())).unwrap();
-                piecewise.evaluate(Split::Train).unwrap();
-                piecewise.last_reduction().unwrap();
-                piecewise.mean_adaptive_batch_sizes().unwrap();
-            }
-            assert_eq!(piecewise.model().unwrap(), expected, "{engine:?}");
-            assert_eq!(piecewise.last_reduction().unwrap(), at_once.last_reduction().unwrap(), "{engine:?}");
-
-            for stop in [1, 23] {
-                let mut first = start(&initial);
-                first.train(stop).unwrap();
-                let mut resumed = start(&first.model().unwrap());
-                resumed.resume_at(stop, &[]).unwrap();
-                resumed.train(40 - stop).unwrap();
-                assert_eq!(resumed.model().unwrap(), expected, "{engine:?} resumed at {stop}");
-            }
+            grouping_leaves_no_trace(engine, start, &initial, 40);
         }
     }
 }
@@ -236,24 +199,11 @@ fn how_steps_are_grouped_leaves_no_trace() {
 /// Central differences of the loss; leaky ReLU stays away from its kink.
 #[test]
 fn the_reference_gradient_equals_finite_differences() {
-    let difference = 1e-6;
     let (dataset, all) = (circles(), (0..12).collect::<Vec<u32>>());
     for activation in Activation::all() {
         let initial = model(&dataset, activation, &[5, 4], &[3]);
-        let mut training = Training::new(&initial, 0, replica(3, Optimizer::SGD), |value| value);
-        let sums = training.reduce(&dataset.train, &all);
-        assert!(training.nearest > 1e3 * difference, "a kink is near: {}", training.nearest);
-        for (layer, sums) in sums.iter().enumerate() {
-            for (index, sum) in sums.iter().enumerate() {
-                let loss_at = |offset: f64| {
-                    let mut moved = training.clone();
-                    moved.parameters[layer][index] += offset;
-                    moved.loss(&dataset.train, &all)
-                };
-                let slope = (loss_at(difference) - loss_at(-difference)) / (2.0 * difference);
-                assert!((slope - sum).abs() < 1e-7, "{activation} layer {layer} index {index}: {slope} {sum}");
-            }
-        }
+        let training = Training::new(&initial, 0, replica(3, Optimizer::SGD), |value| value);
+        has_the_gradient(training, &dataset.train, &all, 1e-7);
     }
 }
 

@@ -3,8 +3,6 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
-use std::ops::ControlFlow;
-
 use asgd::check::Comparison;
 use asgd::check::training::{self, Course, Stop};
 use asgd::dataset::{Inputs, Samples};
@@ -15,6 +13,7 @@ mod command;
 mod engines;
 
 use command::{adapter, devices, kill_often, refuses, run};
+use engines::common::grouping_leaves_no_trace;
 use engines::{ENGINES, Engine, circles, images, replica, replicas};
 
 /// A normalized network with these hidden layers for each seed.
@@ -342,28 +341,7 @@ fn how_steps_are_grouped_leaves_no_trace() {
         let initial = model(&dataset, &[8, 6], &[1, 2, 3, 4, 5, 6]);
         let settings = TrainSettings { batch_size: 40, replicas: mixed(1..7), ..Default::default() };
         let start = |initial: &Model| engine.trainer(&dataset, initial, settings.clone()).unwrap();
-        let mut at_once = start(&initial);
-        at_once.train(30).unwrap();
-        let expected = at_once.model().unwrap();
-
-        let mut piecewise = start(&initial);
-        while piecewise.step() < 30 {
-            let left = 30 - piecewise.step();
-            piecewise.train_while(left.min(3), &mut |_| ControlFlow::Break(())).unwrap();
-            piecewise.evaluate(Split::Train).unwrap();
-            piecewise.last_reduction().unwrap();
-        }
-        assert_eq!(piecewise.model().unwrap(), expected, "{engine:?}");
-        assert_eq!(piecewise.last_reduction().unwrap(), at_once.last_reduction().unwrap(), "{engine:?}");
-
-        for stop in [1, 5, 23] {
-            let mut first = start(&initial);
-            first.train(stop).unwrap();
-            let mut resumed = start(&first.model().unwrap());
-            resumed.resume_at(stop, &first.moments().unwrap()).unwrap();
-            resumed.train(30 - stop).unwrap();
-            assert_eq!(resumed.model().unwrap(), expected, "{engine:?} resumed at {stop}");
-        }
+        grouping_leaves_no_trace(engine, start, &initial, 30);
     }
 }
 
@@ -484,6 +462,7 @@ fn commands_know_normalized_networks() {
         assert!(Model::load(&path.join("more/model.safetensors")).unwrap().spec().batch_norm());
     }
     refuses(path, "train --hidden none --batch-norm --quiet", 2, &["--batch-norm", "--hidden"]);
+    refuses(path, "train --batch-norm --batch-size 1 --quiet", 2, &["--batch-size", "variance"]);
     refuses(path, "train --init folded.safetensors --batch-norm --quiet", 1, &["without batch normalization"]);
     refuses(path, "train --resume cpu --batch-norm --quiet", 2, &["--resume", "--batch-norm"]);
 }

@@ -3,14 +3,14 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
-use asgd::check::Comparison;
-use asgd::check::training::{self, Course, Stop};
+use asgd::check::training::Course;
 use asgd::dataset::Sine;
 use asgd::{Activation, Dataset, Init, NetworkSpec, Optimizer};
 
 mod engines;
 
-use engines::{ENGINES, circles, images};
+use engines::common::{first_clear, follows};
+use engines::{circles, images};
 
 /// Five replicas, each with other optimizers, thresholds, dropouts and bounds.
 fn course(dataset: Dataset, activation: Activation, hidden: &[usize], batch_norm: bool, seed: u64) -> Course {
@@ -35,19 +35,8 @@ fn course(dataset: Dataset, activation: Activation, hidden: &[usize], batch_norm
 /// which nothing comes so near a threshold of the counts, or a kink, that rounding could carry it across.
 fn follow(dataset: &Dataset, activation: Activation, hidden: &[usize], batch_norm: bool, steps: [u64; 2]) {
     let courses = (1..90).map(|seed| course(dataset.clone(), activation, hidden, batch_norm, 10 * seed));
-    let mut with_stops = courses.map(|course| (Stop::all(&course, &steps), course));
-    let is_clear = |(stops, _): &(Vec<Stop>, Course)| stops.iter().all(|stop| stop.clearance() > 10.0);
-    let (stops, course) = with_stops.find(is_clear).expect("a training that keeps clear");
-    for engine in ENGINES {
-        let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
-        let mut comparison = Comparison::default();
-        training::evaluation(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        for stop in &stops {
-            stop.check(&mut *trainer, &mut comparison).unwrap();
-        }
-        training::alone(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        assert_eq!(comparison.mismatch(), None, "{activation} {} {engine:?}", course.name());
-    }
+    let (course, stops) = first_clear(courses, &steps);
+    follows(&activation.to_string(), &course, &stops);
 }
 
 #[test]

@@ -2,10 +2,7 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
-use std::ops::ControlFlow;
-
-use asgd::check::Comparison;
-use asgd::check::training::{self, Course, Stop};
+use asgd::check::training::{Course, Stop};
 use asgd::dataset::{Inputs, Samples};
 use asgd::reference::dropout::{INPUTS, is_kept};
 use asgd::reference::step::Training;
@@ -13,6 +10,7 @@ use asgd::{Dataset, Model, Optimizer, ReplicaSettings, Split, TrainSettings};
 
 mod engines;
 
+use engines::common::{follows, grouping_leaves_no_trace};
 use engines::{ENGINES, Engine, FORMS, circles, images, model, pixels, replica, replicas};
 
 /// Replicas of these seeds with these dropouts, of hidden nodes and of inputs, in turn.
@@ -72,16 +70,7 @@ fn floats(mut dataset: Dataset) -> Dataset {
 
 /// S, c and the parameters after 1 and 50 steps, and the last replica against the same alone.
 fn follow(course: Course) {
-    let stops = Stop::all(&course, &[1, 50]);
-    for engine in ENGINES {
-        let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
-        let mut comparison = Comparison::default();
-        for stop in &stops {
-            stop.check(&mut *trainer, &mut comparison).unwrap();
-        }
-        training::alone(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        assert_eq!(comparison.mismatch(), None, "{} {engine:?}", course.name());
-    }
+    follows("dropout", &course, &Stop::all(&course, &[1, 50]));
 }
 
 /// Seeds are such that no hidden node comes so near its kink that rounding could carry it across (`Stop::clearance`),
@@ -217,28 +206,7 @@ fn how_steps_are_grouped_leaves_no_trace() {
         let initial = model(&dataset, &hidden, &[1, 2]);
         let settings = TrainSettings { replicas: dropping(1..3, &[[0.5, 0.3], [0.0, 0.2]]), ..Default::default() };
         let start = |initial: &Model| engine.trainer(&dataset, initial, settings.clone()).unwrap();
-        let mut at_once = start(&initial);
-        at_once.train(40).unwrap();
-        let expected = at_once.model().unwrap();
-
-        let mut piecewise = start(&initial);
-        while piecewise.step() < 40 {
-            let left = 40 - piecewise.step();
-            piecewise.train_while(left.min(3), &mut |_| ControlFlow::Break(())).unwrap();
-            piecewise.evaluate(Split::Train).unwrap();
-            piecewise.last_reduction().unwrap();
-        }
-        assert_eq!(piecewise.model().unwrap(), expected, "{engine:?}");
-        assert_eq!(piecewise.last_reduction().unwrap(), at_once.last_reduction().unwrap(), "{engine:?}");
-
-        for stop in [1, 5, 23] {
-            let mut first = start(&initial);
-            first.train(stop).unwrap();
-            let mut resumed = start(&first.model().unwrap());
-            resumed.resume_at(stop, &[]).unwrap();
-            resumed.train(40 - stop).unwrap();
-            assert_eq!(resumed.model().unwrap(), expected, "{engine:?} resumed at {stop}");
-        }
+        grouping_leaves_no_trace(engine, start, &initial, 40);
     }
 }
 

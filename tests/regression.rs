@@ -3,8 +3,6 @@
 
 #![allow(missing_docs, reason = "a test binary")]
 
-use std::ops::ControlFlow;
-
 use asgd::check::Comparison;
 use asgd::check::training::{self, Course, Stop};
 use asgd::dataset::{Inputs, Samples, Sine, Targets};
@@ -16,6 +14,7 @@ use asgd::{
 
 mod engines;
 
+use engines::common::{grouping_leaves_no_trace, has_the_gradient};
 use engines::{ENGINES, Engine, FORMS, images, replicas};
 
 fn sine() -> Dataset {
@@ -198,24 +197,11 @@ fn engines_follow_pytorch() {
 /// Central differences of the summed loss. Parameters are such that no hidden node is near its kink.
 #[test]
 fn the_reference_gradient_equals_finite_differences() {
-    let difference = 1e-6;
     for case in &golden().cases {
         let samples = case.samples();
         let all: Vec<u32> = (0..samples.len() as u32).collect();
-        let mut training = Training::new(&case.model(), 0, ReplicaSettings::default(), |value| value);
-        let sums = training.reduce(&samples, &all);
-        assert!(training.nearest > 1e3 * difference, "a kink is near: {}", training.nearest);
-        for (layer, sums) in sums.iter().enumerate() {
-            for (index, sum) in sums.iter().enumerate() {
-                let loss_at = |offset: f64| {
-                    let mut moved = training.clone();
-                    moved.parameters[layer][index] += offset;
-                    moved.loss(&samples, &all)
-                };
-                let slope = (loss_at(difference) - loss_at(-difference)) / (2.0 * difference);
-                assert!((slope - sum).abs() < 1e-6, "layer {layer} index {index}: {slope} {sum}");
-            }
-        }
+        let training = Training::new(&case.model(), 0, ReplicaSettings::default(), |value| value);
+        has_the_gradient(training, &samples, &all, 1e-6);
     }
 }
 
@@ -279,20 +265,7 @@ fn trainings_are_the_same_bit_for_bit() {
         let expected = at_once.model().unwrap();
         assert!(at_once.evaluate(Split::Validation).unwrap().iter().all(|evaluation| !evaluation.has_diverged));
 
-        let mut piecewise = start(&initial);
-        while piecewise.step() < 40 {
-            let left = 40 - piecewise.step();
-            piecewise.train_while(left.min(3), &mut |_| ControlFlow::Break(())).unwrap();
-            piecewise.evaluate(Split::Train).unwrap();
-        }
-        assert_eq!(piecewise.model().unwrap(), expected, "{engine:?}");
-
-        let mut first = start(&initial);
-        first.train(23).unwrap();
-        let mut resumed = start(&first.model().unwrap());
-        resumed.resume_at(23, &[]).unwrap();
-        resumed.train(17).unwrap();
-        assert_eq!(resumed.model().unwrap(), expected, "{engine:?}");
+        grouping_leaves_no_trace(engine, start, &initial, 40);
 
         let alone = TrainSettings { replicas: replicas(2..3), ..Default::default() };
         let mut alone = engine.trainer(&dataset, &initial.slice(1..2), alone).unwrap();

@@ -15,6 +15,7 @@ use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings,
 
 mod engines;
 
+use engines::common::has_the_gradient;
 use engines::{ENGINES, Engine, FORMS, circles, images, model, replica, replicas, trainer};
 
 /// Trains replicas of both optimizers with every engine for `steps` steps, and holds evaluations before them, S, c and
@@ -190,23 +191,10 @@ fn the_engines_equal_pytorch() {
 /// Central differences of the loss, away from kinks: where |z| stays well above the difference, the loss is smooth.
 #[test]
 fn the_reference_gradient_equals_finite_differences() {
-    let difference = 1e-6;
     for case in &golden().cases {
         let (samples, all) = (case.samples(), (0..case.labels.len() as u32).collect::<Vec<_>>());
-        let mut training = Training::new(&case.model(), 0, replica(0, Optimizer::SGD), |value| value);
-        let sums = training.reduce(&samples, &all);
-        assert!(training.nearest > 1e3 * difference, "a kink is near: {}", training.nearest);
-        for (layer, sums) in sums.iter().enumerate() {
-            for (index, sum) in sums.iter().enumerate() {
-                let loss_at = |offset: f64| {
-                    let mut moved = training.clone();
-                    moved.parameters[layer][index] += offset;
-                    moved.loss(&samples, &all)
-                };
-                let slope = (loss_at(difference) - loss_at(-difference)) / (2.0 * difference);
-                assert!((slope - sum).abs() < 1e-7, "layer {layer} index {index}: {slope} {sum}");
-            }
-        }
+        let training = Training::new(&case.model(), 0, replica(0, Optimizer::SGD), |value| value);
+        has_the_gradient(training, &samples, &all, 1e-7);
     }
 }
 

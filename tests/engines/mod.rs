@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part of this file")]
 
+pub mod common;
+
 use std::sync::OnceLock;
 
 use asgd::check::training;
