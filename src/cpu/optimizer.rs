@@ -48,7 +48,8 @@ impl Update<0> for Mean {
     }
 }
 
-/// aSGD: theta - lr S / (c + epsilon), and theta, bit for bit, where c = 0. Not for normalized networks, where S need not be 0 then.
+/// aSGD: theta - lr S / (c + epsilon), and theta, bit for bit, where c = 0. Only where S = 0 then: without a threshold of the counts, in
+/// networks that are not normalized.
 #[derive(Clone, Copy)]
 pub struct Effective {
     /// lr.
@@ -67,8 +68,8 @@ impl Update<0> for Effective {
     fn apply(self, thetas: &mut [Lanes], _moments: [&mut [Lanes]; 0], sums: &[Lanes], counts: &[Lanes]) {
         let pairs = floats(sums).iter().zip(floats(counts));
         for (theta, (sum, count)) in floats_mut(thetas).iter_mut().zip(pairs) {
-            // Where c = 0, S = 0 too (a threshold of the counts has no part in this): over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after
-            // the division would be compiled to branches.)
+            // Where c = 0, S = 0 too: over any other number it is 0, and theta - lr * 0 is theta, bit for bit. (A choice after the
+            // division would be compiled to branches.)
             let divisor = if *count == 0.0 { 1.0 } else { count + self.epsilon };
             *theta = (-self.learning_rate).mul_add(sum / divisor, *theta);
         }
@@ -90,7 +91,7 @@ pub struct Ruled<const M: usize> {
 }
 
 /// 0 instead of a subnormal number. A moment that decays without a gradient would stay one for ever, because 0.9 times the smallest is
-/// rounded to itself, and processors take 100 times as long for each.
+/// rounded to itself, and processors take far longer for each.
 #[inline(always)]
 fn flushed(moment: f32) -> f32 {
     if moment.abs() < f32::MIN_POSITIVE { 0.0 } else { moment }
@@ -229,7 +230,7 @@ impl GradientOf {
         let Self { gradient, clip_value: bound, epsilon, samples } = self;
         let g = match gradient {
             Gradient::Mean => sum / samples,
-            // S need not be 0 where c is: counts may have a threshold.
+            // S need not be 0 where c is: counts may have a threshold, and layers be normalized.
             Gradient::Effective => {
                 let (counted, divisor) = if count == 0.0 { (0.0, 1.0) } else { (sum, count + epsilon) };
                 counted / divisor

@@ -173,6 +173,15 @@ impl Samples {
         Self::with_targets(features, inputs, Targets::Numbers { values, outputs })
     }
 
+    /// The same inputs with other numbers, as many.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first sample whose target is no finite number.
+    pub(super) fn with_numbers(self, values: Vec<f32>) -> Result<Self> {
+        let outputs = values.len() / self.len();
+        Self::of_numbers(self.features, self.inputs, values, outputs)
+    }
+
     /// Samples with targets that are sound.
     pub(crate) fn with_targets(features: usize, inputs: Inputs, targets: Targets) -> Result<Self> {
         let (values, count) = (inputs.len(), targets.len());

@@ -1,4 +1,5 @@
-//! Inputs, and the targets of a regression, brought to one scale: fitted on the training samples, kept with the model, applied wherever it is used.
+//! Inputs, and the targets of a regression, brought to one scale: fitted on the training samples, kept with the model, applied wherever
+//! it is used.
 
 use std::fmt;
 use std::str::FromStr;
@@ -192,7 +193,7 @@ impl Scaling {
         for row in values.chunks_exact(*outputs) {
             self.apply(&row.iter().map(|&value| f64::from(value)).collect::<Vec<_>>(), &mut scaled);
         }
-        Samples::of_numbers(samples.features(), samples.inputs().clone(), scaled, *outputs)
+        samples.with_numbers(scaled)
     }
 
     /// Samples, scaled: bytes count as themselves divided by 255.

@@ -94,7 +94,7 @@ pub fn train(laboratory: &Laboratory<'_>) -> Result<Vec<Row>> {
     for cure in Cure::ALL {
         let asgd = ReplicaSettings { optimizer: Optimizer::ASGD, learning_rate: LEARNING_RATE, ..Default::default() };
         let plan = Plan {
-            name: cure.name(),
+            name: "alone",
             spec: laboratory.spec()?,
             rows: vec![asgd],
             seeds: laboratory.seeds(),
@@ -103,7 +103,7 @@ pub fn train(laboratory: &Laboratory<'_>) -> Result<Vec<Row>> {
             is_evaluated_every_epoch: true,
         };
         let plan = match cure {
-            Cure::Nothing => Plan { name: "alone", ..plan },
+            Cure::Nothing => plan,
             Cure::Cosine => Plan {
                 name: "cosine",
                 schedule: Schedule { decay: Decay::Cosine { minimum: 0.0 }, ..Schedule::default() },
