@@ -1,5 +1,7 @@
 //! A data set on the GPU, the batches gathered from it, and the state of a batch.
 
+use wgpu::BufferUsages;
+
 use super::adapter::Gpu;
 use super::commands::Commands;
 use super::dispatch::Dispatch;
@@ -136,6 +138,9 @@ impl Batches {
         })
     }
 }
+
+/// Of a uniform buffer that the host writes.
+pub(crate) const UNIFORM: BufferUsages = BufferUsages::UNIFORM.union(BufferUsages::COPY_DST);
 
 /// The constant of the kernels that read or write targets.
 pub(crate) fn has_numbers(loss: Loss) -> (&'static str, u32) {

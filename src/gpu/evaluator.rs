@@ -1,10 +1,8 @@
 //! Evaluation: loss, score and dummy nodes over a whole data set, block by block.
 
-use wgpu::BufferUsages;
-
 use super::adapter::Gpu;
 use super::buffers::{
-    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, has_numbers, write_batches,
+    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, UNIFORM, activation_bytes, has_numbers, write_batches,
 };
 use super::commands::Commands;
 use super::dispatch::{Dispatch, EVALUATE_LANES, MAX_LOOP_ITERATIONS};
@@ -65,11 +63,8 @@ impl Evaluator {
 
         let loss = spec.loss();
         let batches = Batches::new(gpu, network, format, loss.targets(spec.outputs()), 1, 1, sample4s)?;
-        let batch_uniform = gpu.buffer(
-            "the blocks",
-            MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE,
-            BufferUsages::UNIFORM | BufferUsages::COPY_DST,
-        )?;
+        let batch_uniform =
+            gpu.buffer("the blocks", MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE, UNIFORM)?;
         let state = State::new(gpu, network, sample4s, Room { deltas: false, sums: false })?;
         let dispatch = Dispatch { network, sample4s };
         dispatch.check(1, 1, gpu.is_software())?;

@@ -9,6 +9,7 @@ pub mod kernels;
 pub mod layout;
 mod pacing;
 mod predictor;
+mod step_kernels;
 mod trainer;
 
 pub use adapter::{Adapter, Gpu, adapters, kind};

@@ -1,9 +1,7 @@
 //! Trained networks and samples on the GPU.
 
-use wgpu::BufferUsages;
-
 use super::adapter::Gpu;
-use super::buffers::DeviceSamples;
+use super::buffers::{DeviceSamples, UNIFORM};
 use super::evaluator::Evaluator;
 use super::layout::{InputFormat, Network, ReplicaColumns};
 use crate::dataset::Samples;
@@ -38,8 +36,7 @@ impl Predictor {
         samples.check_fits(spec)?;
         let format = InputFormat::from(samples.inputs());
         let network = Network::new(spec, model.replicas());
-        let uniform =
-            gpu.buffer("the network", size_of::<Network>() as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST)?;
+        let uniform = gpu.buffer("the network", size_of::<Network>() as u64, UNIFORM)?;
         gpu.write(&uniform, &[network])?;
         let parameters = gpu.storage_from("the parameters", &model.to_arena())?;
         // Samples stay in their order, so that no seed matters.

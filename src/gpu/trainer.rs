@@ -2,22 +2,18 @@
 
 use std::ops::ControlFlow;
 
-use wgpu::BufferUsages;
-
 use super::adapter::Gpu;
 use super::buffers::{
-    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, activation_bytes, has_numbers, input_bytes,
-    target_bytes, write_batches,
+    BATCH_STRIDE, Batches, DeviceSamples, Gatherer, Room, State, UNIFORM, activation_bytes, input_bytes, target_bytes,
+    write_batches,
 };
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
-use super::kernels::{
-    Bound, CLIP, COUNT, DELTA, FOLD, FORWARD, LOSS, NORMALIZE, NORMALIZE_BACK, PROPAGATE, Pipeline, REDUCE,
-    REDUCE_NORMS, SELECT, STEP, THRESHOLD, UPDATE, UPDATE_NORMS,
-};
-use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns, activation_constants};
+use super::kernels::{Bound, COUNT, Pipeline, REDUCE, REDUCE_NORMS, SELECT};
+use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
 use super::pacing::Pacer;
+use super::step_kernels::{StepKernels, Surroundings};
 use crate::dataset::Dataset;
 use crate::engine::{KernelTime, TrainingEngine, check_learning_rates, check_moments, no_validation_set};
 use crate::error::Result;
@@ -44,9 +40,7 @@ pub struct Trainer {
     state: State,
     gatherer: Gatherer,
     select: Bound,
-    form: Form,
-    norms: Option<Norms>,
-    deferred: Option<Deferred>,
+    kernels: StepKernels,
     count: Bound,
     count_sums: wgpu::Buffer,
     evaluator: Evaluator,
@@ -55,37 +49,6 @@ pub struct Trainer {
     step: u64,
     /// The last step's batch, whose activations and deltas are still in the state.
     last_batch: Option<Batch>,
-}
-
-/// The dispatches of a step, after its batch has been gathered. The arithmetic is the same.
-enum Form {
-    /// One for many steps, for small networks.
-    Steps { steps: Bound },
-    /// All layers forward and back, where they are narrow.
-    Propagate { propagate: Bound, update: Bound },
-    /// A dispatch a layer.
-    Layers { forward: Bound, loss: Bound, delta: Bound, update: Bound },
-}
-
-/// What normalized networks have beside a dispatch a layer.
-struct Norms {
-    normalize: Bound,
-    normalize_back: Bound,
-    update: Bound,
-    /// (R, N): what is found of each neuron.
-    neurons: wgpu::Buffer,
-    /// The networks that are evaluated.
-    fold: Bound,
-}
-
-/// What follows a step where any replica clips by norm or counts above a threshold: what counts, S and c of all parameters, and the
-/// update from them. A step of its own for these replicas, so that the others are what they are without them.
-struct Deferred {
-    threshold: Option<Bound>,
-    reduce: Bound,
-    /// Of beta and gamma.
-    reduce_norms: Option<Bound>,
-    update: Bound,
 }
 
 /// `Batch`es that a submission can hold.
@@ -122,10 +85,9 @@ impl Trainer {
         let dispatch = Dispatch { network: &network, sample4s };
         dispatch.check(slots, replica_count, gpu.is_software())?;
         let parameters = gpu.storage_from("the parameters", &with_moments(initial, &no_moments(initial, &settings)))?;
-        let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
-        let network_uniform = gpu.buffer("the network", size_of::<Network>() as u64, uniform)?;
+        let network_uniform = gpu.buffer("the network", size_of::<Network>() as u64, UNIFORM)?;
         gpu.write(&network_uniform, &[network])?;
-        let batch_uniform = gpu.buffer("the steps", MAX_BATCHES * BATCH_STRIDE, uniform)?;
+        let batch_uniform = gpu.buffer("the steps", MAX_BATCHES * BATCH_STRIDE, UNIFORM)?;
         let columns: Vec<_> = settings.replicas.iter().map(ReplicaColumns::from).collect();
         let replicas = gpu.storage_from("the replicas' settings", &columns)?;
         let train_samples = DeviceSamples::new(gpu, "training", &dataset.train, &spec)?;
@@ -148,87 +110,23 @@ impl Trainer {
         let bind = |kernel, storage: &[&wgpu::Buffer]| {
             Pipeline::new(gpu, kernel, format).bind(gpu, &network_uniform, &batch_uniform, storage)
         };
-        let State { activations, deltas, masks } = &state;
-        let Batches { inputs, input_masks, features, labels, .. } = &batches;
-        let has_rules = ("HAS_RULES", u32::from(!settings.is_plain()));
-        let has_thresholds = ("HAS_THRESHOLDS", u32::from(settings.has_thresholds()));
-        let has_dropout = ("HAS_DROPOUT", u32::from(settings.drops_out()));
-        let has_batch_norm = ("HAS_BATCH_NORM", u32::from(network.has_norms()));
-        let has_numbers = has_numbers(spec.loss());
-        let keeps = ("KEEPS_SUMS", u32::from(keeps_sums));
-        let of_hidden = [&activation_constants(spec.activation())[..], &[keeps, has_dropout]].concat();
-        let of_forward = [&of_hidden[..], &[has_batch_norm]].concat();
-        let bind_with = |kernel, constants: &[_], storage: &[&wgpu::Buffer]| {
-            let pipeline = Pipeline::with_constants(gpu, kernel, format, constants);
-            pipeline.bind(gpu, &network_uniform, &batch_uniform, storage)
+        let surroundings = Surroundings {
+            gpu,
+            spec: &spec,
+            settings: &settings,
+            dispatch,
+            format,
+            network_uniform: &network_uniform,
+            batch_uniform: &batch_uniform,
+            parameters: &parameters,
+            replicas: &replicas,
+            batches: &batches,
+            state: &state,
         };
-        let update = || {
-            let storage = [&parameters, inputs, activations, masks, deltas, features, input_masks, &replicas];
-            bind_with(&UPDATE, &[has_rules, has_thresholds, has_batch_norm], &storage)
-        };
-        let form = if is_small {
-            let storage = [&parameters, inputs, activations, masks, deltas, labels, &replicas];
-            let room = dispatch.step_constants(keeps_sums);
-            let constants = [&room[..], &[has_rules, has_thresholds, has_numbers], &of_hidden].concat();
-            Form::Steps { steps: bind_with(&STEP, &constants, &storage) }
-        } else if dispatch.is_narrow() {
-            let storage = [&parameters, inputs, activations, masks, deltas, features, labels, &replicas];
-            let constants = [&of_forward[..], &[has_numbers]].concat();
-            Form::Propagate { propagate: bind_with(&PROPAGATE, &constants, &storage), update: update() }
-        } else {
-            let of_layer = [&parameters, inputs, activations, masks, features, &replicas];
-            Form::Layers {
-                forward: bind_with(&FORWARD, &of_forward, &of_layer),
-                loss: bind_with(&LOSS, &[has_numbers], &[activations, masks, deltas, labels]),
-                delta: bind_with(&DELTA, &of_hidden, &[&parameters, activations, masks, deltas, &replicas]),
-                update: update(),
-            }
-        };
-        // What is evaluated, and its layout: without moments where it is folded.
-        let (mut evaluated, mut evaluated_network, mut evaluated_uniform) = (&parameters, &network, &network_uniform);
-        let folded_network = Network { replica_vec4s: network.parameter_vec4s, ..network };
-        let (folded, folded_uniform);
-        let norms = if network.has_norms() {
-            let rows = u64::from(replica_count) * u64::from(network.row_count);
-            let normalized = gpu.storage("the normalized sums", activation_bytes(&network, sample4s))?;
-            let neurons = gpu.storage("the normalized neurons", rows * 16)?;
-            folded =
-                gpu.storage("the folded networks", u64::from(replica_count) * network.parameter_stride() as u64 * 4)?;
-            folded_uniform = gpu.buffer("the folded network", size_of::<Network>() as u64, uniform)?;
-            gpu.write(&folded_uniform, &[folded_network])?;
-            (evaluated, evaluated_network, evaluated_uniform) = (&folded, &folded_network, &folded_uniform);
-            Some(Norms {
-                normalize: bind_with(
-                    &NORMALIZE,
-                    &of_hidden,
-                    &[&parameters, activations, masks, &replicas, &normalized, &neurons],
-                ),
-                normalize_back: bind(&NORMALIZE_BACK, &[&parameters, deltas, &normalized, &neurons]),
-                update: bind_with(
-                    &UPDATE_NORMS,
-                    &[has_rules, has_thresholds],
-                    &[&parameters, masks, &replicas, &neurons],
-                ),
-                fold: bind(&FOLD, &[&parameters, &folded]),
-                neurons,
-            })
-        } else {
-            None
-        };
-        let deferred = if settings.clips_norm() || settings.has_thresholds() {
-            let bytes = u64::from(replica_count) * network.parameter_stride() as u64 * 4;
-            let sums = gpu.storage("the gradient sums", bytes)?;
-            let counts = gpu.storage("the adaptive batch sizes", bytes)?;
-            let reduced = [inputs, activations, masks, deltas, features, input_masks, &sums, &counts];
-            let reduce_norms =
-                norms.as_ref().map(|norms| bind(&REDUCE_NORMS, &[masks, &sums, &counts, &norms.neurons]));
-            let update = bind(&CLIP, &[&parameters, &replicas, &sums, &counts]);
-            let storage = [inputs, activations, deltas, masks, input_masks, &replicas];
-            let threshold = settings.has_thresholds().then(|| bind_with(&THRESHOLD, &[has_batch_norm], &storage));
-            Some(Deferred { threshold, reduce: bind_with(&REDUCE, &[has_batch_norm], &reduced), reduce_norms, update })
-        } else {
-            None
-        };
+        let kernels = StepKernels::new(&surroundings, is_small)?;
+        let (evaluated, evaluated_network, evaluated_uniform) =
+            kernels.folded().unwrap_or((&parameters, &network, &network_uniform));
+        let (Batches { input_masks, features, .. }, State { masks, .. }) = (&batches, &state);
         let select = bind(&SELECT, &[input_masks, features]);
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
         let evaluator = Evaluator::new(
@@ -257,9 +155,7 @@ impl Trainer {
             state,
             gatherer,
             select,
-            form,
-            norms,
-            deferred,
+            kernels,
             count,
             count_sums,
             evaluator,
@@ -287,17 +183,10 @@ impl Trainer {
 
     /// Encodes steps up to `end`, or as many as the uniform buffer holds.
     fn encode(&mut self, commands: &mut Commands, end: u64) -> Result<()> {
-        let batches_per_step = match self.form {
-            Form::Propagate { .. } => 1,
-            Form::Steps { .. } => 2,
-            Form::Layers { .. } => u64::from(self.network.layer_count),
-        };
+        let batches_per_step = self.kernels.batches(&self.network);
         let mut uniform = Vec::new();
         let dispatch = Dispatch { network: &self.network, sample4s: self.batches.sample4s };
-        let at_once = match self.form {
-            Form::Steps { .. } => dispatch.steps_at_once(self.gpu.is_software()),
-            Form::Propagate { .. } | Form::Layers { .. } => u64::MAX,
-        };
+        let at_once = self.kernels.steps_at_once(dispatch, self.gpu.is_software());
         let (steps_per_epoch, schedule) = (self.steps_per_epoch(), self.settings.schedule);
         while self.step < end {
             let room = MAX_BATCHES - uniform.len() as u64;
@@ -329,7 +218,7 @@ impl Trainer {
             };
             let gathered = offset(first);
             self.gatherer.encode(commands, gathered, dispatch, steps as u32, first.input_replicas);
-            if self.selects() {
+            if self.kernels.selects_features() {
                 commands.dispatch(&self.select, gathered, dispatch.select(steps as u32, first.input_replicas));
             }
             let batch_at = |slot: u64| {
@@ -337,81 +226,11 @@ impl Trainer {
                 Batch { size: self.batch_samples(step), slot: slot as u32, t: (step + 1) as u32, ..first }
             };
             let batches: Vec<Batch> = (0..steps).map(batch_at).collect();
-            match (&self.form, &self.deferred) {
-                (Form::Steps { steps }, None) => commands.dispatch(steps, gathered, dispatch.step()),
-                _ => batches.iter().for_each(|&batch| self.encode_step(commands, dispatch, batch, &mut offset)),
-            }
+            self.kernels.encode(commands, dispatch, gathered, &batches, &mut offset);
             self.last_batch = batches.last().copied();
             self.step += steps;
         }
         write_batches(&self.gpu, &self.batch_uniform, &uniform)
-    }
-
-    /// Encodes one step. `offset` is where a `Batch` is.
-    fn encode_step(
-        &self,
-        commands: &mut Commands,
-        dispatch: Dispatch<'_>,
-        batch: Batch,
-        offset: &mut impl FnMut(Batch) -> u32,
-    ) {
-        let own = offset(batch);
-        match &self.form {
-            Form::Steps { steps } => {
-                let one = offset(Batch { steps: 1, ..batch });
-                commands.dispatch(steps, one, dispatch.step());
-            }
-            Form::Propagate { propagate, update } => {
-                commands.dispatch(propagate, own, dispatch.propagate());
-                commands.dispatch(update, own, dispatch.reduce());
-            }
-            Form::Layers { forward, loss, delta, update } => {
-                let later = (1..self.network.layer_count).map(|layer| offset(Batch { layer, ..batch }));
-                let offsets: Vec<u32> = [own].into_iter().chain(later).collect();
-                let shapes = || self.network.layers().iter().zip(offsets.iter().copied());
-                for (shape, at) in shapes() {
-                    commands.dispatch(forward, at, dispatch.forward(shape));
-                    if let Some(norms) = self.norms.as_ref().filter(|_| shape.is_output == 0) {
-                        commands.dispatch(&norms.normalize, at, dispatch.normalize(shape));
-                    }
-                }
-                commands.dispatch(loss, own, dispatch.loss());
-                // Of normalized networks layer by layer, before dy becomes dz.
-                let threshold = self.deferred.as_ref().and_then(|deferred| deferred.threshold.as_ref());
-                let threshold = threshold.filter(|_| self.norms.is_some());
-                if let (Some(threshold), Some((_, at))) = (threshold, shapes().next_back()) {
-                    commands.dispatch(threshold, at, dispatch.threshold());
-                }
-                for ((shape, at), (below, at_below)) in shapes().skip(1).zip(shapes()).rev() {
-                    commands.dispatch(delta, at, dispatch.delta(shape));
-                    if let Some(threshold) = threshold {
-                        commands.dispatch(threshold, at_below, dispatch.threshold());
-                    }
-                    if let Some(norms) = &self.norms {
-                        commands.dispatch(&norms.normalize_back, at_below, dispatch.normalize(below));
-                    }
-                }
-                commands.dispatch(update, own, dispatch.reduce());
-                if let Some(norms) = &self.norms {
-                    commands.dispatch(&norms.update, own, dispatch.reduce_norms());
-                }
-            }
-        }
-        if let Some(Deferred { threshold, reduce, reduce_norms, update }) = &self.deferred {
-            if let Some(threshold) = threshold.as_ref().filter(|_| self.norms.is_none()) {
-                commands.dispatch(threshold, own, dispatch.threshold());
-            }
-            commands.dispatch(reduce, own, dispatch.reduce());
-            if let Some(reduce_norms) = reduce_norms {
-                commands.dispatch(reduce_norms, own, dispatch.reduce_norms());
-            }
-            commands.dispatch(update, own, dispatch.clip());
-        }
-    }
-
-    /// Whether the features of batches are listed before their steps, which then may have a threshold for what counts of them.
-    fn selects(&self) -> bool {
-        !matches!(self.form, Form::Steps { .. }) || self.deferred.is_some()
     }
 
     /// Samples of the batch of a step.
@@ -454,12 +273,12 @@ impl Trainer {
             pipeline.bind(&self.gpu, &self.network_uniform, &self.batch_uniform, storage)
         };
         let dispatch = self.dispatch();
-        if !self.selects() {
+        if !self.kernels.selects_features() {
             self.run_once(batch, &self.select, dispatch.select(batch.steps, batch.input_replicas))?;
         }
         self.run_once(batch, &bind(&REDUCE, &storage), dispatch.reduce())?;
-        if let Some(norms) = &self.norms {
-            let storage = [masks, &sums, &counts, &norms.neurons];
+        if let Some(neurons) = self.kernels.neurons() {
+            let storage = [masks, &sums, &counts, neurons];
             self.run_once(batch, &bind(&REDUCE_NORMS, &storage), dispatch.reduce_norms())?;
         }
         Ok((sums, counts))
@@ -541,13 +360,7 @@ impl TrainingEngine for Trainer {
             return Ok(None);
         }
         // Of a step, with permute, gather and select, which there may be before each.
-        let dispatches = match self.form {
-            Form::Steps { .. } => 3,
-            Form::Propagate { .. } => 5,
-            Form::Layers { .. } if self.norms.is_some() => 5 + 5 * u64::from(self.network.layer_count),
-            Form::Layers { .. } => 4 + 2 * u64::from(self.network.layer_count),
-        };
-        let dispatches = dispatches + if self.deferred.is_some() { 4 } else { 0 };
+        let dispatches = 3 + self.kernels.dispatches(&self.network);
         let mut times = Vec::new();
         let end = self.step.saturating_add(steps);
         while self.step < end {
@@ -572,9 +385,7 @@ impl TrainingEngine for Trainer {
             Split::Validation if self.evaluator.sets() > 2 => 2,
             Split::Validation => return Err(no_validation_set()),
         };
-        if let Some(norms) = &self.norms {
-            norms.fold.run(&self.gpu, self.dispatch().fold())?;
-        }
+        self.kernels.fold(&self.gpu, self.dispatch())?;
         self.evaluator.evaluate(&self.gpu, &self.network, set)
     }
 

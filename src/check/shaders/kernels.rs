@@ -1,12 +1,10 @@
 //! Runs one kernel alone: its name and buffers in, buffers out. The only file of the checks that knows what is inside the
 //! GPU engine: how a kernel is compiled, and how many workgroups it takes.
 
-use wgpu::BufferUsages;
-
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::gpu::buffers::has_numbers;
 pub use crate::gpu::buffers::padded_bytes;
+use crate::gpu::buffers::{UNIFORM, has_numbers};
 use crate::gpu::dispatch::{Dispatch, EVALUATE_LANES};
 use crate::gpu::kernels::{self, Pipeline};
 use crate::gpu::layout::activation_constants;
@@ -165,10 +163,9 @@ impl Kernels for Gpu {
     fn run(&self, job: &Job<'_>) -> Result<Vec<Vec<u32>>> {
         let Job { shader, inputs, activation, loss, network, batch, storage } = *job;
         let gpu = self;
-        let uniform = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
-        let network_buffer = gpu.buffer("network", size_of::<Network>() as u64, uniform)?;
+        let network_buffer = gpu.buffer("network", size_of::<Network>() as u64, UNIFORM)?;
         gpu.write(&network_buffer, &[*network])?;
-        let batch_buffer = gpu.buffer("batch", 256, uniform)?;
+        let batch_buffer = gpu.buffer("batch", 256, UNIFORM)?;
         gpu.write(&batch_buffer, &[batch])?;
         let buffers =
             storage.iter().map(|words| gpu.storage_from("a check", words)).collect::<Result<Vec<wgpu::Buffer>>>()?;
