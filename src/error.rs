@@ -109,15 +109,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn setting(setting: &'static str, problem: impl Into<String>) -> Self {
-        Self::Setting { setting, problem: problem.into() }
+        Self::Setting { setting, problem: one_line(&problem.into()) }
     }
 
     pub(crate) fn data(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Data { path: path.as_ref().to_path_buf(), problem: problem.into() }
+        Self::Data { path: path.as_ref().to_path_buf(), problem: one_line(&problem.into()) }
     }
 
     pub(crate) fn model(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Model { path: path.as_ref().to_path_buf(), problem: problem.into() }
+        Self::Model { path: path.as_ref().to_path_buf(), problem: one_line(&problem.into()) }
     }
 
     pub(crate) fn io(path: impl AsRef<Path>, action: &'static str, reason: impl ToString) -> Self {
@@ -127,5 +127,22 @@ impl Error {
     /// Whether the command line was at fault (exit code 2) rather than the world (exit code 1).
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Setting { .. } | Self::UnknownDevice { .. })
+    }
+}
+
+/// Files may hold names with line ends, or with what a terminal obeys: these are shown, not printed.
+fn one_line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_holds_is_no_command_to_a_terminal() {
+        let error = Error::data("a.npz", "holds x\n\u{1b}[2Jy, größer").to_string();
+        assert_eq!(error, "a.npz: holds x\\n\\u{1b}[2Jy, größer");
     }
 }

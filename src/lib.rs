@@ -57,6 +57,7 @@ pub mod check;
 pub mod cpu;
 pub mod dataset;
 mod device;
+pub mod digest;
 pub mod engine;
 mod error;
 mod evaluation;

@@ -4,12 +4,24 @@ use sysinfo::System;
 
 use crate::error::{Error, Result};
 
-/// Bytes that this process can still allocate: the machine's free memory, or what is left of its cgroup's.
+/// Bytes that this process can still allocate: the machine's free memory, or what is left of its cgroup's or of its address space
+/// (ulimit -v).
 pub fn available() -> u64 {
     let mut system = System::new();
     system.refresh_memory();
     let of_machine = system.available_memory();
-    system.cgroup_limits().map_or(of_machine, |limits| limits.free_memory.min(of_machine))
+    let of_cgroup = system.cgroup_limits().map_or(of_machine, |limits| limits.free_memory);
+    of_machine.min(of_cgroup).min(address_space().unwrap_or(u64::MAX))
+}
+
+/// What is left of a limited address space; `None` where it is not, or the system does not say so as Linux does.
+fn address_space() -> Option<u64> {
+    let read = |file: &str, label: &str, field: usize| -> Option<u64> {
+        let text = std::fs::read_to_string(file).ok()?;
+        text.lines().find(|line| line.starts_with(label))?.split_whitespace().nth(field)?.parse().ok()
+    };
+    let limit = read("/proc/self/limits", "Max address space", 3)?;
+    Some(limit.saturating_sub(1024 * read("/proc/self/status", "VmSize:", 1)?))
 }
 
 /// Refuses what takes more than that. `mend` says how to take less.

@@ -86,13 +86,13 @@ fn squared_error(outputs: &Panels, sample: usize, targets: &[f32]) -> f64 {
     sum / targets.len() as f64
 }
 
-/// softplus(z) - y z, and whether z is on the label's side of 0.
+/// softplus(z) - y z, and whether z is on the label's side of 0, which NaN never is.
 #[inline(always)]
 fn binary_cross_entropy(z: f32, label: u32) -> (f64, bool) {
     // Not f32::max, which would hide NaN.
     let positive = if z < 0.0 { 0.0 } else { z };
     let softplus = f64::from(positive) + libm::log1p(f64::from(exp(-z.abs())));
-    (softplus - f64::from(label) * f64::from(z), (z > 0.0) == (label == 1))
+    (softplus - f64::from(label) * f64::from(z), !z.is_nan() && (z > 0.0) == (label == 1))
 }
 
 /// ln(sum e^z) - z of the label, and whether the label is the first highest logit.

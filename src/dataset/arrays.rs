@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::samples::{Dataset, Inputs, Samples};
 use super::table::list;
+use super::unpack::Expansion;
 use crate::error::{Error, Result};
 use crate::spec::Task;
 
@@ -38,8 +39,8 @@ pub struct ArrayOptions<'a> {
     pub classes: Option<usize>,
     /// Names of a model's classes.
     pub class_names: &'a [String],
-    /// Whether numbers that look like pixels are left as they are.
-    pub keeps_numbers: bool,
+    /// How far packed files are unpacked.
+    pub expansion: Expansion,
 }
 
 impl Values {
@@ -76,12 +77,13 @@ impl Values {
     }
 }
 
-/// Makes a data set of both sets, with what should be said about it.
+/// Makes a data set of both sets, with what should be said about it. `keeps_numbers` leaves those that look like pixels as they are.
 pub fn dataset(
     path: &Path,
     name: String,
     sets: [ArraySet; 2],
     options: ArrayOptions<'_>,
+    keeps_numbers: bool,
 ) -> Result<(Dataset, Vec<String>)> {
     let refuse = |problem: String| Error::data(path, problem);
     let [train, test] = sets;
@@ -98,7 +100,7 @@ pub fn dataset(
     };
     let features = train.features;
     let are_bytes = [&train, &test].map(|set| matches!(set.inputs, Values::Bytes(_)));
-    let as_pixels = !options.keeps_numbers && train.inputs.are_pixels(features) && test.inputs.are_pixels(features);
+    let as_pixels = !keeps_numbers && train.inputs.are_pixels(features) && test.inputs.are_pixels(features);
     if are_bytes != [as_pixels; 2] {
         if as_pixels {
             notes.push(
@@ -233,7 +235,8 @@ fn classes(
                 set.names[1],
                 count - 1,
                 all.len(),
-                all.len().max(all.last().map_or(0, |&last| usize::try_from(last + 1).unwrap_or(0).min(1000)))
+                all.len()
+                    .max(all.last().map_or(0, |&last| usize::try_from(last.saturating_add(1)).unwrap_or(0).min(1000)))
             );
             return Err(Error::data(path, problem));
         }

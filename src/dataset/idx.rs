@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use mnist::MnistBuilder;
 
 use super::arrays::{self, ArrayOptions, ArraySet, Values};
 use super::kind;
 use super::samples::Dataset;
+use super::unpack::Expansion;
 use crate::error::{Error, Result};
 use crate::memory;
 
@@ -67,8 +67,12 @@ impl IdxFile {
 }
 
 /// Reads train and test images and labels.
-pub(super) fn read_folder(folder: &Path, options: ArrayOptions<'_>) -> Result<(Dataset, Vec<String>)> {
-    let open = |stem: &str, content| open(&find(folder, stem, content)?, content);
+pub(super) fn read_folder(
+    folder: &Path,
+    options: ArrayOptions<'_>,
+    keeps_numbers: bool,
+) -> Result<(Dataset, Vec<String>)> {
+    let open = |stem: &str, content| open(&find(folder, stem, content)?, content, options.expansion);
     let pair = |split: &str| -> Result<(IdxFile, IdxFile)> {
         let images = open(&format!("{split}-images"), Content::Images)?;
         let labels = open(&format!("{split}-labels"), Content::Labels)?;
@@ -99,7 +103,7 @@ pub(super) fn read_folder(folder: &Path, options: ArrayOptions<'_>) -> Result<(D
         None => [set(train, &mut notes)?, set(test, &mut notes)?],
     };
     let name = folder.file_name().map_or_else(|| "idx".into(), |name| name.to_string_lossy().into_owned());
-    let (dataset, more) = arrays::dataset(folder, name, sets, options)?;
+    let (dataset, more) = arrays::dataset(folder, name, sets, options, keeps_numbers)?;
     notes.extend(more);
     Ok((dataset, notes))
 }
@@ -149,9 +153,9 @@ fn of_mnist_crate(train: &(IdxFile, IdxFile), test: &(IdxFile, IdxFile)) -> Opti
 }
 
 /// Images alone, to be classified: an IDX file, or the test images of a folder. Gives their features as well.
-pub(super) fn read_inputs(path: &Path) -> Result<(usize, Values)> {
+pub(super) fn read_inputs(path: &Path, expansion: Expansion) -> Result<(usize, Values)> {
     let path = if path.is_dir() { find(path, "t10k-images", Content::Images)? } else { path.to_path_buf() };
-    let file = open(&path, Content::Images)?;
+    let file = open(&path, Content::Images, expansion)?;
     Ok((file.features(), values(file, &mut Vec::new())?))
 }
 
@@ -180,6 +184,7 @@ fn find(folder: &Path, stem: &str, content: Content) -> Result<PathBuf> {
 
 fn unreadable(source: &Path, error: &io::Error) -> Error {
     match error.kind() {
+        io::ErrorKind::FileTooLarge => Error::data(source, error.to_string()),
         io::ErrorKind::UnexpectedEof => Error::data(source, "cut off; fetch it again"),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             Error::data(source, format!("damaged ({error}); fetch it again"))
@@ -189,7 +194,7 @@ fn unreadable(source: &Path, error: &io::Error) -> Error {
 }
 
 /// Unpacks what is packed, whatever its name, and checks header and length.
-fn open(source: &Path, content: Content) -> Result<IdxFile> {
+fn open(source: &Path, content: Content, expansion: Expansion) -> Result<IdxFile> {
     let refuse = |problem: String| Error::data(source, problem);
     let unreadable = |error: io::Error| unreadable(source, &error);
     let mut start = [0; 2];
@@ -199,7 +204,7 @@ fn open(source: &Path, content: Content) -> Result<IdxFile> {
         return Err(refuse("is empty: 0 bytes; fetch it again".into()));
     }
     let file = BufReader::new(File::open(source).map_err(unreadable)?);
-    let mut file: Box<dyn Read> = if is_packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut file: Box<dyn Read> = if is_packed { Box::new(expansion.gunzip(file)) } else { Box::new(file) };
 
     let mut word = || -> Result<[u8; 4]> {
         let mut word = [0; 4];

@@ -15,10 +15,11 @@ mod sine;
 mod spirals;
 mod split;
 pub mod table;
+mod unpack;
 
 use std::path::Path;
 
-use self::arrays::ArrayOptions;
+pub use self::arrays::ArrayOptions;
 pub use self::circles::Circles;
 pub use self::kind::{is_idx, what_is};
 pub use self::points::Points;
@@ -29,6 +30,7 @@ pub use self::scaling::{Scale, Scales, Scaling};
 pub use self::sine::Sine;
 pub use self::spirals::Spirals;
 pub use self::split::{HeldOut, Seen, Sketch, SplitRecord, ValidationShare, split_rows};
+pub use self::unpack::Expansion;
 use crate::error::Result;
 use crate::spec::Task;
 
@@ -42,7 +44,7 @@ impl Dataset {
     pub fn from_idx_folder(folder: &Path, classes: usize) -> Result<Self> {
         let options =
             ArrayOptions { classes: Some(classes), task: Some(Task::Classification), ..ArrayOptions::default() };
-        Ok(idx::read_folder(folder, options)?.0)
+        Ok(idx::read_folder(folder, options, false)?.0)
     }
 
     /// A table of text, split and not scaled; see [`Prepared::table`], which says how it was read, and scales.
@@ -61,6 +63,6 @@ impl Dataset {
     pub fn from_npz(path: &Path, classes: usize) -> Result<Self> {
         let options =
             ArrayOptions { classes: Some(classes), task: Some(Task::Classification), ..ArrayOptions::default() };
-        Ok(npz::read(path, options)?.0)
+        Ok(npz::read(path, options, false)?.0)
     }
 }

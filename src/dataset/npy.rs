@@ -21,8 +21,8 @@ const DEEPEST_HEADER: usize = 3;
 /// Axes that NumPy allows.
 const AXES: usize = 64;
 
-/// Reads an array; or what is wrong with it.
-pub fn read(mut file: impl Read) -> Result<Array, String> {
+/// Reads an array; or what is wrong with it. `check` may refuse so many bytes.
+pub fn read(mut file: impl Read, check: impl FnOnce(u128) -> Result<(), String>) -> Result<Array, String> {
     let damaged = |error: std::io::Error| format!("is damaged ({})", one_line(&error.to_string()));
     let mut start = [0; 8];
     file.read_exact(&mut start).map_err(damaged)?;
@@ -55,6 +55,7 @@ pub fn read(mut file: impl Read) -> Result<Array, String> {
     };
     let kind = Kind::of(&descr)?;
     let bytes = count as u128 * kind.size as u128;
+    check(bytes)?;
     // A value becomes at most eight bytes.
     memory::require("an array of the .npz", bytes + 8 * count as u128, "save fewer samples")
         .map_err(|error| error.to_string())?;
@@ -214,7 +215,7 @@ mod tests {
     }
 
     fn numbers(bytes: &[u8]) -> Vec<f64> {
-        match read(bytes).unwrap().values {
+        match read(bytes, |_| Ok(())).unwrap().values {
             Values::Numbers(values) => values,
             Values::Bytes(values) => values.into_iter().map(f64::from).collect(),
         }
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_named_at_once() {
-        let problem = |bytes: &[u8]| read(bytes).err().unwrap();
+        let problem = |bytes: &[u8]| read(bytes, |_| Ok(())).err().unwrap();
         assert!(problem(&npy("<U5", "False", "(1,)", &[0; 20])).contains("holds text"));
         assert!(problem(&npy("|O", "False", "(1,)", &[0; 20])).contains("type"));
         assert!(problem(&npy("<c8", "False", "(1,)", &[0; 20])).contains("accepted are"));

@@ -9,18 +9,19 @@ use super::arrays::{self, ArrayOptions, ArraySet, Values};
 use super::npy::{self, Array};
 use super::samples::Dataset;
 use super::table::short_name;
+use super::unpack::Expansion;
 use crate::error::{Error, Result};
 use crate::spec::Task;
 
 /// Reads all four arrays. Inputs may have any number of axes after the first, which counts the samples.
-pub(super) fn read(path: &Path, options: ArrayOptions<'_>) -> Result<(Dataset, Vec<String>)> {
+pub(super) fn read(path: &Path, options: ArrayOptions<'_>, keeps_numbers: bool) -> Result<(Dataset, Vec<String>)> {
     let mut archive = open(path)?;
-    let sets = [set(&mut archive, path, "train", options.task)?, set(&mut archive, path, "test", options.task)?];
-    arrays::dataset(path, short_name(path), sets, options)
+    let sets = [set(&mut archive, path, "train", options)?, set(&mut archive, path, "test", options)?];
+    arrays::dataset(path, short_name(path), sets, options, keeps_numbers)
 }
 
 /// Inputs alone, to be classified: x, x_test, or the only array of more than one axis. Gives its features as well.
-pub(super) fn read_inputs(path: &Path) -> Result<(usize, Values)> {
+pub(super) fn read_inputs(path: &Path, expansion: Expansion) -> Result<(usize, Values)> {
     let mut archive = open(path)?;
     let names: Vec<String> =
         archive.file_names().flatten().filter_map(|name| Some(name.strip_suffix(".npy")?.to_string())).collect();
@@ -33,21 +34,24 @@ pub(super) fn read_inputs(path: &Path) -> Result<(usize, Values)> {
             return Err(Error::data(path, problem));
         }
     };
-    let Array { shape, values } = array(&mut archive, path, name)?;
+    let Array { shape, values } = array(&mut archive, path, name, expansion)?;
     Ok((features(path, name, &shape)?, values))
 }
 
 fn open(path: &Path) -> Result<ZipArchive<File>> {
     let refuse = |problem: String| Error::data(path, problem);
     let file = File::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        return Err(refuse("is empty".into()));
+    }
     ZipArchive::new(file).map_err(|error| refuse(format!("not an .npz file, or cut off ({error})")))
 }
 
-fn set(archive: &mut ZipArchive<File>, path: &Path, split: &str, task: Option<Task>) -> Result<ArraySet> {
+fn set(archive: &mut ZipArchive<File>, path: &Path, split: &str, options: ArrayOptions<'_>) -> Result<ArraySet> {
     let refuse = |problem: String| Error::data(path, problem);
     let names = [format!("x_{split}"), format!("y_{split}")];
-    let inputs = array(archive, path, &names[0])?;
-    let labels = array(archive, path, &names[1])?;
+    let inputs = array(archive, path, &names[0], options.expansion)?;
+    let labels = array(archive, path, &names[1], options.expansion)?;
     let features = features(path, &names[0], &inputs.shape)?;
     let (count, label_shape) = (inputs.shape[0], labels.shape);
     if count == 0 {
@@ -57,7 +61,7 @@ fn set(archive: &mut ZipArchive<File>, path: &Path, split: &str, task: Option<Ta
         Values::Bytes(values) => values.into_iter().map(f64::from).collect(),
         Values::Numbers(values) => values,
     };
-    if let Some(columns) = one_hot(&label_shape, count, &labels).filter(|_| task != Some(Task::Regression)) {
+    if let Some(columns) = one_hot(&label_shape, count, &labels).filter(|_| options.task != Some(Task::Regression)) {
         let problem = format!(
             "{} is one-hot, of the shape {label_shape:?}; save the classes, {}.argmax(axis={columns}), or say --task regression if \
              these are numbers to be given",
@@ -94,12 +98,14 @@ fn features(path: &Path, name: &str, shape: &[usize]) -> Result<usize> {
     Ok(shape.iter().skip(1).fold(1, |product: usize, &size| product.saturating_mul(size)))
 }
 
-fn array(archive: &mut ZipArchive<File>, path: &Path, name: &str) -> Result<Array> {
+fn array(archive: &mut ZipArchive<File>, path: &Path, name: &str, expansion: Expansion) -> Result<Array> {
     let refuse = |problem: String| Error::data(path, problem);
     let names = archive.file_names().flatten().map(String::from).collect::<Vec<_>>().join(", ");
     let entry = archive.by_name(&format!("{name}.npy")).map_err(|error| match error {
         zip::result::ZipError::FileNotFound => refuse(format!("has no array {name}; it holds {names}")),
         error => refuse(format!("{name}: {error}")),
     })?;
-    npy::read(entry).map_err(|problem| refuse(format!("{name} {problem}")))
+    let packed = entry.compressed_size();
+    let check = |bytes| expansion.check(packed, bytes);
+    npy::read(entry, check).map_err(|problem| refuse(format!("{name} {problem}")))
 }

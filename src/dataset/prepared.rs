@@ -9,9 +9,9 @@ use super::samples::{Dataset, Inputs, Samples, Targets};
 use super::scaling::{Scale, Scales, Scaling};
 use super::split::{HeldOut, Seen, Sketch, SplitRecord, ValidationShare, split_rows};
 use super::table::{Schema, Table, TableOptions};
+use super::unpack::Expansion;
 use super::{idx, npz};
 use crate::error::{Error, Result};
-use crate::spec::Task;
 
 /// A data set with how it came about.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,8 +242,8 @@ impl Prepared {
         Ok(prepared)
     }
 
-    /// An .npz file in the layout of Keras' MNIST, or a folder of IDX files. `task`, `classes` and `class_names` are those of a
-    /// model, if there is one; without them, labels with fractions, or several of a sample, are the targets of a regression, and
+    /// An .npz file in the layout of Keras' MNIST, or a folder of IDX files. `options` are those of a model, if there is
+    /// one; without them, labels with fractions, or several of a sample, are the targets of a regression, and
     /// others tell the classes. Bytes, and numbers that look like them, are
     /// divided by 255; other numbers beyond [-1, 1] are standardised unless `scale` or `start` say otherwise.
     ///
@@ -251,9 +251,7 @@ impl Prepared {
     /// [`Error::Data`](crate::Error::Data) naming the array that is missing or wrong.
     pub fn images(
         path: &Path,
-        task: Option<Task>,
-        classes: Option<usize>,
-        class_names: &[String],
+        options: ArrayOptions<'_>,
         scales: Scales,
         validation: Option<f64>,
         start: Option<&DataRecord>,
@@ -263,8 +261,10 @@ impl Prepared {
             (Some(scale), _) => scale != Scale::Pixels,
             (None, known) => known.is_some_and(|scale| scale != Scale::None),
         };
-        let options = ArrayOptions { task, classes, class_names, keeps_numbers };
-        let (dataset, notes) = if path.is_dir() { idx::read_folder(path, options)? } else { npz::read(path, options)? };
+        let (dataset, notes) = match path.is_dir() {
+            true => idx::read_folder(path, options, keeps_numbers)?,
+            false => npz::read(path, options, keeps_numbers)?,
+        };
         Self::whole(dataset, notes, scales, validation, start)
     }
 
@@ -358,9 +358,10 @@ fn set_aside(train: &mut Vec<usize>, validation: Option<ValidationShare>) -> Res
 ///
 /// # Errors
 /// [`Error::Data`](crate::Error::Data) if there are none, or they have other features than `inputs`.
-pub fn images_to_classify(path: &Path, inputs: usize, record: &DataRecord) -> Result<Samples> {
+pub fn images_to_classify(path: &Path, inputs: usize, record: &DataRecord, expansion: Expansion) -> Result<Samples> {
     let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
-    let (features, values) = if is_npz { npz::read_inputs(path)? } else { idx::read_inputs(path)? };
+    let (features, values) =
+        if is_npz { npz::read_inputs(path, expansion)? } else { idx::read_inputs(path, expansion)? };
     let refuse = |problem: String| Error::data(path, problem);
     if features != inputs {
         return Err(refuse(format!("has {features} features, but the network has {inputs} inputs")));
@@ -431,7 +432,7 @@ fn fit_targets<'a>(
     let scaling = Scaling::fit(chosen, targets, rows).map_err(|_| {
         Error::setting("--target-scale", "the targets are too large to be scaled; write them in a larger unit")
     })?;
-    let own = "losses are of these, R\u{b2} and predictions are in the targets' own units";
+    let own = "losses and R\u{b2} are of these, predictions are in the targets' own units";
     match chosen {
         Scale::None => {}
         Scale::Standard => {

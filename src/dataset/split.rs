@@ -147,11 +147,6 @@ pub(super) fn short_hash(hash: &[u8]) -> u64 {
     hash.iter().take(6).fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
-/// Bytes as people compare them.
-pub(super) fn hexadecimal(hash: &[u8]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

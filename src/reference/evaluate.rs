@@ -4,7 +4,10 @@
 pub fn evaluate_sample(logits: &[f64], label: u32) -> (f64, bool) {
     match *logits {
         // softplus(z) - y z
-        [z] => (z.max(0.0) + (-z.abs()).exp().ln_1p() - f64::from(label) * z, (z > 0.0) == (label == 1)),
+        [z] => {
+            let loss = z.max(0.0) + (-z.abs()).exp().ln_1p() - f64::from(label) * z;
+            (loss, !z.is_nan() && (z > 0.0) == (label == 1))
+        }
         _ => {
             let mut best = 0;
             for (unit, z) in logits.iter().enumerate() {

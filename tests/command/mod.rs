@@ -63,7 +63,9 @@ pub fn refuses(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{arguments}: {stderr}");
     let (errors, others): (Vec<&str>, Vec<&str>) = stderr.lines().partition(|line| line.starts_with("error: "));
     let is_announcement = |line: &&str| {
-        ["device ", "data ", "network ", "folder ", "chunks ", "kernels "].iter().any(|word| line.starts_with(word))
+        ["device ", "data ", "network ", "rate ", "stop ", "folder ", "chunks ", "kernels "]
+            .iter()
+            .any(|word| line.starts_with(word))
     };
     assert_eq!(errors.len(), 1, "{arguments}: {stderr}");
     assert!(others.iter().all(is_announcement), "{arguments}: {stderr}");
@@ -76,6 +78,8 @@ pub fn refuses(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
 /// resumes it every time, at last to its end. How many kills hit it.
 #[track_caller]
 pub fn kill_often(folder: &Path, train: &str, checkpoint: &str, times: usize) -> usize {
+    // The checkpoint of an earlier run there would be taken for this one's, and the kill come before it is replaced.
+    assert!(!folder.join("killed").exists(), "a run was killed here before");
     let mut child = asgd(folder, &format!("{train} --out killed")).spawn().unwrap();
     wait_for(&folder.join("killed").join(checkpoint), &mut child);
     let (mut state, mut kills) = (12345u64, 0);

@@ -10,7 +10,7 @@ use asgd::engine::TrainingEngine;
 use asgd::reference::step::Training;
 use asgd::{Model, Split};
 
-use super::{ENGINES, Engine};
+use crate::support::{ENGINES, Engine};
 
 /// The first course on which nothing comes so near a kink, or a threshold of the counts, that rounding could carry it across.
 pub fn first_clear(courses: impl Iterator<Item = Course>, steps: &[u64]) -> (Course, Vec<Stop>) {

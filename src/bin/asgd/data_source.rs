@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use asgd::dataset::table::{self, ColumnName, Header, TableOptions};
 use asgd::dataset::{
-    Circles, DataRecord, HeldOut, Points, Prepared, Samples, Scales, Sine, Spirals, Standing, TableSplit,
-    images_to_classify, what_is,
+    ArrayOptions, Circles, DataRecord, Expansion, HeldOut, Points, Prepared, Samples, Scales, Sine, Spirals, Standing,
+    TableSplit, images_to_classify, what_is,
 };
 use asgd::{Dataset, Error, Model, Task};
 use clap::Args;
 
-use crate::values::{at_least_two, delimiter, not_negative, share};
+use crate::values::{at_least_one, at_least_two, delimiter, not_negative, share};
 
 /// What turns the name of a data set into samples.
 #[derive(Debug, Default, Args)]
@@ -83,12 +83,30 @@ pub struct TableArgs {
     /// Tables: leave out rows with a missing value.
     #[arg(long)]
     pub drop_missing: bool,
+    #[command(flatten)]
+    pub unpacking: UnpackingArgs,
+}
+
+/// How far packed files are unpacked.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Data")]
+pub struct UnpackingArgs {
+    /// Refuse packed files (.gz, .npz, .parquet, .arrow) that unpack to more than so many times their size, beyond 16 MiB.
+    /// [default: 200]
+    #[arg(long, value_name = "TIMES", value_parser = at_least_one::<u64>)]
+    pub max_expansion: Option<u64>,
+}
+
+impl UnpackingArgs {
+    pub fn expansion(&self) -> Expansion {
+        self.max_expansion.map_or_else(Expansion::default, Expansion)
+    }
 }
 
 impl TableArgs {
     /// Refuses options of tables for what is none.
     pub fn refuse_for(&self, name: &str) -> Result<()> {
-        let Self { header, label, drop, delimiter, keep_index, drop_missing } = self;
+        let Self { header, label, drop, delimiter, keep_index, drop_missing, unpacking: _ } = self;
         let given = [
             ("--header", *header != Header::Auto),
             ("--label", !label.is_empty()),
@@ -111,6 +129,7 @@ impl TableArgs {
             delimiter: self.delimiter,
             keep_index: self.keep_index,
             drop_missing: self.drop_missing,
+            expansion: self.unpacking.expansion(),
             ..TableOptions::default()
         }
     }
@@ -228,7 +247,7 @@ pub fn open_to_classify(name: &str, data_dir: Option<&Path>, model: &Model) -> R
     let record = &model.data;
     Ok(match points(name, &DataArgs::default(), record.points.as_ref()) {
         Some(points) => Prepared::points(&points, Scales::default(), None, Some(record))?.dataset.test,
-        None => images_to_classify(&folder_of(name, data_dir)?, model.spec().inputs(), record)?,
+        None => images_to_classify(&folder_of(name, data_dir)?, model.spec().inputs(), record, Expansion::default())?,
     })
 }
 
@@ -326,7 +345,9 @@ fn open_other(
     let class_names = model.map_or(&[][..], |model| &model.class_names);
     // Sets of images have ten, unless somebody knows better; the labels of an .npz tell.
     let images = |path: &Path, otherwise| {
-        Prepared::images(path, task, args.classes.or(of_model).or(otherwise), class_names, scales, validation, record)
+        let classes = args.classes.or(of_model).or(otherwise);
+        let options = ArrayOptions { task, classes, class_names, expansion: args.table.unpacking.expansion() };
+        Prepared::images(path, options, scales, validation, record)
     };
     match name {
         name if KNOWN.contains(&name) => {

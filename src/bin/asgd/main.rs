@@ -10,6 +10,8 @@ mod data_source;
 mod device_args;
 mod experiments;
 mod figures;
+#[cfg(test)]
+mod mutated;
 mod onnx;
 mod report;
 mod residuals;

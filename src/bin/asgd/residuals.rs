@@ -60,8 +60,7 @@ impl Residuals {
     pub fn table(&self, caption: &str) -> Table {
         let mut table = Table::new("targets", caption, &["target", "R\u{b2}", "RMSE", "mean absolute error"]);
         for OfTarget { name, r2, rmse, mae } in &self.targets {
-            let digits = digits(rmse.mean);
-            let cells = [Cell::Spread(*r2, 4), Cell::Spread(*rmse, digits), Cell::Spread(*mae, digits)];
+            let cells = [Cell::Spread(*r2, 4), size(*rmse, rmse.mean), size(*mae, rmse.mean)];
             table.rows.push([Cell::from(name.as_str())].into_iter().chain(cells).collect());
         }
         table
@@ -79,11 +78,14 @@ impl Residuals {
     }
 }
 
-/// Digits behind the point that show four of a number, at most 12.
-fn digits(number: f64) -> usize {
-    match number.is_finite() && number != 0.0 {
-        true => (3.0 - number.abs().log10().floor()).clamp(0.0, 12.0) as usize,
-        false => 4,
+/// An error with as many digits as show four of `like`; with an exponent, where these would be many.
+fn size(error: Summary, like: f64) -> Cell {
+    let magnitude = like.abs().log10().floor();
+    match magnitude {
+        -6.0..9.0 => Cell::Spread(error, (3.0 - magnitude).max(0.0) as usize),
+        _ if like == 0.0 || !like.is_finite() => Cell::Spread(error, 4),
+        _ if error.deviation.is_nan() => Cell::Text(format!("{:.3e}", error.mean)),
+        _ => Cell::Text(format!("{:.3e} \u{b1} {:.1e}", error.mean, error.deviation)),
     }
 }
 
@@ -93,6 +95,13 @@ mod tests {
 
     #[test]
     fn four_digits_are_shown() {
-        assert_eq!([12345.6, 1.5, 0.0123, 1e-20, 0.0, f64::NAN].map(digits), [0, 3, 5, 12, 4, 4]);
+        let shown = |number: f64| match size(Summary::of([number]), number) {
+            Cell::Spread(error, digits) => format!("{:.digits$}", error.mean),
+            Cell::Text(text) => text,
+            Cell::Number(..) => String::new(),
+        };
+        let numbers = [12345.6, 1.5, 0.0123, 1.2345e-6, 1e-20, 9.1234e29, 0.0, f64::NAN].map(shown);
+        let expected = ["12346", "1.500", "0.01230", "0.000001234", "1.000e-20", "9.123e29", "0.0000", "NaN"];
+        assert_eq!(numbers, expected);
     }
 }

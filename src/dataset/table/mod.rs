@@ -31,6 +31,7 @@ use self::records::Source;
 pub use self::schema::{Dropped, Mapping, Reason, Schema};
 use super::samples::{Inputs, Samples};
 use super::scaling::Scaling;
+use super::unpack::Expansion;
 use crate::error::{Error, Result};
 use crate::names::expected;
 use crate::spec::Task;
@@ -79,6 +80,8 @@ pub struct TableOptions {
     pub classes: Option<usize>,
     /// Whether labels are classes or numbers, where they do not say it themselves.
     pub task: Option<Task>,
+    /// How far packed files are unpacked.
+    pub expansion: Expansion,
 }
 
 /// All rows of a table, as numbers that are not scaled yet.
@@ -329,7 +332,7 @@ impl Table {
         for index in 0..self.len() {
             self.hash_row(index, &mut hash);
         }
-        super::split::hexadecimal(&hash.finalize())
+        crate::digest::hexadecimal(&hash.finalize())
     }
 
     fn hash_row(&self, index: usize, hash: &mut Sha256) {

@@ -49,7 +49,7 @@ impl Records {
             let columns = Columns::read(path, format, options, Some(schema))?;
             return Ok((path.to_path_buf(), Self::Columns(Rows::new(Arc::new(columns)))));
         }
-        let (path, source) = text::open(path)?;
+        let (path, source) = text::open(path, options.expansion)?;
         let (lines, _) = Lines::new(&path, source, options.delimiter)?;
         Ok((path, Self::Text(lines)))
     }
@@ -109,7 +109,7 @@ impl Source {
             let columns = Columns::read(path, format, options, None)?;
             return Ok(Self { path: path.into(), delimiter: b',', content: Content::Columns(Arc::new(columns)) });
         }
-        let (path, mut source) = text::open(path)?;
+        let (path, mut source) = text::open(path, options.expansion)?;
         let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
         loop {
             match source.read(&mut chunk) {

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
 use super::cells;
 use super::records::{Position, Record};
 use crate::dataset::kind;
+use crate::dataset::unpack::Expansion;
 use crate::error::{Error, Result};
 
 /// The rows of a text, one after the other, those without any value left out.
@@ -20,8 +19,8 @@ pub struct Lines {
     pub blank: usize,
 }
 
-/// Opens a file, plain or packed with gzip; `-` is stdin. Also gives back what messages call it.
-pub fn open(path: &Path) -> Result<(PathBuf, Box<dyn Read + Send>)> {
+/// Opens a file, plain or packed with gzip (unpacked so far); `-` is stdin. Also gives back what messages call it.
+pub fn open(path: &Path, expansion: Expansion) -> Result<(PathBuf, Box<dyn Read + Send>)> {
     let source: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
@@ -31,13 +30,13 @@ pub fn open(path: &Path) -> Result<(PathBuf, Box<dyn Read + Send>)> {
     let mut source = BufReader::with_capacity(1 << 16, source);
     let start = source.fill_buf().map_err(|error| unreadable(path, &error))?;
     let source: Box<dyn Read + Send> =
-        if kind::is_gzip(start) { Box::new(MultiGzDecoder::new(source)) } else { Box::new(source) };
+        if kind::is_gzip(start) { Box::new(expansion.gunzip(source)) } else { Box::new(source) };
     Ok((path.to_path_buf(), source))
 }
 
 pub fn unreadable(path: &Path, error: &io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::InvalidData => Error::data(path, error.to_string()),
+        io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => Error::data(path, error.to_string()),
         io::ErrorKind::UnexpectedEof => Error::data(path, "is cut off"),
         io::ErrorKind::InvalidInput => Error::data(path, format!("is damaged ({error})")),
         _ => Error::data(path, format!("cannot be read: {error}")),

@@ -6,9 +6,10 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use asgd::dataset::Expansion;
+use asgd::digest::hexadecimal;
 use asgd::files::write_atomically;
 use clap::{Args, Subcommand};
-use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 use md5::{Digest, Md5};
 
@@ -107,14 +108,13 @@ impl Checksum {
             Self::Packed(expected) => (expected, Md5::digest(packed)),
             Self::Unpacked(expected) => {
                 let mut contents = Vec::new();
-                if MultiGzDecoder::new(packed).read_to_end(&mut contents).is_err() {
+                if Expansion::default().gunzip(packed).read_to_end(&mut contents).is_err() {
                     return false;
                 }
                 (expected, Md5::digest(&contents))
             }
         };
-        let actual: String = actual.iter().map(|byte| format!("{byte:02x}")).collect();
-        actual == *expected
+        hexadecimal(&actual) == *expected
     }
 }
 

@@ -58,7 +58,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         let samples = if is_name(&name) {
             open_to_classify(&name, args.data_dir.as_deref(), &model)?
         } else {
-            images_to_classify(&args.file, model.spec().inputs(), &model.data)?
+            images_to_classify(&args.file, model.spec().inputs(), &model.data, args.table.unpacking.expansion())?
         };
         let device = args.device.open()?;
         if is_name(&name) {

@@ -67,7 +67,9 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     }
     pruned.save(&args.output)?;
 
-    let (old, new) = (spec.parameter_count(), pruned.spec().parameter_count());
+    // What the batch normalization had of its own is folded into weights and biases; that is no pruning.
+    let folded = spec.clone().with_batch_norm(false).parameter_count();
+    let (old, new) = (folded, pruned.spec().parameter_count());
     // A layer of nothing but true dummies passes nothing on: what is left says the same of every sample.
     let dead_layer = on_data.iter().position(|layer| layer.iter().all(|&never| never));
     let cut = |layer: usize| spec.widths()[layer + 1] - pruned.spec().widths()[layer + 1];
@@ -76,13 +78,20 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     };
     if args.json {
         let document = json!({
-            "output": args.output, "widths": pruned.spec().widths(), "parameters_before": old, "parameters": new,
+            "output": args.output, "widths": pruned.spec().widths(), "parameters_before": spec.parameter_count(),
+            "parameters_folded": old, "parameters": new,
             "cut": (0..on_data.len()).map(cut).collect::<Vec<_>>(),
             "certain": (0..on_data.len()).map(certain_in).collect::<Vec<_>>(),
             "samples": samples.len(), "logits_equal": before.len(), "dead_layer": dead_layer.map(|layer| layer + 1),
         });
         announce(&document.to_string());
         return Ok(());
+    }
+    if spec.batch_norm() {
+        announce(&format!(
+            "batch normalization is folded into weights and biases: {old} parameters instead of {}",
+            spec.parameter_count()
+        ));
     }
     let mut table = Table::new("pruned", "", &["layer", "nodes", "cut", "certain", "on this data"]);
     for layer in 0..on_data.len() {

@@ -1,7 +1,7 @@
 //! Experiment 1 (sections 2.2 and 3.1, figures 1 to 4): what each sample contributes to each parameter of 2-3-2-1 on
 //! concentric circles, and the path of every parameter under aSGD and SGD from the same start.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use asgd::dataset::Circles;
 use asgd::reference::step::{Training, to_f32};
 use asgd::{
@@ -14,7 +14,6 @@ use serde_json::json;
 use super::bench::{Bench, CommonArgs, OPTIMIZERS, device_line, scientific, shown};
 use crate::figures::{BLUE, Curve, GREY, Legend, LinePanel, Mark, PALETTE, ScatterPanel, VERMILION, lines, scatter};
 use crate::report::Report;
-use crate::run::interrupt;
 use crate::table::{Cell, Table};
 use crate::values::{at_least_one, drawn_init, not_negative, positive};
 
@@ -98,10 +97,6 @@ pub fn run(args: &PathsArgs) -> Result<()> {
     for step in 1..=args.steps {
         trainer.train(1)?;
         progress.inc(1);
-        if interrupt::requested() {
-            progress.finish_and_clear();
-            bail!("interrupted at step {step} of {}; this experiment begins anew", args.steps);
-        }
         let now = values(&trainer.model()?);
         for (moved, (now, before)) in last_moved.iter_mut().zip(now.iter().zip(&before)) {
             for (moved, (now, before)) in moved.iter_mut().zip(now.iter().zip(before)) {

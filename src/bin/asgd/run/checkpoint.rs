@@ -1,16 +1,25 @@
 //! The state of a chunk of replicas, kept on disk so that an interrupted training resumes where it was, bit for bit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use asgd::files::write_atomically;
+use asgd::files::{rename, write_atomically};
 use asgd::{Activity, AdaptiveBatchSizes, Evaluation, Model, PerParameter};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::metrics::{Point, Trajectories, has_diverged};
 use crate::console::Reporter;
+
+/// Where the state of a chunk is kept, and what it belongs to.
+pub struct Place {
+    pub path: PathBuf,
+    /// Of the settings of its run.
+    pub fingerprint: String,
+    /// Where its training ends.
+    pub steps: u64,
+}
 
 /// A chunk on its way.
 pub struct State {
@@ -24,6 +33,14 @@ pub struct State {
     pub kept: Option<Kept>,
     /// A replica that has stopped has fewer points.
     pub trajectories: Trajectories,
+}
+
+impl Place {
+    /// What a checkpoint of this place says of itself: copied from elsewhere, it would be taken for the state of other networks.
+    fn metadata(&self) -> HashMap<String, String> {
+        let chunk = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        [("chunk", chunk), ("settings", self.fingerprint.clone())].map(|(key, value)| (key.into(), value)).into()
+    }
 }
 
 /// Networks, each with the adaptive batch sizes of its last step.
@@ -50,8 +67,10 @@ impl State {
     /// `nodes` (E, R, hidden nodes; 0 never, 1 sometimes, 2 always active on the training set);
     /// `mean_adaptive_batch_sizes` (E, R, layers; NaN before the first step); `model`, `moment0` and so on, `kept_model` and
     /// `kept_counts`, and, at the end, `counts`: the bytes of such files; `evaluations` (R), where some replicas have fewer than
-    /// others, whose rows are NaN from there on. The file before is kept as .previous.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    /// others, whose rows are NaN from there on. Its metadata say to which training it belongs. The file before is kept as
+    /// .previous.
+    pub fn save(&self, place: &Place) -> Result<()> {
+        let path = &place.path;
         let lengths: Vec<u64> = self.trajectories.iter().map(|points| points.len() as u64).collect();
         let longest = self.trajectories.iter().max_by_key(|points| points.len()).context("no replica")?;
         let evaluations = longest.len();
@@ -107,27 +126,28 @@ impl State {
         if lengths.iter().any(|&length| length != evaluations as u64) {
             tensors.insert("evaluations", view(Dtype::U64, vec![replicas], bytemuck::cast_slice(&lengths))?);
         }
-        let bytes = safetensors::serialize(tensors, None)?;
+        let bytes = safetensors::serialize(tensors, Some(place.metadata()))?;
         if path.exists() {
             let previous = previous(path);
-            std::fs::rename(path, &previous).with_context(|| format!("{}: cannot be replaced", previous.display()))?;
+            rename(path, &previous).with_context(|| format!("{}: cannot be replaced", previous.display()))?;
         }
         Ok(write_atomically(path, &bytes)?)
     }
 
     /// The last state that is whole, or `None` before the first. `moments` is how many the rules keep.
-    pub fn load_latest(path: &Path, initial: &Model, moments: usize, report: &Reporter) -> Result<Option<Self>> {
-        match Self::load(path, initial, moments) {
+    pub fn load_latest(place: &Place, initial: &Model, moments: usize, report: &Reporter) -> Result<Option<Self>> {
+        let path = &place.path;
+        let load = |path: &Path| Self::load(path, place, initial, moments);
+        match load(path) {
             Ok(Some(state)) => Ok(Some(state)),
             // Killed between moving the old one away and moving the new one in.
-            Ok(None) => Self::load(&previous(path), initial, moments),
-            Err(error) => match Self::load(&previous(path), initial, moments) {
+            Ok(None) => load(&previous(path)),
+            Err(error) => match load(&previous(path)) {
                 Ok(Some(state)) => {
                     report.line(&format!("{error:#}; resuming from the one before, step {}", state.step));
                     // Else the next save would put it in the place of the one that is whole.
                     let damaged = path.with_extension("damaged");
-                    std::fs::rename(path, &damaged)
-                        .with_context(|| format!("{}: cannot be written", damaged.display()))?;
+                    rename(path, &damaged).with_context(|| format!("{}: cannot be written", damaged.display()))?;
                     Ok(Some(state))
                 }
                 _ => Err(error.context("no checkpoint is whole; delete the folder to begin anew")),
@@ -135,18 +155,23 @@ impl State {
         }
     }
 
-    fn load(path: &Path, initial: &Model, moments: usize) -> Result<Option<Self>> {
+    fn load(path: &Path, place: &Place, initial: &Model, moments: usize) -> Result<Option<Self>> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("{}: cannot be read", path.display())),
         };
-        let state = Self::parse(&bytes, path, initial, moments);
+        let state = Self::parse(&bytes, place, initial, moments);
         state.map(Some).with_context(|| format!("{}: the checkpoint is damaged", path.display()))
     }
 
-    fn parse(bytes: &[u8], path: &Path, initial: &Model, moments: usize) -> Result<Self> {
+    fn parse(bytes: &[u8], place: &Place, initial: &Model, moments: usize) -> Result<Self> {
+        let path = &place.path;
         let file = SafeTensors::deserialize(bytes)?;
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        if header.metadata().as_ref() != Some(&place.metadata()) {
+            bail!("it belongs to another training: of other settings, data or replicas");
+        }
         let data = |name: &str| -> Result<Vec<u8>> { Ok(file.tensor(name)?.data().to_vec()) };
         let numbers = |name: &str| -> Result<Vec<f64>> { Ok(bytemuck::pod_collect_to_vec(&data(name)?)) };
         let steps: Vec<u64> = bytemuck::pod_collect_to_vec(&data("steps")?);
@@ -179,6 +204,9 @@ impl State {
         let counts = file.tensor("counts").ok();
         let counts = counts.map(|counts| AdaptiveBatchSizes::from_bytes(counts.data(), path)).transpose()?;
         let step = *bytemuck::pod_collect_to_vec::<u8, u64>(&data("step")?).first().context("no step")?;
+        if step > place.steps || steps.last().is_some_and(|&last| last > step) {
+            bail!("it is at step {step} of {}", place.steps);
+        }
         let mut trajectories = vec![Vec::with_capacity(steps.len()); replicas];
         for (index, values) in metrics.chunks_exact(width).enumerate() {
             if (index / replicas) as u64 >= lengths[index % replicas] {

@@ -1,11 +1,9 @@
 //! Replicas that train at once: their evaluations, what these decide for each of them, and their place in a checkpoint.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 use asgd::{AdaptiveBatchSizes, Dataset, Device, Evaluation, Model, Split, TrainSettings, Trainer};
 
-use super::checkpoint::{Kept, State};
+use super::checkpoint::{Kept, Place, State};
 use super::metrics::{self, Point};
 use super::stopping::{Keep, Progress, Rules};
 
@@ -196,7 +194,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// Keeps it on disk.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        self.state.save(path)
+    pub fn save(&self, place: &Place) -> Result<()> {
+        self.state.save(place)
     }
 }

@@ -2,7 +2,6 @@
 //! where it was, bit for bit.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use asgd::{AdaptiveBatchSizes, Dataset, Device, Model, PerParameter, Split, TrainSettings, Trainer};
 use indicatif::ProgressBar;
 
-use super::checkpoint::State;
+use super::checkpoint::{Place, State};
 use super::chunk::Chunk;
 use super::folder::Folder;
 use super::interrupt;
@@ -101,6 +100,7 @@ impl Training<'_> {
         report: &Reporter,
         observer: &mut impl Observer,
     ) -> Result<Trained> {
+        let _hearing = interrupt::Hearing::begin();
         let replicas = self.settings.replicas.len();
         let fitting = device.max_replicas(self.dataset, self.initial.spec(), &self.settings);
         // What was begun is finished in the same chunks, though this machine may hold more or fewer replicas.
@@ -116,9 +116,13 @@ impl Training<'_> {
         let mut pace = Pace::default();
         for first in (0..replicas).step_by(chunk_size) {
             let range = first..(first + chunk_size).min(replicas);
-            let path = folder.checkpoint(&format!("{}-{}-{}", self.name, range.start, range.end));
+            let place = Place {
+                path: folder.checkpoint(&format!("{}-{}-{}", self.name, range.start, range.end)),
+                fingerprint: folder.fingerprint().into(),
+                steps: self.steps,
+            };
             let initial = self.initial.slice(range.clone());
-            let saved = State::load_latest(&path, &initial, self.settings.moments(), report)?;
+            let saved = State::load_latest(&place, &initial, self.settings.moments(), report)?;
             let mut state = saved.unwrap_or_else(|| State {
                 step: 0,
                 model: initial,
@@ -139,12 +143,12 @@ impl Training<'_> {
                 if self.rules.is_some() && state.step > 0 && state.kept.is_none() {
                     bail!(
                         "{}: the checkpoint holds no networks that are kept; delete the folder to begin anew",
-                        path.display()
+                        place.path.display()
                     );
                 }
                 let mut chunk = Chunk::new(device, self.dataset, settings, self.rules, state);
                 let surroundings = Surroundings {
-                    path: &path,
+                    place: &place,
                     finished: &trajectories,
                     progress: &progress,
                     compiles_kernels: device.compiles_kernels(),
@@ -178,7 +182,7 @@ impl Training<'_> {
         surroundings: &Surroundings<'_>,
         observer: &mut impl Observer,
     ) -> Result<Pace> {
-        let Surroundings { path, finished, progress, compiles_kernels, report } = *surroundings;
+        let Surroundings { place, finished, progress, compiles_kernels, report } = *surroundings;
         let mut trainer = chunk.trainer()?;
         let mut saved = (Instant::now(), chunk.state.step);
         let mut begin = Instant::now();
@@ -213,7 +217,7 @@ impl Training<'_> {
                 if is_end {
                     chunk.conclude(&trainer)?;
                 }
-                chunk.save(path)?;
+                chunk.save(place)?;
                 observer.saved(finished, &chunk.state.trajectories)?;
                 saved = (Instant::now(), step);
             }
@@ -302,7 +306,7 @@ fn say_when_slow(report: &Reporter) -> Sender<()> {
 
 /// What is around a chunk while it trains.
 struct Surroundings<'a> {
-    path: &'a Path,
+    place: &'a Place,
     /// Those of the chunks before.
     finished: &'a Trajectories,
     progress: &'a ProgressBar,

@@ -12,6 +12,8 @@ pub struct Folder {
     path: PathBuf,
     /// Whether nothing was there before.
     is_new: bool,
+    /// Of what decides the results, but for their length and the device: what is trained in it belongs to that.
+    fingerprint: String,
     /// Unlocked when the process ends, however it ends.
     _lock: File,
 }
@@ -76,6 +78,17 @@ pub fn settings(path: &Path) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{}: is damaged; choose another --out", settings.display()))
 }
 
+/// run.json of the finished run in a folder.
+///
+/// # Errors
+/// If there is none, or it is damaged.
+pub fn result(path: &Path) -> Result<Value> {
+    let result = path.join("run.json");
+    let text =
+        std::fs::read_to_string(&result).with_context(|| format!("{}: holds no finished run", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{}: is damaged; train the run again", result.display()))
+}
+
 impl Folder {
     /// Makes the folder, or opens it. Of the settings, `arguments` and `machine` may differ.
     ///
@@ -95,7 +108,10 @@ impl Folder {
             Err(TryLockError::Error(_)) => {}
         }
         let is_new = !path.join(SETTINGS).exists();
-        let folder = Self { path, is_new, _lock: lock };
+        let folder = Self { path, is_new, fingerprint: fingerprint(now), _lock: lock };
+        for part in ["", CHECKPOINTS, "models", "counts"] {
+            asgd::files::remove_unfinished(&folder.path.join(part))?;
+        }
         if !is_new && opening != Opening::Replace {
             let any_device = opening == Opening::Resume { any_device: true };
             let ignored: &[&str] =
@@ -171,6 +187,11 @@ impl Folder {
         &self.path
     }
 
+    /// What its checkpoints are known by.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// Replicas in the first chunk of training `name`, if it was begun: checkpoints are called NAME-FIRST-END.
     pub fn begun_chunk(&self, name: &str) -> Option<usize> {
         let start = format!("{name}-0-");
@@ -196,12 +217,32 @@ impl Folder {
 /// What a killed process may have left does not count.
 fn holds_other_things(path: &Path) -> Result<bool> {
     let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    let known = ["lock", CHECKPOINTS, "settings.json.tmp", "run.json"];
-    Ok(entries.flatten().any(|entry| !known.contains(&entry.file_name().to_string_lossy().as_ref())))
+    let known = ["lock", CHECKPOINTS, "run.json"];
+    let is_known = |path: &Path| {
+        asgd::files::is_unfinished(path)
+            || path.file_name().is_some_and(|name| known.iter().any(|known| name == *known))
+    };
+    Ok(entries.flatten().any(|entry| !is_known(&entry.path())))
+}
+
+/// SHA-256 of settings without what may differ where a run is resumed: how it was called, where it runs, and how long it is.
+fn fingerprint(settings: &Value) -> String {
+    const FREE: [&str; 6] = ["arguments", "machine", "device", "steps", "epochs", "evaluate_every_steps"];
+    fn without_free(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => {
+                let kept = fields.iter().filter(|(key, _)| !FREE.contains(&key.as_str()));
+                kept.map(|(key, value)| (key.clone(), without_free(value))).collect()
+            }
+            Value::Array(values) => values.iter().map(without_free).collect(),
+            other => other.clone(),
+        }
+    }
+    asgd::digest::sha256([without_free(settings).to_string()])
 }
 
 /// The first setting that differs, as people read it; the keys in `ignored` may.
-fn difference(earlier: &Value, now: &Value, ignored: &[&str]) -> Option<String> {
+pub fn difference(earlier: &Value, now: &Value, ignored: &[&str]) -> Option<String> {
     if earlier == now {
         return None;
     }
@@ -231,6 +272,27 @@ mod tests {
 
     use super::*;
 
+    /// Whatever decides a result is in the fingerprint; how long it trains, where and how it was called is not.
+    #[test]
+    fn fingerprints() {
+        let settings = json!({"settings": {"cells": [{"lr": 0.1, "steps": 5}], "seed": 3}, "device": {"name": "a"}, "arguments": ["x"]});
+        let with = |pointer: &str, value: Value| {
+            let mut other = settings.clone();
+            *other.pointer_mut(pointer).unwrap() = value;
+            fingerprint(&other)
+        };
+        for (pointer, value) in
+            [("/settings/cells/0/steps", json!(6)), ("/device/name", json!("b")), ("/arguments", json!([]))]
+        {
+            assert_eq!(with(pointer, value), fingerprint(&settings), "{pointer}");
+        }
+        for (pointer, value) in
+            [("/settings/cells/0/lr", json!(0.2)), ("/settings/seed", json!(4)), ("/settings/cells", json!([]))]
+        {
+            assert_ne!(with(pointer, value), fingerprint(&settings), "{pointer}");
+        }
+    }
+
     #[test]
     fn a_folder_keeps_to_its_settings_and_to_one_process() {
         let parent = tempfile::tempdir().unwrap();
@@ -256,9 +318,11 @@ mod tests {
         assert!(open(&with("device", json!(2))).is_err());
         Folder::open(path.clone(), &with("device", json!(2)), Opening::Resume { any_device: true }).map(drop).unwrap();
 
-        std::fs::write(path.join(CHECKPOINTS).join("a"), "old").unwrap();
+        // Nothing of the earlier run is there beside the settings of the next one.
+        let old = [&RESULTS[..], &["checkpoints/a"]].concat();
+        old.iter().for_each(|name| std::fs::write(path.join(name), "old").unwrap());
         Folder::open(path.clone(), &with("replicas", json!(4)), Opening::Replace).map(drop).unwrap();
-        assert!(!path.join(CHECKPOINTS).join("a").exists() && open(&settings).is_err());
+        assert!(!old.iter().any(|name| path.join(name).exists()) && open(&settings).is_err());
 
         std::fs::write(path.join(SETTINGS), "{").unwrap();
         assert!(open(&settings).unwrap_err().contains("damaged"));

@@ -2,7 +2,6 @@
 
 use asgd::{Dataset, Device, Model};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::length::Length;
 use super::rates::Rates;
@@ -37,9 +36,7 @@ impl Identity<'_> {
     pub fn json(&self, lengths: &[Length]) -> Value {
         let Self { device, dataset, cells, rates, initials, replicas, seed, init, order, padded, .. } = self;
         let Self { schedule, rules, arguments, .. } = self;
-        let mut hash = Sha256::new();
-        initials.iter().for_each(|initial| hash.update(initial.to_bytes()));
-        let initial_sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let initial_sha256 = asgd::digest::sha256(initials.iter().map(Model::to_bytes));
         let settings_of = |((cell, length), rates): ((&Cell, &Length), &Rates)| {
             let mut settings = cell.json();
             settings["steps"] = json!(length.steps);

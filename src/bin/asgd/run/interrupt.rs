@@ -1,18 +1,44 @@
-//! Ctrl-C and SIGTERM: asked for once, work ends at the next submission and saves what it has; twice, at once.
+//! Ctrl-C and SIGTERM: asked for once, a training ends at the next submission and saves what it has; twice, or while nothing
+//! trains, the program ends at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-static REQUESTED: AtomicBool = AtomicBool::new(false);
+use crate::console::complain;
 
-/// From now on signals are requests; for commands that have something to save.
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+/// Whether somebody asks for requests, so that what is trained can be saved.
+static IS_HEARD: AtomicBool = AtomicBool::new(false);
+
+/// What a shell gives for a command that Ctrl-C has ended.
+const INTERRUPTED: i32 = 130;
+
+/// From now on signals are requests while a [`Hearing`] lives; for commands that have something to save.
 pub fn install() {
     let handler = || {
-        if REQUESTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+        let is_repeated = REQUESTED.swap(true, Ordering::Relaxed);
+        if is_repeated || !IS_HEARD.load(Ordering::Relaxed) {
+            complain("error: interrupted");
+            std::process::exit(INTERRUPTED);
         }
     };
     // Where no handler can be installed, a signal ends the process: what was saved last is kept.
     let _ = ctrlc::set_handler(handler);
+}
+
+/// While it lives, somebody looks at [`requested`].
+pub struct Hearing;
+
+impl Hearing {
+    pub fn begin() -> Self {
+        IS_HEARD.store(true, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Hearing {
+    fn drop(&mut self) {
+        IS_HEARD.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Whether the user wants to stop.

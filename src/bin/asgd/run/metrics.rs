@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use anyhow::Result;
 use asgd::{Activity, Evaluation, NetworkSpec};
 
+use super::stopping::Rules;
+
 /// One evaluation of one replica.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
@@ -21,7 +23,7 @@ pub struct Point {
 /// The evaluations of every replica, in the order of their steps.
 pub type Trajectories = Vec<Vec<Point>>;
 
-/// Columns that every network has; those of its validation set, its cell and its layers follow.
+/// Columns that every network has; those of its validation set, whether it stops there, its cell and its layers follow.
 /// The score is called what the loss calls it.
 fn header(score: &str) -> [String; 11] {
     [
@@ -46,7 +48,23 @@ pub struct Rows<'a> {
     pub labels: Vec<String>,
     pub spec: &'a NetworkSpec,
     pub steps_per_epoch: u64,
+    /// What decides when a replica stops, and the step at which all do.
+    pub stops: Option<(Rules, u64)>,
     pub trajectories: Cow<'a, Trajectories>,
+}
+
+impl Rows<'_> {
+    /// Whether replicas may stop early.
+    fn may_stop(&self) -> bool {
+        self.stops.is_some_and(|(rules, _)| rules.patience.is_some())
+    }
+
+    /// The step at which a replica stopped early.
+    fn stopped(&self, points: &[Point]) -> Option<u64> {
+        let (rules, end) = self.stops?;
+        let last = points.last().filter(|last| last.step < end && rules.progress(points).has_stopped())?;
+        Some(last.step)
+    }
 }
 
 /// The file's contents: one after the other of `all`, and replica after replica within each evaluation. `columns` are those
@@ -60,13 +78,16 @@ pub fn csv(columns: &[&str], all: &[Rows<'_>]) -> Result<String> {
     let validation = ["validation_loss".to_string(), format!("validation_{score}")];
     let validation = &validation[..if has_validation { validation.len() } else { 0 }];
     let mut header: Vec<String> = header(score).into_iter().chain(validation.iter().cloned()).collect();
+    let may_stop = all.iter().any(Rows::may_stop);
+    header.extend(may_stop.then(|| "stopped".to_string()));
     header.extend(columns.iter().map(|column| column.to_string()));
     header.extend((1..=layers).map(|layer| format!("mean_adaptive_batch_size_{layer}")));
     header.extend((1..layers).map(|layer| format!("true_dummies_{layer}")));
     header.extend((1..layers).map(|layer| format!("pseudo_dummies_{layer}")));
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header)?;
-    for Rows { labels, spec, steps_per_epoch, trajectories } in all {
+    for of_cell @ Rows { labels, spec, steps_per_epoch, trajectories, .. } in all {
+        let stopped: Vec<Option<u64>> = trajectories.iter().map(|points| of_cell.stopped(points)).collect();
         let points = trajectories.iter().enumerate();
         let mut rows: Vec<(usize, &Point)> =
             points.flat_map(|(replica, points)| points.iter().map(move |point| (replica, point))).collect();
@@ -91,6 +112,7 @@ pub fn csv(columns: &[&str], all: &[Rows<'_>]) -> Result<String> {
                     of_validation.as_ref().map_or_else(String::new, |validation| value(validation).to_string())
                 },
             ));
+            row.extend(may_stop.then(|| u8::from(stopped[replica] == Some(*step)).to_string()));
             row.extend(labels.iter().cloned());
             row.extend((0..layers).map(|layer| means.get(layer).map_or_else(String::new, f64::to_string)));
             for wanted in [Activity::Never, Activity::Always] {

@@ -6,6 +6,7 @@ pub mod chunk;
 pub mod chunks;
 pub mod curve;
 pub mod facts;
+pub mod fingerprint;
 pub mod folder;
 pub mod health;
 pub mod identity;

@@ -7,22 +7,26 @@ use arrow_ipc::{root_as_footer, root_as_message};
 use arrow_schema::{ArrowError, Schema as Fields};
 
 use super::format::Batches;
+use crate::dataset::unpack::Expansion;
 use crate::memory;
 
-pub fn read_file(bytes: &[u8], choose: impl FnOnce(&Fields) -> Vec<usize>) -> Batches {
-    require(unpacked_file(bytes).ok_or_else(|| ArrowError::IpcError("its end and its blocks do not fit".into()))?)?;
+pub fn read_file(bytes: &[u8], expansion: Expansion, choose: impl FnOnce(&Fields) -> Vec<usize>) -> Batches {
+    let unpacked = unpacked_file(bytes);
+    let unpacked = unpacked.ok_or_else(|| ArrowError::IpcError("its end and its blocks do not fit".into()))?;
+    require(bytes, unpacked, expansion)?;
     let chosen = choose(&FileReader::try_new(Cursor::new(bytes), None)?.schema());
     FileReader::try_new(Cursor::new(bytes), Some(chosen))?.collect()
 }
 
-pub fn read_stream(bytes: &[u8], choose: impl FnOnce(&Fields) -> Vec<usize>) -> Batches {
-    require(unpacked_stream(bytes))?;
+pub fn read_stream(bytes: &[u8], expansion: Expansion, choose: impl FnOnce(&Fields) -> Vec<usize>) -> Batches {
+    require(bytes, unpacked_stream(bytes), expansion)?;
     let chosen = choose(&StreamReader::try_new(bytes, None)?.schema());
     StreamReader::try_new(bytes, Some(chosen))?.collect()
 }
 
 /// The reader allocates what a packed buffer says that it takes, and so must be kept from a damaged one.
-fn require(unpacked: u128) -> Result<(), ArrowError> {
+fn require(bytes: &[u8], unpacked: u128, expansion: Expansion) -> Result<(), ArrowError> {
+    expansion.check(bytes.len() as u64, unpacked).map_err(ArrowError::MemoryError)?;
     memory::require("the table", unpacked, "write it in pieces")
         .map_err(|error| ArrowError::MemoryError(error.to_string()))
 }

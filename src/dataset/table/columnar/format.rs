@@ -14,6 +14,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::arrow;
 use super::panics::caught;
 use crate::dataset::table::is_named_columns;
+use crate::dataset::unpack::Expansion;
 use crate::error::{Error, Result};
 
 /// A kind of file that holds columns.
@@ -64,18 +65,23 @@ impl Format {
     }
 
     /// All rows of the columns that `choose` takes, by their numbers in order.
-    pub fn read(self, path: &Path, choose: impl FnOnce(&Fields) -> Vec<usize>) -> Result<Vec<RecordBatch>> {
+    pub fn read(
+        self,
+        path: &Path,
+        expansion: Expansion,
+        choose: impl FnOnce(&Fields) -> Vec<usize>,
+    ) -> Result<Vec<RecordBatch>> {
         let unreadable = |error: std::io::Error| Error::data(path, format!("cannot be read: {error}"));
         let batches = match self {
             Self::Parquet => {
                 let file = File::open(path).map_err(unreadable)?;
-                caught(|| parquet(file, choose))
+                caught(|| parquet(file, expansion, choose))
             }
             Self::ArrowFile | Self::ArrowStream => {
                 let bytes = std::fs::read(path).map_err(unreadable)?;
                 caught(|| match self {
-                    Self::ArrowFile => arrow::read_file(&bytes, choose),
-                    _ => arrow::read_stream(&bytes, choose),
+                    Self::ArrowFile => arrow::read_file(&bytes, expansion, choose),
+                    _ => arrow::read_stream(&bytes, expansion, choose),
                 })
             }
         };
@@ -91,11 +97,21 @@ impl Format {
 /// All rows of a file, in pieces.
 pub type Batches = std::result::Result<Vec<RecordBatch>, ArrowError>;
 
-fn parquet(file: File, choose: impl FnOnce(&Fields) -> Vec<usize>) -> Batches {
+fn parquet(file: File, expansion: Expansion, choose: impl FnOnce(&Fields) -> Vec<usize>) -> Batches {
+    let bytes = file.metadata()?.len();
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
     refuse_codecs(builder.metadata())?;
+    expansion.check(bytes, unpacked(builder.metadata())).map_err(ArrowError::MemoryError)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), choose(builder.schema()));
     builder.with_projection(mask).with_batch_size(BATCH).build()?.collect()
+}
+
+/// Bytes that the values of a file take, as far as it says it: at least eight each, whatever packed them.
+fn unpacked(metadata: &ParquetMetaData) -> u128 {
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let of_column =
+        |values: i64, bytes: i64| u128::try_from(bytes).unwrap_or(0).max(8 * u128::try_from(values).unwrap_or(0));
+    columns.map(|column| of_column(column.num_values(), column.uncompressed_size())).sum()
 }
 
 /// Refuses what is packed with brotli or LZO, which nobody's default is.

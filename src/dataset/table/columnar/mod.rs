@@ -47,7 +47,7 @@ impl Columns {
                 || schema.is_some_and(|schema| schema.feature_names().iter().any(|feature| feature == title))
         };
         let (mut titles, mut cells, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-        let batches = format.read(path, |fields| {
+        let batches = format.read(path, options.expansion, |fields| {
             let index = index_of_pandas(fields);
             let title = |field: usize| fields.field(field).name().trim();
             let is_index = |field: &usize| index.iter().any(|name| name.trim() == title(*field));

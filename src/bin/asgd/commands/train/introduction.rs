@@ -4,6 +4,8 @@ use asgd::{Dataset, Device, Model, NetworkSpec};
 
 use super::TrainArgs;
 use crate::console::Reporter;
+use crate::run::rates::Rates;
+use crate::run::stopping::Rules;
 use crate::sweep::cells::{COLUMNS, Cell, varied};
 use crate::sweep::groups::Group;
 use crate::values::number;
@@ -69,6 +71,24 @@ pub fn describe_networks(args: &TrainArgs, report: &Reporter, cells: &[Cell], gr
         groups.len(),
         if groups.len() == 1 { "" } else { "s" }
     ));
+}
+
+/// Says how the learning rate goes, and what evaluations decide, where that was asked for.
+pub fn describe_course(args: &TrainArgs, report: &Reporter, rates: &[Rates], rules: Option<Rules>) {
+    let schedule = args.schedule.to_string();
+    let warmup =
+        args.warmup.and_then(|_| rates.iter().map(|rates| rates.schedule.warmup).max()).filter(|&steps| steps > 0);
+    if schedule != "constant" || warmup.is_some() {
+        let warmup = warmup.map_or_else(String::new, |steps| format!(" after a warm-up of {steps} steps"));
+        report.line(&format!("rate     {schedule}{warmup}"));
+    }
+    let Some(Rules { criterion, patience, keep, .. }) = rules else { return };
+    let patience = match patience {
+        Some(1) => "after 1 evaluation without improvement".to_string(),
+        Some(patience) => format!("after {patience} evaluations without improvement"),
+        None => "at the end".to_string(),
+    };
+    report.line(&format!("stop     {patience} by validation {criterion}; each replica keeps its {keep} network"));
 }
 
 /// Widths as people write them: 784-30-20-10.

@@ -10,6 +10,7 @@ use super::watch::{Throttle, Watch, label_columns, rows_of_all};
 use crate::console::Reporter;
 use crate::run::chunks::{SaveEvery, Training};
 use crate::run::curve::learning_curve;
+use crate::run::fingerprint::network_files;
 use crate::run::folder::Folder;
 use crate::run::length::Length;
 use crate::run::metrics;
@@ -76,6 +77,7 @@ impl Job<'_> {
                 folder,
                 cells,
                 lengths,
+                rules,
                 replicas: args.replicas,
                 group,
                 trained: &trained,
@@ -89,7 +91,23 @@ impl Job<'_> {
         Ok(trained.into_iter().flatten().collect())
     }
 
-    /// The files of a finished run, and at last run.json, which says that all are there.
+    /// The files that training decides: networks, their counts, and metrics.
+    pub fn write_networks(&self, trained: &[CellTrained]) -> Result<()> {
+        let Self { folder, cells, lengths, rules, .. } = *self;
+        let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, lengths, rules, trained))?;
+        folder.write("metrics.csv", &metrics)?;
+        if cells.len() > 1 {
+            folder.subfolder("counts")?;
+            folder.subfolder("models")?;
+        }
+        for (cell, (model, counts)) in trained.iter().zip(network_files(cells.len())) {
+            cell.model.save(&folder.path().join(model))?;
+            cell.counts.save(&folder.path().join(counts))?;
+        }
+        Ok(())
+    }
+
+    /// The other files of a finished run, and at last run.json, which says that all are there.
     pub fn write_results(
         &self,
         trained: &[CellTrained],
@@ -97,28 +115,14 @@ impl Job<'_> {
         document: &Value,
         notes: &[String],
     ) -> Result<()> {
-        let Self { args, dataset, device, folder, cells, lengths, rates, .. } = *self;
-        let metrics = metrics::csv(&label_columns(cells), &rows_of_all(cells, lengths, trained))?;
-        folder.write("metrics.csv", &metrics)?;
-        match sweep {
-            None => {
-                trained[0].model.save(&folder.path().join("model.safetensors"))?;
-                trained[0].counts.save(&folder.path().join("counts.safetensors"))?;
+        let Self { args, dataset, device, folder, cells, rates, .. } = *self;
+        if let Some(sweep) = sweep {
+            if let Some(model) = sweep.best_network() {
+                model.save(&folder.path().join("best.safetensors"))?;
             }
-            Some(sweep) => {
-                let (models, counts) = (folder.subfolder("models")?, folder.subfolder("counts")?);
-                for (number, cell) in (1..).zip(trained) {
-                    let name = format!("cell-{number}.safetensors");
-                    cell.model.save(&models.join(&name))?;
-                    cell.counts.save(&counts.join(&name))?;
-                }
-                if let Some(model) = sweep.best_network() {
-                    model.save(&folder.path().join("best.safetensors"))?;
-                }
-                folder.write("sweep.csv", &sweep.csv(&document["result"])?)?;
-                let title = format!("{}, {} cells", dataset.name, cells.len());
-                folder.write("sweep.svg", &figure(&title, sweep)?)?;
-            }
+            folder.write("sweep.csv", &sweep.csv(&document["result"])?)?;
+            let title = format!("{}, {} cells", dataset.name, cells.len());
+            folder.write("sweep.svg", &figure(&title, sweep)?)?;
         }
         // Without a best cell the first one stands for all.
         let shown = sweep.and_then(Sweep::best).unwrap_or(0);

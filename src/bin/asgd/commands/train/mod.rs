@@ -16,7 +16,7 @@ use asgd::{Activation, Dataset, Device, Error, Init, Model, Order};
 use clap::Parser;
 use serde_json::{Value, json};
 
-use self::introduction::{describe_networks, introduce};
+use self::introduction::{describe_course, describe_networks, introduce};
 use self::job::Job;
 use self::optimizer::OptimizerArgs;
 use self::plan::{cells, check_memory, lengths, rates, seeds};
@@ -29,7 +29,7 @@ use crate::run::identity::Identity;
 use crate::run::length::Extent;
 use crate::run::rates::{RateSchedule, Warmup};
 use crate::run::stopping::{Criterion, Keep, Rules};
-use crate::run::{interrupt, outcome};
+use crate::run::{fingerprint, interrupt, outcome};
 use crate::sweep::cells::Cell;
 use crate::sweep::groups::{CellTrained, groups};
 use crate::sweep::results::Sweep;
@@ -153,7 +153,7 @@ pub struct TrainArgs {
         "input_dropout", "count_threshold", "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
         "checkpoint_every", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
-        "keep_index", "drop_missing", "force_classes", "task", "scale", "target_scale"])]
+        "keep_index", "drop_missing", "max_expansion", "force_classes", "task", "scale", "target_scale"])]
     pub resume: Option<PathBuf>,
     /// Resume on another device or driver than the run was started on; the last bits may then differ.
     #[arg(long, requires = "resume")]
@@ -273,8 +273,27 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     }
 }
 
+/// Trains the run in a folder once more from its beginning, silently, into another folder.
+///
+/// # Errors
+/// If there is none, or it cannot be trained here.
+pub fn again(run: &Path, device: &DeviceArgs, out: PathBuf) -> Result<()> {
+    interrupt::install();
+    let earlier = arguments(run)?;
+    let extents = earlier.extended.len();
+    let device = DeviceArgs { device: device.device.clone().or(earlier.device.device), threads: device.threads };
+    let trained = train(&TrainArgs { device, quiet: true, json: false, ..earlier }, out, Opening::Replace, extents);
+    match trained {
+        Err(_) if interrupt::requested() => bail!("interrupted"),
+        trained => trained,
+    }
+}
+
 /// The arguments of the run in a folder; its relative paths are from where it was started.
-fn arguments(path: &Path) -> Result<TrainArgs> {
+///
+/// # Errors
+/// If there is none, or what it says makes no sense.
+pub fn arguments(path: &Path) -> Result<TrainArgs> {
     let settings = folder::settings(path)?;
     let no_run = || format!("{}: holds no training that could be resumed", path.display());
     let words = settings["arguments"]["command"].as_array().with_context(no_run)?;
@@ -297,6 +316,16 @@ fn arguments(path: &Path) -> Result<TrainArgs> {
     let name = args.device.device.or_else(|| settings["device"]["name"].as_str().map(String::from));
     let padded = settings["settings"]["padded"].as_bool();
     Ok(TrainArgs { words, extended, padded, device: DeviceArgs { device: name, ..args.device }, ..args })
+}
+
+/// What is found out before anything is trained, on data that stand for others.
+#[cfg(test)]
+pub fn planned(args: &TrainArgs, dataset: &Dataset) -> Result<()> {
+    let rules = args.rules()?;
+    let cells = cells(args, dataset, None)?;
+    let lengths = lengths(args, dataset, &cells, &args.extended)?;
+    rates(args, &cells, &lengths, rules)?;
+    check_memory(args, &cells, &lengths, rules)
 }
 
 /// The first `extents` of the extents are those that the run had before.
@@ -336,6 +365,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let report = Reporter { quiet: args.quiet };
     introduce(args, &report, &device, &dataset, &initials[0], &notes);
     describe_networks(args, &report, &cells, &groups);
+    describe_course(args, &report, &rates, rules);
 
     let identity = Identity {
         device: &device,
@@ -396,6 +426,9 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     }
     result["seconds"] = json!(start.elapsed().as_secs_f64());
     let warnings = warnings(&device, &dataset, &cells, &trained, &mut result)?;
+    job.write_networks(&trained)?;
+    let sha256 = fingerprint::sha256(folder.path(), cells.len())?;
+    result["sha256"] = json!(sha256);
     let mut document = settings;
     document["finished_unix_seconds"] =
         json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
@@ -415,6 +448,9 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         (false, true, _) => {}
         (false, false, None) => outcome::say(dataset.loss(), &result, &folder),
         (false, false, Some(sweep)) => sweep.say(&result, &folder),
+    }
+    if !args.json && !args.quiet {
+        announce(&format!("sha256 {sha256} of {}", fingerprint::files(cells.len())));
     }
     Ok(())
 }

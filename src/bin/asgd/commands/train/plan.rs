@@ -7,7 +7,7 @@ use super::TrainArgs;
 use crate::data_source::{is_small, is_table};
 use crate::run::length::{Extent, Length};
 use crate::run::metrics::Point;
-use crate::run::rates::Rates;
+use crate::run::rates::{Rates, Warmup};
 use crate::run::stopping::Rules;
 use crate::sweep::cells::{Cell, Lists};
 use crate::values::Hidden;
@@ -82,6 +82,13 @@ pub fn lengths(args: &TrainArgs, dataset: &Dataset, cells: &[Cell], extended: &[
 pub fn rates(args: &TrainArgs, cells: &[Cell], lengths: &[Length], rules: Option<Rules>) -> Result<Vec<Rates>> {
     let rates = |(cell, length): (&Cell, &Length)| {
         let warmup = args.warmup.map_or(0, |warmup| warmup.steps(length.steps_per_epoch));
+        if let Some(asked @ Warmup::Epochs(epochs)) = args.warmup.filter(|_| warmup == 0)
+            && epochs > 0.0
+        {
+            let problem =
+                format!("{asked} epochs are less than one of the {} steps of an epoch", length.steps_per_epoch);
+            return Err(Error::Setting { setting: "--warmup", problem }.into());
+        }
         if warmup >= length.steps {
             let problem =
                 format!("{warmup} steps, but the training with batches of {} has {}", cell.batch_size, length.steps);

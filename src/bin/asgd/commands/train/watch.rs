@@ -13,6 +13,7 @@ use crate::run::curve::OfPoint;
 use crate::run::folder::Folder;
 use crate::run::length::Length;
 use crate::run::metrics::{self, Point, Rows, Trajectories};
+use crate::run::stopping::Rules;
 use crate::statistics::quartiles;
 use crate::sweep::cells::{COLUMNS, Cell};
 use crate::sweep::groups::{CellTrained, Group};
@@ -23,6 +24,7 @@ pub struct Watch<'a> {
     pub folder: &'a Folder,
     pub cells: &'a [Cell],
     pub lengths: &'a [Length],
+    pub rules: Option<Rules>,
     /// Of each cell.
     pub replicas: usize,
     /// That trains now.
@@ -105,8 +107,8 @@ impl Observer for Watch<'_> {
         let mut all: Vec<(usize, Cow<'_, Trajectories>)> =
             done.chain(now.map(|(cell, trajectories)| (cell, Cow::Owned(trajectories)))).collect();
         all.sort_by_key(|(cell, _)| *cell);
-        let rows: Vec<Rows<'_>> =
-            all.into_iter().map(|(cell, trajectories)| rows(self.cells, self.lengths, cell, trajectories)).collect();
+        let rows = |(cell, trajectories)| rows(self.cells, self.lengths, self.rules, cell, trajectories);
+        let rows: Vec<Rows<'_>> = all.into_iter().map(rows).collect();
         self.folder.write("metrics.csv", &metrics::csv(&label_columns(self.cells), &rows)?)?;
         self.throttle.last = Some((Instant::now(), begin.elapsed()));
         Ok(())
@@ -121,15 +123,27 @@ pub fn label_columns(cells: &[Cell]) -> Vec<&'static str> {
     }
 }
 
-fn rows<'a>(cells: &'a [Cell], lengths: &[Length], cell: usize, trajectories: Cow<'a, Trajectories>) -> Rows<'a> {
+fn rows<'a>(
+    cells: &'a [Cell],
+    lengths: &[Length],
+    rules: Option<Rules>,
+    cell: usize,
+    trajectories: Cow<'a, Trajectories>,
+) -> Rows<'a> {
     let labels = match cells.len() {
         1 => Vec::new(),
         _ => [(cell + 1).to_string()].into_iter().chain(cells[cell].settings()).collect(),
     };
-    Rows { labels, spec: &cells[cell].spec, steps_per_epoch: lengths[cell].steps_per_epoch, trajectories }
+    let Length { steps, steps_per_epoch, .. } = lengths[cell];
+    Rows { labels, spec: &cells[cell].spec, steps_per_epoch, stops: rules.map(|rules| (rules, steps)), trajectories }
 }
 
-pub fn rows_of_all<'a>(cells: &'a [Cell], lengths: &[Length], trained: &'a [CellTrained]) -> Vec<Rows<'a>> {
+pub fn rows_of_all<'a>(
+    cells: &'a [Cell],
+    lengths: &[Length],
+    rules: Option<Rules>,
+    trained: &'a [CellTrained],
+) -> Vec<Rows<'a>> {
     let trajectories = trained.iter().map(|cell| Cow::Borrowed(&cell.trajectories)).enumerate();
-    trajectories.map(|(cell, trajectories)| rows(cells, lengths, cell, trajectories)).collect()
+    trajectories.map(|(cell, trajectories)| rows(cells, lengths, rules, cell, trajectories)).collect()
 }

@@ -1,0 +1,21 @@
+//! The library: what both engines train, against the reference, against PyTorch, and against themselves.
+
+#![allow(missing_docs, reason = "a test binary")]
+
+mod activations;
+mod batch_norm;
+mod combinations;
+#[path = "../command/mod.rs"]
+mod command;
+mod common;
+mod cpu;
+mod dropout;
+mod invariance;
+mod layout;
+mod mnist;
+mod regression;
+mod rules;
+mod schedules;
+mod support;
+mod training;
+mod widths;

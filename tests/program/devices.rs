@@ -1,0 +1,157 @@
+//! Which device a command takes, what it says of those that it cannot take, and the same commands on a GPU's engine.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use asgd::{AdaptiveBatchSizes, Device, Model};
+use tempfile::TempDir;
+
+use crate::command::{adapter, asgd, devices, refuses, run, without_adapters};
+
+#[track_caller]
+fn json(command: &mut Command) -> serde_json::Value {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The backend of the device in use.
+fn used(devices: &serde_json::Value) -> (String, String) {
+    let used: Vec<_> = devices["devices"].as_array().unwrap().iter().filter(|device| device["used"] == true).collect();
+    assert_eq!(used.len(), 1, "{devices}");
+    (used[0]["backend"].as_str().unwrap().to_string(), used[0]["kind"].as_str().unwrap().to_string())
+}
+
+/// A real GPU, else the CPU; software Vulkan only by its name.
+#[test]
+fn software_vulkan_is_taken_by_name_only() {
+    let folder = TempDir::new().unwrap();
+    let list = json(&mut asgd(folder.path(), "devices --json"));
+    let has_gpu = Device::list().iter().any(|device| device.info.kind.ends_with("GPU"));
+    let (backend, kind) = used(&list);
+    assert!(!kind.contains("software"), "{list}");
+    assert_eq!(backend == "native", !has_gpu, "{list}");
+    assert_eq!(Device::open(None).unwrap().info().backend, backend);
+    let [cpu, adapter] = devices();
+    let (backend, _) = used(&json(&mut asgd(folder.path(), &format!("devices --json --device {adapter}"))));
+    assert_ne!(backend, "native");
+    for name in [&cpu, "CPU"] {
+        assert_eq!(used(&json(&mut asgd(folder.path(), &format!("devices --json --device {name}")))).0, "native");
+    }
+}
+
+/// The command in a folder on a machine without a Vulkan driver.
+#[track_caller]
+fn runs_without_adapters(folder: &Path, arguments: &str) -> String {
+    let output = without_adapters(&mut asgd(folder, arguments)).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments}: {stderr}");
+    String::from_utf8(output.stdout).unwrap() + &stderr
+}
+
+/// Without a Vulkan driver, everything works but what asks for an adapter.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_adapter() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let said = runs_without_adapters(path, "train --epochs 5 --out run");
+    assert!(said.contains("device   CPU (") && said.contains("there is no GPU"), "{said}");
+    assert!(runs_without_adapters(path, "devices").contains("Used (*): CPU"));
+    runs_without_adapters(path, "train --resume run --quiet");
+    runs_without_adapters(path, "evaluate run/model.safetensors circles");
+    runs_without_adapters(path, "inspect run/model.safetensors circles");
+    runs_without_adapters(path, "prune run/model.safetensors circles -o small.safetensors");
+    fs::write(path.join("points.csv"), "0.5,0.25\n-1,0\n").unwrap();
+    assert_eq!(runs_without_adapters(path, "predict small.safetensors points.csv").lines().count(), 3);
+    runs_without_adapters(path, "export small.safetensors -o small.onnx");
+    runs_without_adapters(path, "experiment 1 --steps 5 --out one");
+    runs_without_adapters(path, "experiment 2 --replicas 2 --grid-replicas 0 --steps 50 --samples 200 --out two");
+    let arguments = format!("train --device {} --out other --quiet", adapter());
+    let output = without_adapters(&mut asgd(path, &arguments)).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.lines().count() == 1 && stderr.contains("there is: cpu"), "{stderr}");
+    assert!(!path.join("other").exists());
+    // Bits do not depend on which drivers there are.
+    run(path, "train --epochs 5 --device cpu --quiet --out again");
+    let model = |name: &str| fs::read(path.join(name).join("model.safetensors")).unwrap();
+    assert_eq!(model("run"), model("again"));
+}
+
+#[test]
+fn mistakes_get_one_clear_line() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let adapter = adapter();
+    for replicas in ["4000000000", "18446744073709551615"] {
+        let arguments = format!("train --replicas {replicas} --quiet");
+        refuses(path, &arguments, 1, &[replicas, "--replicas", "memory"]);
+    }
+    refuses(path, "train --threads 0 --quiet", 2, &["--threads", "at least 1"]);
+    refuses(path, "train --threads many --quiet", 2, &["--threads"]);
+    refuses(path, "train --threads 1000000 --device cpu --quiet", 2, &["--threads", "1 to 65536"]);
+    refuses(path, &format!("train --threads 2 --device {adapter} --quiet"), 2, &["--threads", "CPU", "--device cpu"]);
+    let all = ["nonsense", "there is:", "cpu", &adapter, "asgd devices"];
+    for command in ["train", "devices", "experiment 1", "experiment 2"] {
+        refuses(path, &format!("{command} --device nonsense"), 2, &all);
+    }
+    assert_eq!(fs::read_dir(path).unwrap().count(), 0, "something was left behind");
+}
+
+/// The commands of a day on an adapter: what the CPU does by default elsewhere in these tests.
+#[test]
+fn an_adapter_does_all_work() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let device = format!("--device {}", adapter());
+    let trained = json(&mut asgd(path, &format!("train --epochs 100 --replicas 3 --json --quiet --out run {device}")));
+    assert!(trained["test_accuracy"].as_f64().unwrap() > 0.8, "{trained}");
+    let settings: serde_json::Value = serde_json::from_slice(&fs::read(path.join("run/run.json")).unwrap()).unwrap();
+    assert_ne!(settings["device"]["backend"], "native");
+    run(path, "train --resume run --quiet");
+    Model::load(&path.join("run/model.safetensors")).unwrap().slice(0..1).save(&path.join("one.safetensors")).unwrap();
+    let evaluate =
+        |device: &str| json(&mut asgd(path, &format!("evaluate one.safetensors circles --json --device {device}")));
+    let [on_cpu, on_adapter] = devices().map(|device| evaluate(&device));
+    assert_eq!((&on_cpu["accuracy"], &on_cpu["confusion"]), (&on_adapter["accuracy"], &on_adapter["confusion"]));
+    let losses = [&on_cpu, &on_adapter].map(|result| result["loss"].as_f64().unwrap());
+    assert!((losses[0] - losses[1]).abs() < 1e-5 * losses[0], "{losses:?}");
+    run(path, &format!("inspect one.safetensors circles {device}"));
+    run(path, &format!("prune one.safetensors circles -o small.safetensors {device}"));
+    fs::write(path.join("points.csv"), "0.5,0.25\n-1,0\n0,0\n").unwrap();
+    let predict = |device: &str| {
+        let output = run(path, &format!("predict one.safetensors points.csv --device {device}"));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| line.split(',').next().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    let [on_cpu, on_adapter] = devices().map(|device| predict(&device));
+    assert_eq!(on_cpu, on_adapter);
+    run(path, &format!("experiment 1 --steps 5 --out one {device}"));
+    run(path, &format!("experiment 2 --replicas 2 --grid-replicas 1 --steps 40 --samples 200 --out two {device}"));
+}
+
+/// Both engines make the same first step: the same samples, the same counts, parameters that differ by rounding.
+#[test]
+fn both_engines_make_the_same_step() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for (dataset, more) in [("circles", ""), ("spirals", "--optimizer sgd --lr 0.3"), ("circles", "--batch-size 700")] {
+        let runs = devices().map(|device| {
+            run(
+                path,
+                &format!("train {dataset} {more} --steps 1 --replicas 4 --quiet --device {device} --out {device}"),
+            );
+            let file = |name: &str| path.join(&device).join(name);
+            let counts = AdaptiveBatchSizes::load(&file("counts.safetensors")).unwrap();
+            (counts, Model::load(&file("model.safetensors")).unwrap())
+        });
+        assert_eq!(runs[0].0, runs[1].0, "{dataset} {more}");
+        for layer in 0..3 {
+            let weights = [0, 1].map(|engine: usize| runs[engine].1.weight(layer, 3));
+            let is_close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
+            assert!(weights[0].iter().zip(weights[1]).all(is_close), "{dataset} {more} layer {layer}");
+        }
+    }
+}
