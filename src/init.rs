@@ -126,3 +126,80 @@ fn from_file(path: &Path, spec: &NetworkSpec, replicas: usize) -> Result<Model> 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Layers whose inputs and outputs differ, and enough weights to tell their spreads apart.
+    const WIDTHS: [usize; 4] = [200, 50, 120, 30];
+
+    fn drawn(init: &Init) -> Model {
+        init.model(&NetworkSpec::new(&WIDTHS).unwrap(), &[3, 4]).unwrap()
+    }
+
+    #[test]
+    fn normal_weights_have_their_deviation() {
+        for (init, variance) in
+            [(Init::Kaiming, (|inputs: usize| 2.0 / inputs as f64) as fn(usize) -> f64), (Init::Normal(0.5), |_| 0.25)]
+        {
+            let model = drawn(&init);
+            for (layer, (inputs, _)) in model.spec().layers().enumerate() {
+                let weights: Vec<f64> = model.weight(layer, 1).iter().map(|&weight| f64::from(weight)).collect();
+                let count = weights.len() as f64;
+                let square = weights.iter().map(|weight| weight * weight).sum::<f64>() / count / variance(inputs);
+                let mean = weights.iter().sum::<f64>() / count / variance(inputs).sqrt();
+                // Five standard errors: sqrt(2 / n) and 1 / sqrt(n).
+                assert!((square - 1.0).abs() < 5.0 * (2.0 / count).sqrt(), "{init}, layer {layer}: {square}");
+                assert!(mean.abs() < 5.0 / count.sqrt(), "{init}, layer {layer}: {mean}");
+                assert!(model.bias(layer, 1).iter().all(|&bias| bias == 0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn uniform_weights_reach_their_bounds() {
+        for (init, bound) in [
+            (Init::Glorot, (|inputs, outputs| (6.0 / (inputs + outputs) as f64).sqrt()) as fn(usize, usize) -> f64),
+            (Init::Pytorch, |inputs, _| 1.0 / (inputs as f64).sqrt()),
+        ] {
+            let model = drawn(&init);
+            for (layer, (inputs, outputs)) in model.spec().layers().enumerate() {
+                let bound = bound(inputs, outputs);
+                let is_within =
+                    |values: &[f32]| values.iter().all(|&value| f64::from(value).abs() <= bound * (1.0 + 1e-6));
+                let reach =
+                    |values: &[f32], sign: f32| values.iter().map(|&value| f64::from(sign * value)).fold(0.0, f64::max);
+                for replica in 0..2 {
+                    let (weights, biases) = (model.weight(layer, replica), model.bias(layer, replica));
+                    assert!(is_within(weights), "{init}, layer {layer}");
+                    assert!(
+                        [1.0, -1.0].iter().all(|&sign| reach(weights, sign) > 0.98 * bound),
+                        "{init}, layer {layer}"
+                    );
+                    assert!(is_within(biases), "{init}, layer {layer}");
+                    let has_biases = init == Init::Pytorch;
+                    assert!(
+                        [1.0, -1.0].iter().all(|&sign| (reach(biases, sign) > 0.5 * bound) == has_biases),
+                        "{init}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// No layer begins with the numbers of another one, nor a replica with those of another seed.
+    #[test]
+    fn layers_and_seeds_have_numbers_of_their_own() {
+        let spec = NetworkSpec::new(&[9, 9, 9]).unwrap();
+        let model = Init::Kaiming.model(&spec, &[1, 2]).unwrap();
+        let mut starts: Vec<u32> = [(0, 0), (1, 0), (0, 1), (1, 1)]
+            .iter()
+            .flat_map(|&(layer, replica)| model.weight(layer, replica).iter().map(|weight| weight.to_bits()))
+            .collect();
+        starts.sort_unstable();
+        starts.dedup();
+        assert_eq!(starts.len(), 4 * 81);
+        assert_eq!(Init::Kaiming.model(&spec, &[2]).unwrap(), model.slice(1..2), "a seed alone decides");
+    }
+}

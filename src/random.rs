@@ -88,4 +88,22 @@ mod tests {
         items.sort_unstable();
         assert_eq!(items, (0..1000).collect::<Vec<_>>());
     }
+
+    /// Each order of three items comes as often as any other.
+    #[test]
+    fn all_orders_are_equally_likely() {
+        const SHUFFLES: usize = 60_000;
+        let mut random = Random::new(5, 0);
+        let mut found = std::collections::HashMap::new();
+        for _ in 0..SHUFFLES {
+            let mut items = [0, 1, 2];
+            random.shuffle(&mut items);
+            *found.entry(items).or_insert(0usize) += 1;
+        }
+        assert_eq!(found.len(), 6);
+        // Five standard deviations of a binomial count.
+        let (mean, share) = (SHUFFLES as f64 / 6.0, 1.0 / 6.0);
+        let bound = 5.0 * (SHUFFLES as f64 * share * (1.0 - share)).sqrt();
+        assert!(found.values().all(|&count| (count as f64 - mean).abs() < bound), "{found:?}");
+    }
 }

@@ -392,6 +392,19 @@ mod tests {
             ] {
                 assert_eq!(file.tensor(name).is_ok(), is_there, "{name}");
             }
+            // Of torch.nn.BatchNorm1d: weight is gamma, bias is beta.
+            type Rows = fn(&Model, usize, usize) -> &[f32];
+            let rows: [(&str, Rows); 4] = [
+                ("weight", Model::gamma),
+                ("bias", Model::bias),
+                ("running_mean", Model::running_mean),
+                ("running_var", Model::running_variance),
+            ];
+            for (name, of) in rows {
+                let expected: Vec<f32> = (0..replicas).flat_map(|replica| of(&model, 1, replica).to_vec()).collect();
+                let found = file.tensor(&format!("norms.1.{name}")).unwrap();
+                assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(found.data()), expected, "{name}");
+            }
         }
         let mut counts = crate::AdaptiveBatchSizes::zeros(normalized(1).spec(), 2);
         counts.gamma_mut(1, 1).copy_from_slice(&[1, 2, 3, 4]);
@@ -435,6 +448,22 @@ mod tests {
         for (rename, words) in cases {
             let text = Model::from_bytes(&renamed(rename), Path::new("x.safetensors")).unwrap_err().to_string();
             assert!(text.starts_with("x.safetensors: ") && text.contains(words) && !text.contains('\n'), "{text}");
+        }
+    }
+
+    /// Weights of three networks and biases of two are no model.
+    #[test]
+    fn tensors_of_different_numbers_of_replicas_are_refused() {
+        let [three, two] = [3, 2].map(|replicas| model(&[2, 3], replicas).to_bytes());
+        let [three, two] = [&three, &two].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+        for other in ["layers.0.weight", "layers.0.bias"] {
+            let tensors = three.tensors().into_iter().map(|(name, view)| match name == other {
+                true => (name, two.tensor(other).unwrap()),
+                false => (name, view),
+            });
+            let bytes = safetensors::serialize(tensors, None).unwrap();
+            let text = Model::from_bytes(&bytes, Path::new("x.safetensors")).unwrap_err().to_string();
+            assert!(text.contains("disagree on the number of replicas"), "{text}");
         }
     }
 

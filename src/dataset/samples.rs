@@ -407,3 +407,36 @@ impl Dataset {
         Samples { features: self.train.features, inputs, targets }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another number anywhere, or the same ones in another place, is other data.
+    #[test]
+    fn the_hash_knows_every_number() {
+        let samples =
+            |inputs: [f32; 4], labels: [u32; 2]| Samples::new(2, Inputs::F32(inputs.into()), labels.into(), 2).unwrap();
+        let numbers =
+            |values: [f32; 2]| Samples::of_numbers(2, Inputs::F32(vec![1.0, 2.0, 3.0, 4.0]), values.into(), 1).unwrap();
+        let dataset = |train: Samples, test: Samples| {
+            let (name, class_names) = ("made up".to_string(), Vec::new());
+            Dataset { name, classes: 2, class_names, train, test, validation: None }
+        };
+        let (a, b) = (samples([1.0, 2.0, 3.0, 4.0], [0, 1]), samples([5.0, 6.0, 7.0, 8.0], [1, 1]));
+        let mut hashes = vec![
+            dataset(a.clone(), b.clone()).sha256(),
+            dataset(b.clone(), a.clone()).sha256(),
+            dataset(samples([1.0, 2.0, 3.0, 4.0], [1, 0]), b.clone()).sha256(),
+            dataset(a.clone(), samples([5.0, 6.0, 7.0, 8.0], [1, 0])).sha256(),
+            dataset(samples([1.0, 2.0, 4.0, 3.0], [0, 1]), b.clone()).sha256(),
+            dataset(numbers([0.5, 0.25]), numbers([0.5, 0.25])).sha256(),
+            dataset(numbers([0.5, 0.25]), numbers([0.25, 0.5])).sha256(),
+        ];
+        assert_eq!(dataset(a, b).sha256(), hashes[0]);
+        let count = hashes.len();
+        hashes.sort();
+        hashes.dedup();
+        assert_eq!(hashes.len(), count, "no two are alike");
+    }
+}

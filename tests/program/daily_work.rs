@@ -10,6 +10,7 @@ use asgd::gpu::Gpu;
 use asgd::{Device, Model, NetworkSpec, Predictor};
 use tempfile::TempDir;
 
+use crate::command::page::mean_and_deviation;
 use crate::command::{adapter, asgd, devices, refuses, run};
 
 #[track_caller]
@@ -220,7 +221,7 @@ fn inspect_counts_like_the_reference() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
     let spec = NetworkSpec::new(&[2, 6, 4, 1]).unwrap();
-    let model = asgd::Init::Kaiming.model(&spec, &[8]).unwrap();
+    let model = asgd::Init::Pytorch.model(&spec, &[8]).unwrap();
     model.save(&path.join("model.safetensors")).unwrap();
     let result = json(path, "inspect model.safetensors circles --batch-size 50 --batches 3 --json --figure counts.svg");
     assert!(fs::read_to_string(path.join("counts.svg")).unwrap().contains("layer 3"));
@@ -243,6 +244,25 @@ fn inspect_counts_like_the_reference() {
     let (never, always) = reference.dummies(&data.train, &all);
     let total = |key: &str| result[key].as_array().unwrap().iter().map(|count| count.as_f64().unwrap()).sum::<f64>();
     assert_eq!((total("true_dummies"), total("pseudo_dummies")), (f64::from(never), f64::from(always)));
+
+    // What it says of weights and biases is what they are.
+    let text = String::from_utf8(run(path, "inspect model.safetensors circles").stdout).unwrap();
+    let (_, values) = text.split_once("\nWeights and biases\n").unwrap();
+    for (layer, (kind, values_of)) in (0..3)
+        .flat_map(|layer| [("weights", model.weight(layer, 0)), ("biases", model.bias(layer, 0))].map(|of| (layer, of)))
+    {
+        let key = [(layer + 1).to_string(), kind.to_string()];
+        let mut lines = values.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let line = lines.find(|words| words.len() > 2 && words[..2] == key).unwrap();
+        let shown: Vec<f64> = line[2..6].iter().map(|number| number.parse().unwrap()).collect();
+        let values: Vec<f64> = values_of.iter().map(|&value| f64::from(value)).collect();
+        let (mean, deviation) = mean_and_deviation(&values);
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        for (shown, expected) in shown.iter().zip([mean, deviation, low, high]) {
+            assert!((shown - expected).abs() <= 5.1e-5, "{key:?}: {line:?} {expected}");
+        }
+    }
 }
 
 /// A diverged replica is marked and left out; the others are what they are alone.

@@ -60,6 +60,17 @@ fn experiment_1_draws_the_path_of_every_parameter() {
     assert_eq!(rows.len(), 2 * 41);
     assert_eq!(rows[0][2..], rows[41][2..]);
     assert_ne!(rows[40][2..], rows[81][2..]);
+    // What stopped moving is what the last tenth of the steps left as it was.
+    let mut outcome = csv::Reader::from_path(one.join("outcome.csv")).unwrap();
+    let place = outcome.headers().unwrap().iter().position(|title| title == "stopped moving").unwrap();
+    for (method, row) in outcome.records().enumerate() {
+        let row = row.unwrap();
+        let (early, end) = (&rows[41 * method + 35], &rows[41 * method + 40]);
+        assert_eq!((&early[1][..], &end[1][..]), ("35", "40"));
+        let still =
+            (2..22).filter(|&column| (35..41).all(|step| rows[41 * method + step][column] == end[column])).count();
+        assert_eq!(row[place].matches("(step ").count(), still, "{row:?}");
+    }
     // The same again gives the same.
     run(folder.path(), "experiment 1 --steps 40 --out again");
     same_results(&one, &folder.path().join("again"));
@@ -111,6 +122,62 @@ fn experiment_2_goes_on_where_it_was_killed() {
     let output = asgd(folder.path(), &format!("{arguments} --out whole --quiet")).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("no checkpoint is whole"));
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// Its tables say of the trainings what trainings.csv says of them.
+#[test]
+fn experiment_2_says_what_its_trainings_are() {
+    let folder = TempDir::new().unwrap();
+    let arguments = "--replicas 6 --grid-replicas 0 --steps 400 --eval-every 20 --samples 200 --device cpu";
+    run(folder.path(), &format!("experiment 2 {arguments} --out two"));
+    let table = |name: &str| -> Vec<BTreeMap<String, String>> {
+        let mut reader = csv::Reader::from_path(folder.path().join("two").join(name)).unwrap();
+        reader.deserialize().map(Result::unwrap).collect()
+    };
+    let trainings = table("trainings.csv");
+    // Seed by seed.
+    let column = |data: &str, method: &str, name: &str| -> Vec<f64> {
+        let own = trainings.iter().filter(|row| row["data"] == data && row["method"] == method);
+        own.map(|row| row[name].parse().unwrap()).collect()
+    };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let rows = ["circles", "spirals"].into_iter().flat_map(|data| ["asgd", "sgd"].map(|method| (data, method)));
+    for ((data, method), row) in rows.zip(table("convergence.csv")) {
+        assert_eq!((&row["data"][..], row["method"].to_lowercase().as_str()), (data, method));
+        for name in ["final step", "train accuracy", "train loss", "test accuracy", "test loss", "true dummies"] {
+            let shown: f64 = row[&format!("{name}, mean")].parse().unwrap();
+            assert!(
+                (shown - mean(&column(data, method, &name.replace(' ', "_")))).abs() < 1e-9,
+                "{data} {method} {name}"
+            );
+        }
+    }
+    // Of each layer's ten nodes a share; all together are the nodes that are dead.
+    for row in table("dummies-by-layer.csv") {
+        let shares: Vec<f64> = (1..=5).map(|layer| row[&format!("layer {layer}, mean")].parse().unwrap()).collect();
+        let expected = match &row["method"][..] {
+            "at step 0" => column(&row["data"], "asgd", "true_dummies_at_step_0"),
+            method => column(&row["data"], &method.to_lowercase(), "true_dummies"),
+        };
+        assert!((10.0 * shares.iter().sum::<f64>() - mean(&expected)).abs() < 1e-9, "{row:?}");
+        assert!(shares[0] != shares[4], "a table of the first layer would be no other: {row:?}");
+    }
+    // Differences are aSGD's less SGD's, and steps that are saved.
+    let claims = table("claims.csv");
+    let mut differences = Vec::new();
+    for (claim, name, sign, digits) in [
+        ("circles: aSGD leaves more true dummies than SGD", "true_dummies", 1.0, 2),
+        ("spirals: aSGD leaves more true dummies than SGD", "true_dummies", 1.0, 2),
+        ("spirals: aSGD converges sooner", "final_step", -1.0, 0),
+    ] {
+        let data = claim.split(':').next().unwrap();
+        let [asgd, sgd] = ["asgd", "sgd"].map(|method| mean(&column(data, method, name)));
+        let shown = &claims.iter().find(|row| row["claim"] == claim).unwrap()["ours: mean and 95 % interval"];
+        let shown: f64 = shown.split(' ').next().unwrap().parse().unwrap();
+        assert!((shown - sign * (asgd - sgd)).abs() <= 0.51 * 10f64.powi(-digits), "{claim}: {shown} {asgd} {sgd}");
+        differences.push(shown);
+    }
+    assert!(differences[1] != 0.0 && differences[2] != 0.0, "nothing shows which is subtracted: {differences:?}");
 }
 
 /// More replicas than a device's limits allow at once (WebGPU's default of 128 MiB to a binding fits 2,048 of these)

@@ -168,6 +168,43 @@ fn damaged_checkpoints() {
     refuses(path, "train --resume run --quiet", 1, &["no checkpoint is whole", "damaged"]);
 }
 
+/// Replicas in chunks are those that train at once: with their own seeds and optimizers, whichever chunk they are in. What was begun
+/// in chunks is resumed in the same ones, which is how a test can have them on any device.
+#[test]
+fn replicas_in_chunks_are_those_that_train_at_once() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    for device in devices() {
+        let sweep = format!("{RUN} --validation 0.2 --optimizer asgd,adam,sgd --device {device}");
+        let (whole, run_in_chunks) = (path.join(format!("{device}-whole")), path.join(format!("{device}-chunks")));
+        for out in [&whole, &run_in_chunks] {
+            run(path, &format!("{sweep} --out {}", out.display()));
+        }
+        let checkpoints = run_in_chunks.join("checkpoints");
+        assert!(checkpoints.join("group-1-0-9.safetensors").exists());
+        fs::remove_dir_all(&checkpoints).unwrap();
+        fs::create_dir(&checkpoints).unwrap();
+        // As if a device that holds four replicas at once had begun it, and had saved nothing yet.
+        fs::write(checkpoints.join("group-1-0-4.begun"), "").unwrap();
+        run(path, &format!("train --resume {} --quiet", run_in_chunks.display()));
+        for range in ["0-4", "4-8", "8-9"] {
+            assert!(checkpoints.join(format!("group-1-{range}.safetensors")).exists(), "{range}");
+        }
+        for name in [
+            "metrics.csv",
+            "sweep.csv",
+            "models/cell-1.safetensors",
+            "models/cell-2.safetensors",
+            "models/cell-3.safetensors",
+        ] {
+            assert!(
+                fs::read(whole.join(name)).unwrap() == fs::read(run_in_chunks.join(name)).unwrap(),
+                "{name} differs"
+            );
+        }
+    }
+}
+
 #[test]
 fn two_runs_do_not_share_a_folder() {
     let folder = TempDir::new().unwrap();

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use asgd::{AdaptiveBatchSizes, Model};
+use asgd::dataset::{Circles, ValidationShare};
+use asgd::{AdaptiveBatchSizes, Device, Init, Model, Optimizer, ReplicaSettings, TrainSettings, Trainer};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -285,6 +286,45 @@ fn schedules_are_kept_drawn_and_resumed() {
     run(path, "train --resume exponential --epochs 30 --quiet");
     same_results(&path.join("long"), &path.join("exponential"));
     refuses(path, "train --resume cosine --epochs 30 --quiet", 2, &["--epochs", "cosine", "anew"]);
+}
+
+/// A rate that falls on plateaus is that of trainings with a lower rate from there on, fall by fall.
+#[test]
+fn rates_fall_where_the_evaluations_say() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    run(path, &format!("{OVERFITS} --seed 5 --schedule plateau:1:0.5 --keep last --device cpu --out run"));
+    // The rule, told again: more than one evaluation since the best one, or since the last fall.
+    let (mut best, mut since, mut falls) = (f64::INFINITY, 0, Vec::new());
+    for (step, loss) in Metrics::read(&path.join("run")).of_replica(0, "validation_loss") {
+        since = if loss < best { 0 } else { since + 1 };
+        best = best.min(loss);
+        if since > 1 {
+            falls.push(step);
+            since = 0;
+        }
+    }
+    assert!(falls.len() > 2, "{falls:?}");
+    let circles = Circles { samples: 120, noise: 0.25, ..Circles::default() };
+    let share = ValidationShare { fraction: 0.3, seed: 0 };
+    let dataset = circles.dataset().unwrap().with_validation(share).unwrap();
+    let (trained, _) = networks(&path.join("run"));
+    let initial = Init::Kaiming.model(trained.spec(), &[5]).unwrap();
+    let mut learning_rate = 0.2;
+    let replica = ReplicaSettings { seed: 5, optimizer: Optimizer::SGD, learning_rate, ..Default::default() };
+    let settings = TrainSettings { batch_size: 16, replicas: vec![replica], ..Default::default() };
+    let mut trainer = Trainer::new(&Device::open(Some("cpu")).unwrap(), &dataset, &initial, settings).unwrap();
+    let end = 150 * trainer.steps_per_epoch();
+    for fall in falls.into_iter().filter(|fall| *fall < end) {
+        trainer.train(fall - trainer.step()).unwrap();
+        learning_rate *= 0.5;
+        trainer.set_learning_rates(&[learning_rate]).unwrap();
+    }
+    trainer.train(end - trainer.step()).unwrap();
+    let model = trainer.model().unwrap();
+    for layer in 0..3 {
+        assert_eq!((model.weight(layer, 0), model.bias(layer, 0)), (trained.weight(layer, 0), trained.bias(layer, 0)));
+    }
 }
 
 #[test]

@@ -384,6 +384,11 @@ fn a_loss_beyond_all_bounds_is_divergence() {
     let cells = &json(&path.join("far/run.json"))["result"]["cells"];
     assert_eq!(cells[0]["diverged_replicas"], serde_json::json!([0]));
     assert_eq!(cells[1]["diverged_replicas"], serde_json::json!([]));
+    // A checkpoint remembers it, though no number of it is infinite.
+    let before = fs::read(path.join("far/metrics.csv")).unwrap();
+    fs::remove_file(path.join("far/metrics.csv")).unwrap();
+    run(path, "train --resume far --quiet");
+    assert!(fs::read(path.join("far/metrics.csv")).unwrap() == before);
     let output = run(path, "train circles --optimizer sgd --lr 1e10 --hidden 5 --steps 22 --eval-every 1 --out alone");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("1 of 1 replicas diverged") && said.contains("(replica 0 by epoch 1)"), "{said}");

@@ -183,6 +183,13 @@ fn idx_files_of_all_kinds() {
         set(&|count| images(number, value, count));
         assert_eq!(loss(), expected, "type {number}");
     }
+    // Signed bytes go down to -128: as the same numbers in 16 bits.
+    let signed = |pixel: u8| i16::from(pixel) - 128;
+    set(&|count| images(11, &|pixel| signed(pixel).to_be_bytes().to_vec(), count));
+    let of_words = loss();
+    set(&|count| images(9, &|pixel| vec![signed(pixel) as u8], count));
+    assert_eq!(loss(), of_words);
+    assert_ne!(of_words, expected);
     set(&|count| [plain(count), vec![0; 7]].concat());
     assert_holds(
         &says(path, "train set --steps 2 --out other"),

@@ -74,6 +74,30 @@ fn unscaled() {
     refuses(path, "train in.csv --scale minmax", 2, &["none, standard, maxabs or pixels"]);
 }
 
+/// Rows that are set aside for testing or validation do not go into the scale: it would know what the network must not.
+#[test]
+fn the_scale_is_that_of_the_training_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let values: Vec<f64> = (0..80).map(|i| (1e4 * normal(i)).round() / 1e3).collect();
+    let rows: String = values.iter().enumerate().map(|(i, x)| format!("{x},{}\n", ["no", "yes"][i % 2])).collect();
+    write(path, "in.csv", format!("x,kind\n{rows}"));
+    for (option, validation) in [("", None), ("--validation 0.25", Some(0.25))] {
+        run(path, &format!("train in.csv {option} --data-seed 5 --epochs 1 --quiet --out run"));
+        let (mut train, _) = asgd::dataset::split_rows(80, 0.3, 5).unwrap();
+        if let Some(fraction) = validation {
+            let share = asgd::dataset::ValidationShare { fraction, seed: 5 };
+            train = share.cut(train.len()).unwrap().0.into_iter().map(|index| train[index]).collect();
+        }
+        let count = train.len() as f64;
+        let mean = train.iter().map(|&row| values[row]).sum::<f64>() / count;
+        let variance = train.iter().map(|&row| (values[row] - mean).powi(2)).sum::<f64>() / count;
+        let scale = &json(path, "inspect run/model.safetensors in.csv --json")["scale"];
+        let [shift, divisor] = ["shift", "divisor"].map(|key| scale[key][0].as_f64().unwrap());
+        assert!((shift - mean).abs() < 1e-9 && (divisor - variance.sqrt()).abs() < 1e-9, "{scale} {mean}");
+    }
+}
+
 #[test]
 fn dead_and_constant_networks_are_named() {
     let folder = tempfile::tempdir().unwrap();

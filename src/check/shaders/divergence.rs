@@ -1,4 +1,5 @@
-//! divergence.wgsl: a parameter that is no finite number, in its own replica. One parameter after the other is spoilt.
+//! divergence.wgsl: a parameter that is no finite number, in its own replica. One parameter after the other is spoilt, the first and
+//! the last of all among them.
 
 use super::case::Case;
 use super::fixture::{Fixture, POISON, floats};
@@ -17,9 +18,10 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
     let fixture = Fixture::new(case)?;
     let sound = fixture.packed_parameters();
     let stride = sound.len() / case.replicas;
-    for (round, value) in SPOILT.into_iter().enumerate() {
+    let last = sound.len() - 1;
+    let anywhere = SPOILT.into_iter().enumerate().map(|(round, value)| ((round * 7919 + 3) % (last + 1), value));
+    for (offset, value) in anywhere.chain([(0, f32::NAN), (stride - 1, f32::INFINITY), (last, f32::NAN)]) {
         let mut parameters = sound.clone();
-        let offset = (round * 7919 + 3) % parameters.len();
         parameters[offset] = value.to_bits();
         // The host clears the flags; what follows them stays.
         let flags = [vec![0; case.replicas], vec![POISON; BEHIND]].concat();

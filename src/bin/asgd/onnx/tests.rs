@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use asgd::reference::activation;
-use asgd::{Activation, Init, Loss, NetworkSpec};
+use asgd::reference::step::Training;
+use asgd::{Activation, Init, Loss, NetworkSpec, ReplicaSettings};
 
 use super::*;
 
@@ -21,12 +22,17 @@ fn outputs(graph: &GraphProto, input: &[f64]) -> HashMap<String, Vec<f64>> {
         };
         values.insert(tensor.name.clone(), numbers);
     }
+    let shapes: HashMap<&String, &Vec<i64>> =
+        graph.initializer.iter().map(|tensor| (&tensor.name, &tensor.dims)).collect();
     for node in &graph.node {
         let of = |index: usize| values[&node.input[index]].clone();
         let x = of(0);
         let result = match node.op_type.as_str() {
             "Gemm" => {
-                let rows = of(1);
+                let (rows, shape) = (of(1), &shapes[&node.input[1]]);
+                let [attribute] = &node.attribute[..] else { panic!("one attribute") };
+                assert_eq!((attribute.name.as_str(), attribute.i), ("transB", 1));
+                assert_eq!(shape[..], [of(2).len() as i64, x.len() as i64], "weights are (outputs, inputs)");
                 let dot = |row: &[f64]| row.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>();
                 rows.chunks(x.len()).zip(of(2)).map(|(row, bias)| dot(row) + bias).collect()
             }
@@ -43,6 +49,8 @@ fn outputs(graph: &GraphProto, input: &[f64]) -> HashMap<String, Vec<f64>> {
             "Tanh" => x.iter().map(|x| x.tanh()).collect(),
             "Erf" => x.iter().map(|&x| libm::erf(x)).collect(),
             "Mul" => x.iter().zip(of(1).iter().cycle()).map(|(x, y)| x * y).collect(),
+            "Sub" => x.iter().zip(of(1)).map(|(x, y)| x - y).collect(),
+            "Div" => x.iter().zip(of(1)).map(|(x, y)| x / y).collect(),
             "Add" => x.iter().zip(of(1).iter().cycle()).map(|(x, y)| x + y).collect(),
             "Neg" => x.iter().map(|x| -x).collect(),
             "Concat" => [x, of(1)].concat(),
@@ -110,6 +118,30 @@ fn a_column_a_class_and_its_label() {
         if kind == STRING {
             let tensor = graph.initializer.iter().find(|tensor| tensor.name == "label.names").unwrap();
             assert_eq!(tensor.string_data, names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>());
+        }
+    }
+}
+
+/// The whole of a network, from the numbers of a file to its logits, is what the reference has.
+#[test]
+fn logits_are_the_references() {
+    for widths in [&[3, 5, 4, 2][..], &[3, 4, 1], &[3, 6]] {
+        let spec = NetworkSpec::new(widths).unwrap();
+        let mut model = Init::Pytorch.model(&spec, &[4]).unwrap();
+        for scaling in [None, Scaling::from_parts(Scale::Standard, vec![1.0, -0.5, 7.0], vec![2.0, 0.25, 3.0])] {
+            model.data.scaling = scaling.clone();
+            let graph = ModelProto::decode(&encode(&model)[..]).unwrap().graph.unwrap();
+            let network = Training::new(&model, 0, ReplicaSettings::default(), |value| value);
+            for sample in [[0.0, 0.0, 0.0], [1.0, -2.0, 0.5], [-3.0, 4.0, 9.0]] {
+                let mut scaled = Vec::new();
+                scaling.clone().unwrap_or_else(Scaling::none).apply(&sample, &mut scaled);
+                let expected = network.activations(&scaled).pop().unwrap();
+                let logits = &outputs(&graph, &sample)["logits"];
+                assert_eq!(logits.len(), expected.len());
+                for (logit, expected) in logits.iter().zip(&expected) {
+                    assert!((logit - expected).abs() < 1e-5, "{widths:?} {sample:?}: {logit} {expected}");
+                }
+            }
         }
     }
 }
