@@ -84,7 +84,7 @@ fn size(error: Summary, like: f64) -> Cell {
     match magnitude {
         -6.0..9.0 => Cell::Spread(error, (3.0 - magnitude).max(0.0) as usize),
         _ if like == 0.0 || !like.is_finite() => Cell::Spread(error, 4),
-        _ if error.deviation.is_nan() => Cell::Text(format!("{:.3e}", error.mean)),
+        _ if error.count == 1 => Cell::Text(format!("{:.3e}", error.mean)),
         _ => Cell::Text(format!("{:.3e} \u{b1} {:.1e}", error.mean, error.deviation)),
     }
 }
