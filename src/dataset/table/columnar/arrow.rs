@@ -19,7 +19,9 @@ pub fn read_file(bytes: &[u8], expansion: Expansion, choose: impl FnOnce(&Fields
 }
 
 pub fn read_stream(bytes: &[u8], expansion: Expansion, choose: impl FnOnce(&Fields) -> Vec<usize>) -> Batches {
-    require(bytes, unpacked_stream(bytes), expansion)?;
+    let unpacked = unpacked_stream(bytes);
+    let unpacked = unpacked.ok_or_else(|| ArrowError::IpcError("a message is longer than the file".into()))?;
+    require(bytes, unpacked, expansion)?;
     let chosen = choose(&StreamReader::try_new(bytes, None)?.schema());
     StreamReader::try_new(bytes, Some(chosen))?.collect()
 }
@@ -48,17 +50,22 @@ fn unpacked_file(bytes: &[u8]) -> Option<u128> {
     unpacked.sum()
 }
 
-/// What the buffers of a stream say they take, as far as it can be read.
-fn unpacked_stream(mut bytes: &[u8]) -> u128 {
-    let mut next = || {
-        let (prefix, rest) = bytes.split_at_checked(prefix(bytes))?;
+/// What the buffers of a stream say they take. `None` if a message says that it is longer than what is left: the reader allocates
+/// what it says.
+fn unpacked_stream(mut bytes: &[u8]) -> Option<u128> {
+    let mut sum = 0;
+    while let Some((prefix, rest)) = bytes.split_at_checked(prefix(bytes)) {
         let length = usize::try_from(i32::from_le_bytes(*prefix.last_chunk()?)).ok()?;
+        if length == 0 {
+            break;
+        }
         let (metadata, body) = rest.split_at_checked(length)?;
-        let (unpacked, length) = unpacked(&aligned(metadata), body)?;
+        // The reader refuses what is no message, before it allocates anything for it.
+        let Some((unpacked, length)) = unpacked(&aligned(metadata), body) else { break };
         bytes = body.get(usize::try_from(length).ok()?..)?;
-        Some(unpacked)
-    };
-    std::iter::from_fn(&mut next).sum()
+        sum += unpacked;
+    }
+    Some(sum)
 }
 
 /// How many bytes of a message come before its metadata: their length, marked by -1 but in old files.
