@@ -262,3 +262,33 @@ fn the_same_data_has_the_same_hash() {
     assert_eq!(other.row_hash(3), table.row_hash(3));
     assert_ne!(table.row_hash(2), table.row_hash(3));
 }
+
+/// A label alone makes other data of it, whether it is a class or a number.
+#[test]
+fn another_label_is_another_hash() {
+    let classes = |labels: [&str; 4]| {
+        read(format!("1,2,{}\n3,4,{}\n5,6,{}\n7,8,{}\n", labels[0], labels[1], labels[2], labels[3]))
+    };
+    let numbers = |text: &str| {
+        let options = TableOptions { task: Some(Task::Regression), ..TableOptions::default() };
+        read_with(text, &options).unwrap()
+    };
+    for (table, other) in [
+        (classes(["a", "b", "a", "b"]), classes(["b", "b", "a", "b"])),
+        (numbers("1,2,0.5\n3,4,0.25\n"), numbers("1,2,0.5\n3,4,0.75\n")),
+    ] {
+        assert_eq!(table.row(0), other.row(0));
+        let differing: Vec<bool> = (0..table.len()).map(|row| table.row_hash(row) != other.row_hash(row)).collect();
+        assert_eq!(differing.iter().filter(|&&is_other| is_other).count(), 1, "{differing:?}");
+        assert_ne!(table.sha256(), other.sha256());
+    }
+}
+
+/// Classes are numbered in the order of their names, not as they come.
+#[test]
+fn labels_are_the_places_of_their_names() {
+    let table = read("1,2,c\n3,4,a\n5,6,b\n7,8,a\n9,1,c\n".repeat(4));
+    assert_eq!(table.schema.classes, ["a", "b", "c"]);
+    let labels: Vec<Option<u32>> = (0..5).map(|row| table.label(row)).collect();
+    assert_eq!(labels, [2, 0, 1, 0, 2].map(Some));
+}
