@@ -130,8 +130,8 @@ impl Error {
     }
 }
 
-/// Files may hold names with line ends, or with what a terminal obeys: these are shown, not printed.
-fn one_line(text: &str) -> String {
+/// A message without what a terminal obeys: files may hold names with line ends and escape sequences, which are shown, not printed.
+pub fn one_line(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
     text.chars().map(shown).collect()
 }

@@ -83,7 +83,7 @@ mod trainer;
 pub use dataset::Dataset;
 pub use device::{Device, DeviceDescription, DeviceInfo};
 pub use engine::KernelTime;
-pub use error::{Error, Result};
+pub use error::{Error, Result, one_line};
 pub use evaluation::{Activity, Evaluation, Split, r2};
 pub use init::Init;
 pub use model::{AdaptiveBatchSizes, Model, PerParameter};

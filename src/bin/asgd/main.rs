@@ -142,6 +142,11 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
+/// What went wrong, and why, whatever is in the files that it is about.
+fn line(error: &anyhow::Error) -> String {
+    asgd::one_line(&format!("{error:#}"))
+}
+
 /// Says what went wrong, if anything did.
 fn exit_code(result: Result<()>) -> ExitCode {
     match result {
@@ -149,7 +154,7 @@ fn exit_code(result: Result<()>) -> ExitCode {
         Err(error) if error.is::<console::NobodyReads>() => ExitCode::SUCCESS,
         Err(error) => {
             let usage = error.downcast_ref::<asgd::Error>().is_some_and(asgd::Error::is_usage);
-            console::complain(&format!("error: {error:#}"));
+            console::complain(&format!("error: {}", line(&error)));
             ExitCode::from(if usage { 2 } else { 1 })
         }
     }

@@ -73,11 +73,11 @@ fn checkpoints() {
     let report = Reporter { quiet: true };
     survives("checkpoint", make, |input| {
         std::fs::write(&place.path, input).unwrap();
-        let state = State::load_latest(&place, &networks(), 1, &report).map_err(|error| format!("{error:#}"))?;
+        let state = State::load_latest(&place, &networks(), 1, &report).map_err(|error| crate::line(&error))?;
         let state = state.expect("the file is there");
         // What is taken can be kept.
         let elsewhere = Place { path: folder.path().join("elsewhere.safetensors"), fingerprint: "ab".into(), steps: 9 };
-        state.save(&elsewhere).map_err(|error| format!("{error:#}"))
+        state.save(&elsewhere).map_err(|error| crate::line(&error))
     });
 }
 
@@ -128,7 +128,7 @@ fn settings_of_runs() {
     };
     survives("settings.json", make, |input| {
         std::fs::write(folder.path().join("settings.json"), input).unwrap();
-        train::arguments(folder.path()).map(drop).map_err(|error| format!("{error:#}"))
+        train::arguments(folder.path()).map(drop).map_err(|error| crate::line(&error))
     });
 }
 
@@ -154,7 +154,7 @@ replica,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy,mean_adapti
         };
         std::fs::write(folder.path().join("run.json"), document).unwrap();
         std::fs::write(folder.path().join("metrics.csv"), metrics).unwrap();
-        let runs = compare::read(folder.path()).map_err(|error| format!("{error:#}"))?;
+        let runs = compare::read(folder.path()).map_err(|error| crate::line(&error))?;
         for run in &runs {
             run.end(|row| row.test_loss);
             run.lowest();
@@ -209,7 +209,7 @@ fn command_lines() {
         let words = usage::with_negative_values(words);
         match Cli::try_parse_from(&words) {
             Ok(Cli { command: Command::Train(args) }) => {
-                train::planned(&args, &circles).map_err(|error| format!("{error:#}"))
+                train::planned(&args, &circles).map_err(|error| crate::line(&error))
             }
             Ok(_) => Ok(()),
             Err(error) if error.use_stderr() => Err(usage::explain(&error, &cli, &words)),

@@ -144,7 +144,7 @@ impl State {
             Ok(None) => load(&previous(path)),
             Err(error) => match load(&previous(path)) {
                 Ok(Some(state)) => {
-                    report.line(&format!("{error:#}; resuming from the one before, step {}", state.step));
+                    report.line(&format!("{}; resuming from the one before, step {}", crate::line(&error), state.step));
                     // Else the next save would put it in the place of the one that is whole.
                     let damaged = path.with_extension("damaged");
                     rename(path, &damaged).with_context(|| format!("{}: cannot be written", damaged.display()))?;
