@@ -345,6 +345,19 @@ impl fmt::Display for Optimizer {
 mod tests {
     use super::*;
 
+    /// Inputs that are zero in a whole batch may be skipped where nothing moves their weights.
+    #[test]
+    fn what_moves_without_a_gradient() {
+        let moves = |name: &str, weight_decay: f32| {
+            Optimizer { weight_decay, ..name.parse::<Optimizer>().unwrap() }.moves_inactive()
+        };
+        assert_eq!(
+            ["sgd", "asgd", "adam", "aadam", "momentum"].map(|name| moves(name, 0.0)),
+            [false, false, true, false, true]
+        );
+        assert_eq!(["sgd", "asgd", "aadam"].map(|name| moves(name, 0.1)), [true, false, false]);
+    }
+
     #[test]
     fn usual_rates_are_round_numbers() {
         let rate = |name: &str| name.parse::<Optimizer>().unwrap().default_learning_rate();

@@ -299,6 +299,20 @@ impl From<&ReplicaSettings> for ReplicaColumns {
 mod tests {
     use super::*;
 
+    /// T times the scale of dropout is the last value that does not count.
+    #[test]
+    fn a_byte_at_the_threshold_does_not_count() {
+        let threshold = |byte: u8, input_dropout: f32| {
+            let count_threshold = f32::from(byte) / 255.0 * dropout_scale(input_dropout);
+            ReplicaColumns::from(&ReplicaSettings { count_threshold, input_dropout, ..Default::default() })
+                .byte_threshold
+        };
+        for byte in [0, 1, 51, 200, 254] {
+            assert_eq!(threshold(byte, 0.0), f32::from(byte), "{byte}");
+            assert_eq!(threshold(byte, 0.5), 2.0 * f32::from(byte), "{byte}");
+        }
+    }
+
     /// The shaders find each parameter where the arena of a model has it.
     #[test]
     fn the_network_agrees_with_the_arena() {

@@ -266,6 +266,12 @@ impl<R: Read> Read for Checked<R> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_within_quotes_separates_nothing() {
+        assert_eq!(guess_delimiter(b"\"a;1;b\",k\n\"c;2;d\",l\n\"e;3;f\",m\n"), b',');
+        assert_eq!(guess_delimiter(b"\"a,1,b\";k\n\"c,2,d\";l\n\"e,3,f\";m\n"), b';');
+    }
+
     fn rows(bytes: &[u8], delimiter: Option<u8>) -> Result<Vec<Vec<String>>> {
         let source = Box::new(Cursor::new(bytes.to_vec()));
         let (mut records, _) = Lines::new(Path::new("t.csv"), source, delimiter)?;
