@@ -31,7 +31,7 @@ SCENARIOS = {
     "a sweep replaced": ([f"{OLD} --lr 0.02,0.2"], f"{TRAIN} --out run", None),
     "resumed, longer": ([f"{TRAIN} --out run"], "train --resume run --epochs 8", "train --resume run"),
     "stopping early": ([], f"{TRAIN} --validation 0.2 --patience 2 --optimizer aadam --out run", None),
-    "experiment 2": ([], "experiment 2 --repeats 2 --steps 60 --out run", None),
+    "experiment 2": ([], "experiment 2 --replicas 2 --grid-replicas 0 --steps 60 --samples 100 --out run", None),
 }
 
 
@@ -97,7 +97,9 @@ class Scenario:
     def count(self):
         """Most calls of a thread: strace counts each one's."""
         log = self.folder / "log"
-        self.traced(["-o", str(log)])
+        ended = self.traced(["-o", str(log)])
+        if ended.returncode != 0:
+            sys.exit(f"undisturbed it fails: {ended.stderr.strip()}")
         threads = [line.split()[0] for line in log.read_text().splitlines() if "resumed>" not in line]
         return max(threads.count(thread) for thread in set(threads))
 

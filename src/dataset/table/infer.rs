@@ -15,14 +15,13 @@ use crate::spec::Task;
 pub struct Inferred {
     pub schema: Schema,
     pub notes: Vec<String>,
-    /// Whether every row begins with a column that the header does not have.
-    pub is_header_short: bool,
 }
 
 /// A look at all rows: the first apart.
 struct Look {
     first: Vec<String>,
     profiles: Vec<Profile>,
+    /// Whether every row begins with a column that the header does not have.
     is_header_short: bool,
 }
 
@@ -52,6 +51,10 @@ pub fn infer(source: &Source, options: &TableOptions) -> Result<Inferred> {
     };
     let has_header = match source.records()?.header(options.header) {
         Header::Yes => true,
+        Header::No if is_header_short => {
+            let [short, others] = [columns - 1, columns].map(values);
+            return Err(refuse(format!("the first row has {short}, the others have {others}")));
+        }
         Header::No => false,
         Header::Auto if is_header_short => true,
         Header::Auto => {
@@ -135,7 +138,7 @@ pub fn infer(source: &Source, options: &TableOptions) -> Result<Inferred> {
         task: Task::default(),
         classes: Vec::new(),
     };
-    Ok(Inferred { schema, notes, is_header_short })
+    Ok(Inferred { schema, notes })
 }
 
 /// Profiles all rows but the first, and checks that they have equally many values.

@@ -151,7 +151,7 @@ impl Table {
         let (mut schema, mut notes) = (inferred.schema, source.notes());
         notes.extend(inferred.notes);
         schema.delimiter = char::from(source.delimiter);
-        let mut reader = TableReader::of_training(&source, &schema, options, inferred.is_header_short)?;
+        let mut reader = TableReader::of_training(&source, &schema, options)?;
         let is_stated = options.task == Some(Task::Regression) || schema.labels.len() > 1;
         if is_stated && options.task == Some(Task::Classification) {
             return Err(refuse(

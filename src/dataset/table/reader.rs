@@ -71,14 +71,8 @@ impl TableReader {
     }
 
     /// The file that the schema was found in, from its first row.
-    pub(super) fn of_training(
-        source: &Source,
-        schema: &Schema,
-        options: &TableOptions,
-        is_header_short: bool,
-    ) -> Result<Self> {
+    pub(super) fn of_training(source: &Source, schema: &Schema, options: &TableOptions) -> Result<Self> {
         let has_header = schema.titles.is_some();
-        debug_assert!(has_header || !is_header_short);
         let mut records = source.records()?;
         if has_header {
             records.next()?;

@@ -202,6 +202,10 @@ fn mistakes_name_the_line() {
     assert!(problem("1,2,a\n1,2,\n3,4,b\n").contains("line 2: the label (column 3) is missing"));
     assert!(problem("1,2,\"a\n3\"\n1,2,b\n").contains("line 1: the label runs over 2 lines"));
     assert!(problem("1.5,oops,2.5,a\n1,2,3,b\n2,3,4,a\n").contains("line 1: column 2 holds 'oops'"));
+    // Rows with names, under a header without one for them; but it is said to be no header.
+    let no_header = TableOptions { header: Header::No, ..TableOptions::default() };
+    let error = read_with("5,6\n1,2,3\n2,3,4\n", &no_header).unwrap_err().to_string();
+    assert!(error.contains("the first row has 2 values, the others have 3 values"), "{error}");
     assert!(problem("1,5;2,5;a\n2,5;3,5;b\n").contains("decimal point"));
     assert!(problem("").contains("is empty") && problem("\n\n").contains("is empty"));
     assert!(problem("x,y,k\n").contains("holds no sample"));
