@@ -246,7 +246,7 @@ def main():
     parser.add_argument("asgd", type=Path)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("faults", nargs="*", metavar="FAULT", help="words of its name")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     print("| Fault | What is said | What is left |\n|---|---|---|")
     failures = 0
     for name, fault in FAULTS.items():

@@ -8,8 +8,10 @@ and then the same command must give the bytes of a run that nobody disturbed, an
 """
 
 import argparse
+import collections
 import hashlib
 import json
+import re
 import shutil
 import struct
 import subprocess
@@ -17,9 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-CHANGING = "write,pwrite64,?rename,renameat,?renameat2,?unlink,unlinkat,?rmdir,?mkdir,mkdirat,fsync,ftruncate"
-# An error of one of these may be that of a library that is looked for.
-OPENING = "?open,openat,?creat"
+CALLS = "write,pwrite64,?rename,renameat,?renameat2,?unlink,unlinkat,?rmdir,?mkdir,mkdirat,fsync,ftruncate,?open,openat,?creat"
 TRAIN = "train circles --hidden 5,4 --samples 100 --batch-size 16 --replicas 3 --epochs 6 --eval-every 2 --checkpoint-every 2"
 OLD = f"{TRAIN} --seed 9 --out run"
 
@@ -31,7 +31,7 @@ SCENARIOS = {
     "a sweep replaced": ([f"{OLD} --lr 0.02,0.2"], f"{TRAIN} --out run", None),
     "resumed, longer": ([f"{TRAIN} --out run"], "train --resume run --epochs 8", "train --resume run"),
     "stopping early": ([], f"{TRAIN} --validation 0.2 --patience 2 --optimizer aadam --out run", None),
-    "experiment 2": ([], "experiment 2 --replicas 2 --grid-replicas 0 --steps 60 --samples 100 --out run", None),
+    "experiment 2": ([], "experiment 2 --replicas 2 --grid-replicas 0 --steps 60 --samples 200 --out run", None),
 }
 
 
@@ -42,7 +42,7 @@ def main():
     parser.add_argument("--error", help="ENOSPC, EDQUOT, EIO: what the call returns, instead of a kill")
     parser.add_argument("--every", type=int, default=1, help="only every so many calls")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     unknown = [name for name in args.scenarios if name not in SCENARIOS]
     if unknown or shutil.which("strace") is None:
         parser.error(f"no such scenario: {unknown[0]}" if unknown else "strace is needed")
@@ -70,17 +70,17 @@ class Scenario:
                 self.call(words)
             if self.before:
                 shutil.copytree(run, start)
-            calls = self.count()
+            points = self.points()[:: self.every]
             expected = contents(run)
             failures = []
-            for number in range(1, calls + 1, self.every):
+            for point in points:
                 shutil.rmtree(run, ignore_errors=True)
                 if self.before:
                     shutil.copytree(start, run)
-                problem = self.disturb(number, run, expected)
+                problem = self.disturb(*point, run, expected)
                 if problem:
-                    failures.append(f"call {number}: {problem}")
-            return len(range(1, calls + 1, self.every)), failures
+                    failures.append(f"{point[0]} {point[1]}: {problem}")
+            return len(points), failures
 
     def command(self, words):
         return [self.asgd, *words.split(), "--quiet", "--device", self.device]
@@ -89,27 +89,32 @@ class Scenario:
         return subprocess.run(self.command(words), cwd=self.folder, check=True)
 
     def traced(self, options):
-        calls = CHANGING if self.error else f"{CHANGING},{OPENING}"
-        options = [option.replace("CALLS", calls) for option in ["-e", "trace=CALLS", *options]]
-        command = ["strace", "-f", "-qq", *options, *self.command(self.disturbed)]
+        command = ["strace", "-f", "-qq", "-e", f"trace={CALLS}", *options, *self.command(self.disturbed)]
         return subprocess.run(command, cwd=self.folder, stderr=subprocess.PIPE, text=True)
 
-    def count(self):
-        """Most calls of a thread: strace counts each one's."""
+    def points(self):
+        """The calls that change a file, each as its name and its number among those of its thread, as strace counts them."""
         log = self.folder / "log"
         ended = self.traced(["-o", str(log)])
         if ended.returncode != 0:
             sys.exit(f"undisturbed it fails: {ended.stderr.strip()}")
-        threads = [line.split()[0] for line in log.read_text().splitlines() if "resumed>" not in line]
-        return max(threads.count(thread) for thread in set(threads))
+        points, counts = {}, collections.Counter()
+        for line in log.read_text().splitlines():
+            called = re.match(r"(\d+) +(\w+)\(", line)
+            if called:
+                counts[called.groups()] += 1
+                is_reading = called[2] in ("open", "openat") and "O_CREAT" not in line
+                if not is_reading and not (self.error and called[2] in ("open", "openat", "creat")):
+                    points[called[2], counts[called.groups()]] = True
+        return list(points)
 
-    def disturb(self, number, run, expected):
+    def disturb(self, call, number, run, expected):
         what = f"error={self.error}" if self.error else "signal=KILL"
-        ended = self.traced(["-o", "/dev/null", "-e", f"inject=CALLS:{what}:when={number}"])
+        ended = self.traced(["-o", "/dev/null", "-e", f"inject={call}:{what}:when={number}"])
         lines = ended.stderr.strip().splitlines()
         if self.error and not (ended.returncode == 0 or (ended.returncode == 1 and len(lines) == 1)):
             return f"exit code {ended.returncode} and {ended.stderr!r}"
-        problem = damage(run, expected) if run.exists() else None
+        problem = damage(run, expected, self.resumed is not None) if run.exists() else None
         # A run that was not made longer yet, or has no settings yet, is begun by the same command again.
         settings = run / "settings.json"
         is_longer = self.resumed and settings.exists() and json.loads(settings.read_bytes())["arguments"]["extended"]
@@ -133,7 +138,7 @@ def difference(found, expected):
     return f"other bytes in the end: {', '.join(names)}" if names else None
 
 
-def damage(run, expected):
+def damage(run, expected, is_lengthened):
     """What is not whole, or belongs to another run."""
     for path in sorted(path for path in run.rglob("*") if path.is_file() and path.suffix != ".tmp"):
         bytes_ = path.read_bytes()
@@ -159,8 +164,9 @@ def damage(run, expected):
             return "run.json beside networks of another run"
     elif (run / "settings.json").exists() and (run / "model.safetensors").exists():
         # Not finished: the network is the new one's, unless nothing of the old run was touched but its run.json.
-        words = json.loads((run / "settings.json").read_bytes()).get("arguments", {}).get("command", [])
-        is_new = "9" not in words
+        arguments = json.loads((run / "settings.json").read_bytes()).get("arguments", {})
+        # A run that is made longer keeps its settings, and its networks are those of its earlier end, until all of these are gone.
+        is_new = "9" not in arguments.get("command", []) and (not is_lengthened or arguments["extended"])
         if is_new and (run / "model.safetensors").read_bytes() != expected.get("model.safetensors"):
             return "the settings of one run beside the network of another"
     return None
