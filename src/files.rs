@@ -6,9 +6,6 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// What the name of a file ends in until it is whole.
-pub const UNFINISHED: &str = ".tmp";
-
 /// Writes to a temporary file beside `path`, then renames it. Two processes that write the same file take turns: each one's is
 /// whole.
 ///
@@ -16,7 +13,7 @@ pub const UNFINISHED: &str = ".tmp";
 /// [`Error::Io`]; then whatever was at `path` is still there.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}{UNFINISHED}", std::process::id()));
+    name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -54,9 +51,11 @@ pub fn remove_unfinished(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file is one that was never finished.
+/// Whether a file is one that [`write_atomically`] never finished: NAME.PROCESS.tmp. Other people's .tmp files are none.
 pub fn is_unfinished(path: &Path) -> bool {
-    path.to_string_lossy().ends_with(UNFINISHED)
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let process = name.strip_suffix(".tmp").and_then(|name| name.rsplit_once('.')).map(|(_, process)| process);
+    process.is_some_and(|process| !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -76,9 +75,12 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"newer");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 
-        std::fs::write(folder.path().join("file.17.tmp"), "ha").unwrap();
+        for name in ["file.17.tmp", "thesis.tmp", "17.tmp", "a..tmp", "file.17.tmp.old"] {
+            std::fs::write(folder.path().join(name), "ha").unwrap();
+        }
         remove_unfinished(folder.path()).unwrap();
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(!folder.path().join("file.17.tmp").exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5);
         remove_unfinished(&folder.path().join("nowhere")).unwrap();
         let error = write_atomically(&folder.path().join("nowhere/file"), b"new").unwrap_err().to_string();
         assert!(error.contains("nowhere/file: cannot write"), "{error}");

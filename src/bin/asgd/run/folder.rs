@@ -219,8 +219,8 @@ fn holds_other_things(path: &Path) -> Result<bool> {
     let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
     let known = ["lock", CHECKPOINTS, "run.json"];
     let is_known = |path: &Path| {
-        asgd::files::is_unfinished(path)
-            || path.file_name().is_some_and(|name| known.iter().any(|known| name == *known))
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        known.contains(&&*name) || (name.starts_with("settings.json.") && asgd::files::is_unfinished(path))
     };
     Ok(entries.flatten().any(|entry| !is_known(&entry.path())))
 }
@@ -328,13 +328,14 @@ mod tests {
         assert!(open(&settings).unwrap_err().contains("damaged"));
         let other = parent.path().join("other");
         std::fs::create_dir(&other).unwrap();
-        std::fs::write(other.join("thesis.tex"), "x").unwrap();
-        assert!(
-            Folder::open(other, &settings, Opening::Continue)
-                .map(drop)
-                .unwrap_err()
-                .to_string()
-                .contains("holds no run")
-        );
+        for name in ["thesis.tex", "thesis.tmp", "thesis.17.tmp"] {
+            std::fs::write(other.join(name), "x").unwrap();
+            let error = Folder::open(other.clone(), &settings, Opening::Replace).map(drop).unwrap_err().to_string();
+            assert!(error.contains("holds no run"), "{error}");
+            std::fs::remove_file(other.join(name)).unwrap();
+        }
+        std::fs::write(other.join("settings.json.17.tmp"), "{").unwrap();
+        Folder::open(other.clone(), &settings, Opening::Replace).map(drop).unwrap();
+        assert!(!other.join("settings.json.17.tmp").exists());
     }
 }
