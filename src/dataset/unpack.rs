@@ -28,7 +28,7 @@ impl Expansion {
         let Self(times) = self;
         if unpacked > u128::from(self.limit(packed)) {
             return Err(format!(
-                "unpacks to more than {times} times its size, as what is made to fill memory does; if you trust it, lift the limit \
+                "unpacks to more than {times} times its size, as what is damaged or made to fill memory does; if you trust it, lift the limit \
                  with --max-expansion"
             ));
         }

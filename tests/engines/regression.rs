@@ -1,8 +1,7 @@
 //! The mean squared error: trainings against the reference and PyTorch, gradients by finite differences, and trainings against
 //! themselves, bit for bit.
 
-use asgd::check::Comparison;
-use asgd::check::training::{self, Course, Stop};
+use asgd::check::training::{Course, Stop};
 use asgd::dataset::{Inputs, Samples, Sine, Targets};
 use asgd::reference::step::Training;
 use asgd::{
@@ -10,7 +9,7 @@ use asgd::{
     TrainSettings, r2,
 };
 
-use crate::common::{grouping_leaves_no_trace, has_the_gradient};
+use crate::common::{follows, grouping_leaves_no_trace, has_the_gradient};
 use crate::support::{ENGINES, Engine, FORMS, images, replicas};
 
 fn sine() -> Dataset {
@@ -47,15 +46,7 @@ fn follow(dataset: Dataset, hidden: &[usize], batch_size: usize, seed: u64, step
     let mut course = Course::new(dataset, hidden, batch_size, seed, &optimizers).unwrap();
     // A step of SGD is twice as long as with cross-entropy.
     course.settings.replicas[1].learning_rate = 0.05;
-    let stops = Stop::all(&course, &[steps]);
-    for engine in ENGINES {
-        let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
-        let mut comparison = Comparison::default();
-        training::evaluation(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        stops[0].check(&mut *trainer, &mut comparison).unwrap();
-        training::alone(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        assert!(comparison.passed(), "{} {engine:?}: {:#?}", course.name(), comparison.mismatch());
-    }
+    follows("regression", &course, &Stop::all(&course, &[steps]));
 }
 
 #[test]

@@ -3,15 +3,15 @@
 
 use std::ops::ControlFlow;
 
-use asgd::check::training::{self, Course, Stop};
-use asgd::check::{Checks, Comparison};
+use asgd::check::Checks;
+use asgd::check::training::{Course, Stop};
 use asgd::dataset::{Circles, Inputs, Samples, Spirals};
 use asgd::reference::step::Training;
 use asgd::reference::update::{At, Parameter, update};
 use asgd::reference::{Sum, gamma};
 use asgd::{Dataset, Init, Model, NetworkSpec, Optimizer, Order, ReplicaSettings, Split, TrainSettings};
 
-use crate::common::has_the_gradient;
+use crate::common::{follows, has_the_gradient};
 use crate::support::{ENGINES, Engine, FORMS, circles, images, model, replica, replicas, trainer};
 
 /// Trains replicas of both optimizers with every engine for `steps` steps, and holds evaluations before them, S, c and
@@ -19,15 +19,7 @@ use crate::support::{ENGINES, Engine, FORMS, circles, images, model, replica, re
 fn follow(dataset: Dataset, hidden: &[usize], batch_size: usize, steps: u64) {
     let optimizers = [Optimizer::ASGD, Optimizer::SGD, Optimizer::ASGD];
     let course = Course::new(dataset, hidden, batch_size, 40, &optimizers).unwrap();
-    let stops = Stop::all(&course, &[steps]);
-    for engine in ENGINES {
-        let mut trainer = engine.trainer(&course.dataset, &course.initial, course.settings.clone()).unwrap();
-        let mut comparison = Comparison::default();
-        training::evaluation(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        stops[0].check(&mut *trainer, &mut comparison).unwrap();
-        training::alone(&engine, &mut *trainer, &course, &mut comparison).unwrap();
-        assert!(comparison.passed(), "{} {engine:?}: {:#?}", course.name(), comparison.mismatch());
-    }
+    follows("classes", &course, &Stop::all(&course, &[steps]));
 }
 
 #[test]

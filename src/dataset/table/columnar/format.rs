@@ -87,6 +87,8 @@ impl Format {
         };
         let problem = match batches {
             Some(Ok(batches)) => return Ok(batches),
+            // It is sound, as far as it was looked at, and too large.
+            Some(Err(ArrowError::MemoryError(problem))) => return Err(Error::data(path, problem)),
             Some(Err(error)) => format!(" ({})", error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")),
             None => String::new(),
         };

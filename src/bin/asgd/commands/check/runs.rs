@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::commands::train;
 use crate::console::print_line;
 use crate::device_args::DeviceArgs;
-use crate::run::{fingerprint, folder};
+use crate::run::{folder, outputs};
 
 /// What became of one run.
 struct Checked {
@@ -75,7 +75,7 @@ fn recorded(run: &Path) -> Result<Value> {
     let document = folder::result(run)?;
     let expected = document["result"]["sha256"].as_str();
     let expected = expected.with_context(|| format!("{}: its run.json has no sha256", run.display()))?;
-    let found = fingerprint::sha256(run, cells(&document))?;
+    let found = outputs::sha256(run, cells(&document))?;
     if found != expected {
         bail!(
             "{}: its networks or its metrics.csv were changed after it was finished: sha256 {found} instead of {expected}",

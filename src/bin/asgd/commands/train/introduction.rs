@@ -1,4 +1,4 @@
-//! What a training says before it begins: the device, the data, the networks.
+//! What a training says before it begins: the device, the data, the networks, how rates go and what ends it.
 
 use asgd::{Dataset, Device, Model, NetworkSpec};
 

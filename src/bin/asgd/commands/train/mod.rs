@@ -29,7 +29,7 @@ use crate::run::identity::Identity;
 use crate::run::length::Extent;
 use crate::run::rates::{RateSchedule, Warmup};
 use crate::run::stopping::{Criterion, Keep, Rules};
-use crate::run::{fingerprint, interrupt, outcome};
+use crate::run::{interrupt, outcome, outputs};
 use crate::sweep::cells::Cell;
 use crate::sweep::groups::{CellTrained, groups};
 use crate::sweep::results::Sweep;
@@ -427,7 +427,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     result["seconds"] = json!(start.elapsed().as_secs_f64());
     let warnings = warnings(&device, &dataset, &cells, &trained, &mut result)?;
     job.write_networks(&trained)?;
-    let sha256 = fingerprint::sha256(folder.path(), cells.len())?;
+    let sha256 = outputs::sha256(folder.path(), cells.len())?;
     result["sha256"] = json!(sha256);
     let mut document = settings;
     document["finished_unix_seconds"] =
@@ -450,7 +450,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         (false, false, Some(sweep)) => sweep.say(&result, &folder),
     }
     if !args.json && !args.quiet {
-        announce(&format!("sha256 {sha256} of {}", fingerprint::files(cells.len())));
+        announce(&format!("sha256 {sha256} of {}", outputs::files(cells.len())));
     }
     Ok(())
 }
