@@ -74,7 +74,9 @@ pub fn run(runs: &[PathBuf], device: &DeviceArgs, is_json: bool) -> Result<()> {
 fn recorded(run: &Path) -> Result<Value> {
     let document = folder::result(run)?;
     let expected = document["result"]["sha256"].as_str();
-    let expected = expected.with_context(|| format!("{}: its run.json has no sha256", run.display()))?;
+    let expected = expected.with_context(|| {
+        format!("{}: its run.json has no sha256, as those of earlier versions; train it again", run.display())
+    })?;
     let found = outputs::sha256(run, cells(&document))?;
     if found != expected {
         bail!(
