@@ -224,6 +224,21 @@ impl Device {
         }
     }
 
+    /// Bytes that a [`Trainer`](crate::Trainer) of `replicas` networks with such settings takes of the device's memory, which is the
+    /// machine's where the device is its CPU.
+    pub fn training_bytes(
+        &self,
+        dataset: &Dataset,
+        spec: &NetworkSpec,
+        settings: &TrainSettings,
+        replicas: usize,
+    ) -> u128 {
+        match &self.engine {
+            Engine::Gpu(gpu) => gpu::Trainer::bytes(gpu, dataset, spec, settings, replicas).into(),
+            Engine::Cpu(cpu) => cpu::Trainer::bytes(cpu, dataset, spec, settings, replicas),
+        }
+    }
+
     /// The engine of a [`Trainer`](crate::Trainer).
     pub(crate) fn training_engine(
         &self,

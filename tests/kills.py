@@ -1,16 +1,20 @@
 """Kill -9, or an error, at every system call that changes a file: nothing is lost but the time since the last checkpoint.
 
     python3 tests/kills.py target/debug/asgd [--device NAME] [--error ENOSPC] [--every N] [SCENARIO ...]
+    python3 tests/kills.py target/debug/asgd [--device NAME] --random 50
 
 strace delivers SIGKILL as the program enters its N-th such call (or makes that call fail with the error), for N = 1, 2, 3 and so
 on. Each time all files must be whole and belong to one run; a program that was not killed must say what failed, in one line;
 and then the same command must give the bytes of a run that nobody disturbed, and clean up what the other one left.
+
+--random kills one training so many times instead, each time within a second, and resumes it.
 """
 
 import argparse
 import collections
 import hashlib
 import json
+import random
 import re
 import shutil
 import struct
@@ -41,8 +45,11 @@ def main():
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--error", help="ENOSPC, EDQUOT, EIO: what the call returns, instead of a kill")
     parser.add_argument("--every", type=int, default=1, help="only every so many calls")
+    parser.add_argument("--random", type=int, metavar="KILLS", help="kills at random moments of one training")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     args = parser.parse_intermixed_args()
+    if args.random:
+        sys.exit(random_kills(args))
     unknown = [name for name in args.scenarios if name not in SCENARIOS]
     if unknown or shutil.which("strace") is None:
         parser.error(f"no such scenario: {unknown[0]}" if unknown else "strace is needed")
@@ -54,6 +61,35 @@ def main():
         for failure in found[:5]:
             print(f"  {failure}")
     sys.exit(1 if failures else 0)
+
+
+def random_kills(args):
+    """Of one training, which is resumed each time. 0 if it ends with the bytes of one that nobody disturbed."""
+    with tempfile.TemporaryDirectory() as folder:
+        common = ["--quiet", "--device", args.device]
+
+        def command(name):
+            train = f"train circles --replicas 3 --epochs 4000 --eval-every 500 --checkpoint-every 20 --out {name}"
+            resumed = f"train --resume {name}" if (Path(folder) / name / "settings.json").exists() else train
+            return [args.asgd.resolve(), *resumed.split(), *common]
+
+        subprocess.run(command("undisturbed"), cwd=folder, check=True)
+        kills, starts, moments = 0, 0, random.Random(1)
+        while True:
+            child = subprocess.Popen(command("killed"), cwd=folder)
+            starts += 1
+            try:
+                if child.wait(moments.random() if kills < args.random else None) != 0:
+                    print("a resumed training failed")
+                    return 1
+                break
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+                kills += 1
+        problem = difference(contents(Path(folder) / "killed"), contents(Path(folder) / "undisturbed"))
+        print(f"{args.device}: {kills} kills at random moments, {problem or 'the bytes of an undisturbed training'}")
+        return 1 if problem or kills < args.random else 0
 
 
 class Scenario:

@@ -115,7 +115,7 @@ impl Predictor {
 pub fn folded(model: &Model) -> Vec<Parameters> {
     let model = &*model.folded();
     let whole = [Split::whole(model.spec())];
-    (0..model.replicas()).map(|replica| Parameters::new(model, &[], replica, &whole)).collect()
+    (0..model.replicas()).map(|replica| Parameters::new(model, 0, replica, &whole)).collect()
 }
 
 fn require_memory(others: u128, samples: &Samples) -> Result<()> {

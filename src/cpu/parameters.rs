@@ -77,6 +77,18 @@ pub struct Values {
     pub gammas: Vec<Vec<Lanes>>,
 }
 
+impl Values {
+    /// As many zeros.
+    fn zeroed(&self) -> Self {
+        let neurons = |rows: &[Vec<Lanes>]| rows.iter().map(|row| vec![Lanes::ZERO; row.len()]).collect();
+        Self {
+            weights: self.weights.iter().map(|weights| Panels::zeros(weights.rows(), weights.columns())).collect(),
+            biases: neurons(&self.biases),
+            gammas: neurons(&self.gammas),
+        }
+    }
+}
+
 /// A member's part of the parameters.
 #[derive(Debug, Clone)]
 pub struct Share {
@@ -104,7 +116,7 @@ impl Share {
         split: &Split,
         values: Values,
         statistics: Vec<[Vec<Lanes>; 2]>,
-        moments: Vec<Values>,
+        moments: usize,
     ) -> Self {
         let transposed = spec.layers().zip(&split.rows).enumerate().map(|(layer, ((_, outputs), rows))| match layer {
             0 => Panels::default(),
@@ -114,9 +126,9 @@ impl Share {
         let mut share = Self {
             split: split.clone(),
             before: values.clone(),
+            moments: vec![values.zeroed(); moments],
             values,
             statistics,
-            moments,
             gradient: None,
             squares: Squares::default(),
             transposed,
@@ -162,14 +174,21 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Those of replica `replica` of a model, and its moments.
-    pub fn new(model: &Model, moments: &[Model], replica: usize, splits: &[Split]) -> Self {
+    /// Those of replica `replica` of a model, with so many moments, which are zero.
+    pub fn new(model: &Model, moments: usize, replica: usize, splits: &[Split]) -> Self {
         let share = |split: &Split| {
-            let moments = moments.iter().map(|moment| values_of(moment, replica, split)).collect();
             let (values, statistics) = (values_of(model, replica, split), statistics_of(model, replica, split));
             RwLock::new(Share::new(model.spec(), split, values, statistics, moments))
         };
         Self { shares: splits.iter().map(share).collect() }
+    }
+
+    /// Takes over the moments of replica `replica`.
+    pub fn set_moments(&mut self, moments: &[Model], replica: usize) {
+        for share in &mut self.shares {
+            let share = share.get_mut().unwrap_or_else(PoisonError::into_inner);
+            share.moments = moments.iter().map(|moment| values_of(moment, replica, &share.split)).collect();
+        }
     }
 
     /// Writes them into replica `replica` of a model.
@@ -303,7 +322,7 @@ mod tests {
                     }
                     let mut copy = Model::zeros(&spec, 2);
                     for replica in 0..2 {
-                        Parameters::new(&model, &[], replica, &splits).write_to(&mut copy, replica);
+                        Parameters::new(&model, 0, replica, &splits).write_to(&mut copy, replica);
                     }
                     assert_eq!(copy, model);
                 }

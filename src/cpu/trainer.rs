@@ -39,8 +39,6 @@ pub struct Trainer {
     test: StoredSamples,
     validation: Option<StoredSamples>,
     replicas: Vec<Replica>,
-    /// How the parameters of each are shared.
-    splits: Vec<Split>,
     teams: Vec<Team>,
     /// Steps done since the initial parameters.
     step: u64,
@@ -72,6 +70,21 @@ impl Trainer {
         (memory::available() / 2 / parameter_bytes(spec, others(spec, settings))).try_into().unwrap_or(usize::MAX)
     }
 
+    /// Bytes that a trainer of so many replicas takes, with those of its last reduction.
+    pub fn bytes(cpu: &Cpu, dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings, replicas: usize) -> u128 {
+        /// What a layer's vectors and a replica's share take beside their numbers.
+        const OF_LAYER: u128 = 5 * 48;
+        const OF_SHARE: u128 = 1024;
+        let others_of_replica = OF_LAYER * spec.layers().len() as u128 + OF_SHARE;
+        let replica = u128::from(parameter_bytes(spec, others(spec, settings))) + others_of_replica;
+        // A network, a copy that takes the step again, and what becomes of it, twice for those that wait.
+        let [at_work, waiting] = [1, CHUNKS as usize].map(|chunks| (chunks * cpu.threads()).min(replicas) as u128);
+        let reduction = (4 * at_work + 2 * waiting) * 4 * spec.arena_stride() as u128;
+        let batches = block_bytes(spec, settings.batch_size.max(BLOCK)) * cpu.threads() as u128;
+        let samples = dataset.sets().map(StoredSamples::bytes).sum::<u64>();
+        replica * replicas as u128 + reduction + batches + u128::from(samples)
+    }
+
     /// Lists the data and splits the parameters.
     ///
     /// # Errors
@@ -80,11 +93,9 @@ impl Trainer {
     pub fn new(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         let spec = initial.spec().clone();
         settings.check(dataset, initial)?;
-        let parameters = u128::from(parameter_bytes(&spec, others(&spec, &settings))) * settings.replicas.len() as u128;
-        let batches = block_bytes(&spec, settings.batch_size.max(BLOCK)) * cpu.threads() as u128;
         memory::require(
             "this training",
-            parameters + batches + u128::from(dataset.bytes()),
+            Self::bytes(cpu, dataset, &spec, &settings, settings.replicas.len()),
             "use fewer replicas, a smaller batch, fewer threads or a smaller network",
         )?;
         let (train, (test, validation)) = cpu.pool.join(
@@ -97,9 +108,9 @@ impl Trainer {
         let members = team_size(cpu.threads(), &spec, &settings, &entries);
         let splits = split(&spec, members, settings.batch_size, &entries);
         let teams = (cpu.threads() / members).clamp(1, settings.replicas.len());
-        let moments = vec![Model::zeros(&spec, settings.replicas.len()); settings.moments()];
+        let moments = settings.moments();
         let replicas = settings.replicas.par_iter().enumerate().map(|(index, settings)| Replica {
-            parameters: Parameters::new(initial, &moments, index, &splits),
+            parameters: Parameters::new(initial, moments, index, &splits),
             settings: *settings,
             step: Mutex::new(0),
         });
@@ -113,7 +124,6 @@ impl Trainer {
             test,
             validation,
             replicas,
-            splits,
             teams,
             step: 0,
             has_stepped: false,
@@ -226,7 +236,7 @@ impl Trainer {
         let step = self.step - 1;
         let mut model = Model::zeros(&self.spec, 1);
         replica.parameters.write_before_to(&mut model);
-        let parameters = Parameters::new(&model, &[], 0, &[Split::whole(&self.spec)]);
+        let parameters = Parameters::new(&model, 0, 0, &[Split::whole(&self.spec)]);
         let size = self.batch(step).size;
         let team = Team::new(&self.spec, &self.train, 1, size);
         let mut worker = Worker::new(&team, 0, 1);
@@ -250,10 +260,9 @@ impl TrainingEngine for Trainer {
     fn resume_at(&mut self, step: u64, moments: &[Model]) -> Result<()> {
         check_moments(&self.spec, &self.settings, moments)?;
         if !moments.is_empty() {
-            let model = self.model()?;
-            for (index, replica) in self.replicas.iter_mut().enumerate() {
-                replica.parameters = Parameters::new(&model, moments, index, &self.splits);
-            }
+            let replicas = self.replicas.par_iter_mut().enumerate();
+            let resume = |(index, replica): (usize, &mut Replica)| replica.parameters.set_moments(moments, index);
+            self.cpu.pool.install(|| replicas.for_each(resume));
         }
         self.step = step;
         self.has_stepped = false;

@@ -290,11 +290,6 @@ impl Dataset {
         [&self.train, &self.test].into_iter().chain(&self.validation)
     }
 
-    /// Bytes of all inputs.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.sets().map(Samples::bytes).sum()
-    }
-
     /// The loss of a new network for it: the mean squared error for numbers, else as [`Loss::for_classes`].
     pub fn loss(&self) -> Loss {
         match self.train.targets {

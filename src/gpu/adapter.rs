@@ -1,5 +1,6 @@
 //! Adapter and device: which one, with which limits, and what it reports back.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,9 +18,11 @@ pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     info: AdapterInfo,
-    /// The first error that arrived outside a call: validation, out of memory, device lost.
+    /// The first error that arrived outside a call: validation, out of memory; or that the device is lost.
     fault: Arc<Mutex<Option<Error>>>,
     pub(super) pipelines: Arc<Pipelines>,
+    /// Of all buffers made so far.
+    buffer_bytes: Arc<AtomicU64>,
 }
 
 /// An adapter that wgpu can use here, and its limits.
@@ -27,7 +30,7 @@ pub struct Adapter {
     adapter: wgpu::Adapter,
     /// Name, type, driver and backend.
     pub info: AdapterInfo,
-    /// What the adapter allows at most.
+    /// What the adapter allows at most, and what a device gets that is opened with them; a test may lower them before.
     pub limits: wgpu::Limits,
 }
 
@@ -84,7 +87,7 @@ impl Adapter {
     /// # Errors
     /// What the driver says.
     pub fn open(&self) -> Result<Gpu> {
-        Gpu::open(&self.adapter)
+        Gpu::open(&self.adapter, self.limits.clone())
     }
 }
 
@@ -100,12 +103,12 @@ impl Gpu {
         found.ok_or(Error::NoAdapter)?.open()
     }
 
-    fn open(adapter: &wgpu::Adapter) -> Result<Self> {
+    fn open(adapter: &wgpu::Adapter, required_limits: wgpu::Limits) -> Result<Self> {
         let info = adapter.get_info();
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("asgd"),
             required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
-            required_limits: adapter.limits(),
+            required_limits,
             ..Default::default()
         }))
         .map_err(|error| Error::DeviceLost(error.to_string()))?;
@@ -114,7 +117,10 @@ impl Gpu {
         let report = {
             let fault = Arc::clone(&fault);
             move |error: Error| {
-                fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
+                if fault.is_none() || matches!(error, Error::DeviceLost(_)) {
+                    *fault = Some(error);
+                }
             }
         };
         device.on_uncaptured_error(Arc::new({
@@ -127,11 +133,9 @@ impl Gpu {
             }
         }));
         device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                report(Error::DeviceLost(one_line(&message)));
-            }
+            report(Error::DeviceLost(if message.is_empty() { format!("{reason:?}") } else { one_line(&message) }));
         });
-        Ok(Self { device, queue, info, fault, pipelines: Arc::default() })
+        Ok(Self { device, queue, info, fault, pipelines: Arc::default(), buffer_bytes: Arc::default() })
     }
 
     /// Name, type, driver and backend.
@@ -142,6 +146,11 @@ impl Gpu {
     /// What the device allows.
     pub fn limits(&self) -> wgpu::Limits {
         self.device.limits()
+    }
+
+    /// Bytes of all buffers made since it was opened, freed ones included, before their sizes are rounded up.
+    pub fn buffer_bytes(&self) -> u64 {
+        self.buffer_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether dispatches can be timed.
@@ -160,15 +169,22 @@ impl Gpu {
         self.info.device_type == DeviceType::Cpu
     }
 
-    /// The first error that the driver reported since the device was opened.
+    /// The first error that the driver reported since the device was opened, or that it is lost.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`], or [`Error::Gpu`].
     pub fn check(&self) -> Result<()> {
+        // wgpu tells of a lost device only when it is polled, and of errors that follow from the loss before.
+        let _ = self.device.poll(wgpu::PollType::Poll);
         match &*self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Gives the device up, as a driver may do at any moment: every later call fails. For tests.
+    pub fn lose(&self) {
+        self.device.destroy();
     }
 
     /// A buffer of `size` bytes, zeroed.
@@ -197,6 +213,7 @@ impl Gpu {
                 });
             }
         }
+        self.buffer_bytes.fetch_add(size, Ordering::Relaxed);
         // Sizes are multiples of four, and a binding is never empty.
         let size = size.max(16).next_multiple_of(4);
         Ok(self.device.create_buffer(&wgpu::BufferDescriptor {

@@ -44,6 +44,14 @@ impl DeviceSamples {
         Ok(Self { inputs, labels, count, variance, format, loss, targets })
     }
 
+    /// Bytes of [`Self::new`].
+    pub fn bytes(samples: &Samples, spec: &NetworkSpec) -> u64 {
+        let stride =
+            u64::from(padded_rows(samples.features())) * InputFormat::from(samples.inputs()).sample4_bytes() / 4;
+        let targets = spec.loss().targets(spec.outputs()) * size_of::<u32>();
+        (samples.len() as u64 + 1) * stride + (samples.len() * targets) as u64
+    }
+
     /// Uploads other samples in place of these. `false` if they do not fit, and these stay.
     pub fn replace(&mut self, gpu: &Gpu, samples: &Samples) -> Result<bool> {
         let inputs = padded_bytes(samples);
@@ -112,6 +120,26 @@ pub(crate) fn input_bytes(network: &Network, format: InputFormat, input_replicas
 }
 
 impl Batches {
+    /// Bytes of [`Self::new`].
+    pub fn bytes(
+        network: &Network,
+        format: InputFormat,
+        targets: usize,
+        slots: u32,
+        input_replicas: u32,
+        sample4s: u32,
+    ) -> u64 {
+        let of_samples = u64::from(input_replicas) * u64::from(sample4s) * 16;
+        let of_masks = u64::from(input_replicas) * u64::from(network.input_rows) * u64::from(sample4s / 8) * 4;
+        let of_features = u64::from(input_replicas) * u64::from(4 + network.input_rows) * 4;
+        let of_slot = of_samples
+            + target_bytes(targets, input_replicas, sample4s)
+            + input_bytes(network, format, input_replicas, sample4s)
+            + of_masks
+            + of_features;
+        u64::from(slots) * of_slot
+    }
+
     pub fn new(
         gpu: &Gpu,
         network: &Network,
@@ -230,6 +258,12 @@ pub(crate) fn activation_bytes(network: &Network, sample4s: u32) -> u64 {
 }
 
 impl State {
+    /// Bytes of [`Self::new`].
+    pub fn bytes(network: &Network, sample4s: u32, room: Room) -> u64 {
+        let bytes = activation_bytes(network, sample4s);
+        bytes * (1 + u64::from(room.sums) + u64::from(room.deltas)) + bytes / 16
+    }
+
     /// For batches of `sample4s` sample4s.
     pub fn new(gpu: &Gpu, network: &Network, sample4s: u32, room: Room) -> Result<Self> {
         let bytes = activation_bytes(network, sample4s);

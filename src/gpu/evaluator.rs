@@ -35,6 +35,9 @@ pub(crate) struct Evaluator {
 /// Activations of a block may take this many bytes.
 const BLOCK_BYTES: u64 = 32 << 20;
 
+/// Nothing goes backwards.
+const ROOM: Room = Room { deltas: false, sums: false };
+
 /// Blocks that a submission can hold.
 const MAX_BLOCKS: u64 = 64;
 
@@ -42,6 +45,28 @@ impl Evaluator {
     /// The smallest block, in fours of samples. Blocks are multiples of it: evaluate.wgsl gives every 64th sample4 to the
     /// same total, so sums do not depend on the block size.
     pub const MIN_SAMPLE4S: u32 = EVALUATE_LANES as u32;
+
+    /// Sample4s of a block.
+    fn block(gpu: &Gpu, network: &Network, largest_set: u32) -> u32 {
+        let most = largest_set.div_ceil(4 * Self::MIN_SAMPLE4S).clamp(1, 8);
+        let outputs = network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
+        let in_iterations = MAX_LOOP_ITERATIONS / (2 * outputs + 1);
+        let block_bytes = BLOCK_BYTES.min(gpu.limits().max_storage_buffer_binding_size);
+        let fitting = (block_bytes / activation_bytes(network, Self::MIN_SAMPLE4S)).min(in_iterations) as u32;
+        Self::MIN_SAMPLE4S * fitting.clamp(1, most)
+    }
+
+    /// Bytes of [`Self::new`] for sets of up to `largest_set` samples.
+    pub fn bytes(gpu: &Gpu, spec: &NetworkSpec, network: &Network, format: InputFormat, largest_set: u32) -> u64 {
+        let sample4s = Self::block(gpu, network, largest_set);
+        let replicas = u64::from(network.replica_count);
+        Batches::bytes(network, format, spec.loss().targets(spec.outputs()), 1, 1, sample4s)
+            + State::bytes(network, sample4s, ROOM)
+            + MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE
+            + 2 * replicas * EVALUATE_LANES * 4
+            + Dispatch { network, sample4s }.rows() * 4
+            + replicas * 4
+    }
 
     #[allow(clippy::too_many_arguments, reason = "the trainer owns each of them and evaluation borrows it")]
     pub fn new<'a>(
@@ -55,17 +80,13 @@ impl Evaluator {
         sets: impl Iterator<Item = &'a DeviceSamples> + Clone,
     ) -> Result<Self> {
         let largest = sets.clone().map(|samples| samples.count).max().unwrap_or(1);
-        let most = largest.div_ceil(4 * Self::MIN_SAMPLE4S).clamp(1, 8);
-        let outputs = network.layers().last().map_or(0, |layer| u64::from(layer.outputs));
-        let in_iterations = MAX_LOOP_ITERATIONS / (2 * outputs + 1);
-        let fitting = (BLOCK_BYTES / activation_bytes(network, Self::MIN_SAMPLE4S)).min(in_iterations) as u32;
-        let sample4s = Self::MIN_SAMPLE4S * fitting.clamp(1, most);
+        let sample4s = Self::block(gpu, network, largest);
 
         let loss = spec.loss();
         let batches = Batches::new(gpu, network, format, loss.targets(spec.outputs()), 1, 1, sample4s)?;
         let batch_uniform =
             gpu.buffer("the blocks", MAX_BLOCKS * u64::from(network.layer_count) * BATCH_STRIDE, UNIFORM)?;
-        let state = State::new(gpu, network, sample4s, Room { deltas: false, sums: false })?;
+        let state = State::new(gpu, network, sample4s, ROOM)?;
         let dispatch = Dispatch { network, sample4s };
         dispatch.check(1, 1, gpu.is_software())?;
         // All features count as active, as nearly all are in so many samples.

@@ -77,6 +77,22 @@ struct Deferred {
 }
 
 impl StepKernels {
+    /// Bytes of the buffers of [`Self::new`].
+    pub fn bytes(settings: &TrainSettings, dispatch: Dispatch<'_>) -> u64 {
+        let network = dispatch.network;
+        let replicas = u64::from(network.replica_count);
+        let arena = replicas * network.parameter_stride() as u64 * 4;
+        let mut bytes = 0;
+        if network.has_norms() {
+            let neurons = replicas * u64::from(network.row_count) * 16;
+            bytes += activation_bytes(network, dispatch.sample4s) + neurons + arena + size_of::<Network>() as u64;
+        }
+        if settings.clips_norm() || settings.has_thresholds() {
+            bytes += 2 * arena;
+        }
+        bytes
+    }
+
     /// Compiles and binds them; `is_small` networks take whole steps ([`Dispatch::is_small`]).
     pub fn new(surroundings: &Surroundings<'_>, is_small: bool) -> Result<Self> {
         let &Surroundings {

@@ -51,6 +51,40 @@ pub struct Trainer {
     last_batch: Option<Batch>,
 }
 
+/// Sizes of a trainer's buffers.
+struct Plan {
+    /// How the data set's inputs are stored, and how those of the batches.
+    stored: InputFormat,
+    format: InputFormat,
+    network: Network,
+    sample4s: u32,
+    targets: usize,
+    slots: u32,
+    is_small: bool,
+    room: Room,
+}
+
+impl Plan {
+    fn new(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings, replicas: usize) -> Self {
+        let stored = InputFormat::from(dataset.train.inputs());
+        let format = stored.gathered(settings.drops_inputs());
+        let network = Network::new(spec, replicas).with_moments(settings.moments());
+        let sample4s = sample4s(settings.batch_size);
+        let gather_bytes = GATHER_BYTES.min(gpu.limits().max_storage_buffer_binding_size / 4);
+        let targets = spec.loss().targets(spec.outputs());
+        let count = network.replica_count;
+        let slot_bytes = input_bytes(&network, format, count, sample4s).max(target_bytes(targets, count, sample4s));
+        let slots = (gather_bytes / slot_bytes).clamp(1, MAX_SLOTS as u64) as u32;
+        let keeps_sums = spec.activation().keeps_sums();
+        let workgroup_bytes = gpu.limits().max_compute_workgroup_storage_size;
+        let is_small =
+            Dispatch { network: &network, sample4s }.is_small(keeps_sums, workgroup_bytes, gpu.is_software());
+        // step.wgsl keeps them in workgroup memory.
+        let room = Room { deltas: true, sums: keeps_sums && !is_small };
+        Self { stored, format, network, sample4s, targets, slots, is_small, room }
+    }
+}
+
 /// `Batch`es that a submission can hold.
 const MAX_BATCHES: u64 = 4096;
 
@@ -71,17 +105,9 @@ impl Trainer {
     pub fn new(gpu: &Gpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         settings.check(dataset, initial)?;
         let spec = initial.spec().clone();
-        let stored = InputFormat::from(dataset.train.inputs());
-        let format = stored.gathered(settings.drops_inputs());
-        let network = Network::new(&spec, settings.replicas.len()).with_moments(settings.moments());
-        let sample4s = sample4s(settings.batch_size);
+        let plan = Plan::new(gpu, dataset, &spec, &settings, settings.replicas.len());
+        let Plan { stored, format, network, sample4s, targets, slots, is_small, room } = plan;
         let replica_count = network.replica_count;
-
-        let gather_bytes = GATHER_BYTES.min(gpu.limits().max_storage_buffer_binding_size / 4);
-        let targets = spec.loss().targets(spec.outputs());
-        let slot_bytes =
-            input_bytes(&network, format, replica_count, sample4s).max(target_bytes(targets, replica_count, sample4s));
-        let slots = (gather_bytes / slot_bytes).clamp(1, MAX_SLOTS as u64) as u32;
         let dispatch = Dispatch { network: &network, sample4s };
         dispatch.check(slots, replica_count, gpu.is_software())?;
         let parameters = gpu.storage_from("the parameters", &with_moments(initial, &no_moments(initial, &settings)))?;
@@ -96,11 +122,6 @@ impl Trainer {
         let validation_samples =
             validation.map(|samples| DeviceSamples::new(gpu, "validation", samples, &spec)).transpose()?;
         let batches = Batches::new(gpu, &network, format, targets, slots, replica_count, sample4s)?;
-        let keeps_sums = spec.activation().keeps_sums();
-        let is_small =
-            dispatch.is_small(keeps_sums, gpu.limits().max_compute_workgroup_storage_size, gpu.is_software());
-        // step.wgsl keeps them in workgroup memory.
-        let room = Room { deltas: true, sums: keeps_sums && !is_small };
         let state = State::new(gpu, &network, sample4s, room)?;
         let drops_inputs = settings.drops_inputs();
         let gatherer =
@@ -163,6 +184,24 @@ impl Trainer {
             step: 0,
             last_batch: None,
         })
+    }
+
+    /// Bytes of the buffers of a trainer of so many replicas.
+    pub fn bytes(gpu: &Gpu, dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings, replicas: usize) -> u64 {
+        let plan = Plan::new(gpu, dataset, spec, settings, replicas);
+        let Plan { stored, format, network, sample4s, targets, slots, room, .. } = &plan;
+        let dispatch = Dispatch { network, sample4s: *sample4s };
+        let replicas = u64::from(network.replica_count);
+        let largest_set = dataset.sets().map(|samples| samples.len() as u32).max().unwrap_or(1);
+        replicas * (u64::from(network.replica_vec4s) * 16 + size_of::<ReplicaColumns>() as u64)
+            + size_of::<Network>() as u64
+            + MAX_BATCHES * BATCH_STRIDE
+            + dataset.sets().map(|samples| DeviceSamples::bytes(samples, spec)).sum::<u64>()
+            + Batches::bytes(network, *format, *targets, *slots, network.replica_count, *sample4s)
+            + State::bytes(network, *sample4s, *room)
+            + dispatch.rows() * 4
+            + StepKernels::bytes(settings, dispatch)
+            + Evaluator::bytes(gpu, spec, network, *stored, largest_set)
     }
 
     /// How many replicas of `spec` fit the adapter's limits at once.

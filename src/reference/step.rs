@@ -278,7 +278,7 @@ impl Training {
         let shapes: Vec<ArenaLayer> = self.spec.arena_layers().collect();
         let of_sample = |(outputs, &index): (&Vec<f64>, &u32)| {
             let deltas = match target(samples, index) {
-                Target::Class(label) => loss(outputs, &[label]),
+                Target::Class(label) => loss(outputs, &[label], round),
                 Target::Numbers(targets) => squared_loss(outputs, &targets),
             };
             deltas.into_iter().map(round).collect()

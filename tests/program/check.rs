@@ -50,6 +50,8 @@ fn all_devices_pass() {
         let expected: Vec<String> = shaders.chain(TRAININGS.map(String::from)).collect();
         let found: Vec<&str> = tests.iter().map(|test| test["test"].as_str().unwrap()).collect();
         assert_eq!(found, expected, "{}", device["name"]);
+        let keeps_subnormals = device["keeps_subnormals"].as_bool().unwrap();
+        assert!(keeps_subnormals || device["backend"] != "native", "{device}");
         for test in tests {
             assert!(test["passed"] == true && test["values"].as_u64().unwrap() > 0, "{test}");
             assert!(test["largest_error"].as_f64().is_none_or(|units| units <= 1.0), "{test}");
@@ -74,6 +76,7 @@ fn a_device_by_name() {
         assert!(row.is_some_and(|row| row.ends_with("  passed")), "{test}: {text}");
     }
     assert!(text.lines().any(|line| line.contains("batches") && line.contains("exact")), "{text}");
+    assert!(text.lines().any(|line| line.contains("numbers below 1.2e-38") && line.ends_with("  kept")), "{text}");
     assert!(text.lines().last().unwrap().starts_with("All 21 tests passed on 1 device in "), "{text}");
 }
 

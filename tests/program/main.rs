@@ -12,6 +12,7 @@ mod daily_work;
 mod devices;
 mod experiments;
 mod fetch;
+mod memory;
 mod metrics;
 mod report;
 mod resume;

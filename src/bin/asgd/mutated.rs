@@ -203,13 +203,14 @@ fn command_lines() {
     };
     let circles = asgd::dataset::Circles { samples: 40, ..Default::default() }.dataset().unwrap();
     let cli = Cli::command();
+    let device = asgd::Device::open_with_threads(Some("cpu"), Some(1)).unwrap();
     survives("command line", make, |input| {
         let text = String::from_utf8_lossy(input);
         let words = ["asgd"].into_iter().chain(text.split(' ')).map(OsString::from);
         let words = usage::with_negative_values(words);
         match Cli::try_parse_from(&words) {
             Ok(Cli { command: Command::Train(args) }) => {
-                train::planned(&args, &circles).map_err(|error| crate::line(&error))
+                train::planned(&args, &device, &circles).map_err(|error| crate::line(&error))
             }
             Ok(_) => Ok(()),
             Err(error) if error.use_stderr() => Err(usage::explain(&error, &cli, &words)),

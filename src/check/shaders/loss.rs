@@ -49,7 +49,7 @@ fn bounded_squares(outputs: &[f64], numbers: &[u32], samples: usize) -> Vec<Sum>
 fn bounded_cross_entropy(logits: &[f64], labels: &[u32]) -> Vec<Sum> {
     let samples = labels.len();
     let units = logits.len() / samples;
-    let deltas = loss(logits, labels);
+    let deltas = loss(logits, labels, |value| value);
     let mut bounded = Vec::with_capacity(logits.len());
     for unit in 0..units {
         for sample in 0..samples {
@@ -93,7 +93,7 @@ pub fn check(kernels: &dyn Kernels, case: &Case, comparison: &mut Comparison) ->
         if case.loss.is_regression() {
             return bounded_loss(case, logits, labels);
         }
-        loss(logits, labels).into_iter().map(|value| Sum { value, magnitude: 1e-6 / gamma(1) }).collect()
+        loss(logits, labels, |value| value).into_iter().map(|value| Sum { value, magnitude: 1e-6 / gamma(1) }).collect()
     };
     check_logits(kernels, &fixture, within_a_millionth, comparison)
 }

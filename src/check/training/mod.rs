@@ -4,12 +4,14 @@ mod alone;
 mod course;
 mod evaluation;
 mod order;
+mod subnormals;
 mod trajectory;
 
 pub use alone::check as alone;
 pub use course::Course;
 pub use evaluation::check as evaluation;
 pub use order::check as order;
+pub use subnormals::keeps_subnormals;
 pub use trajectory::Stop;
 
 use crate::dataset::{Dataset, Samples};

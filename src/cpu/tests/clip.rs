@@ -6,7 +6,7 @@ use crate::{Model, Optimizer, ReplicaSettings};
 
 /// A replica whose gradient is its parameters.
 fn squared(model: &Model, members: usize) -> Parameters {
-    let parameters = Parameters::new(model, &[], 0, &split(model.spec(), members, 64, &[]));
+    let parameters = Parameters::new(model, 0, 0, &split(model.spec(), members, 64, &[]));
     for member in 0..members {
         let mut share = parameters.write(member);
         let own = share.values.clone();

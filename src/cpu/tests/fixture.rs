@@ -92,7 +92,7 @@ pub fn shared(model: &Model, members: usize, is_listed: bool) -> Parameters {
         true => (0..model.spec().inputs()).map(|input| (input % 5) as f64).collect(),
         false => Vec::new(),
     };
-    Parameters::new(model, &[], 0, &split(model.spec(), members, 64, &entries))
+    Parameters::new(model, 0, 0, &split(model.spec(), members, 64, &entries))
 }
 
 /// A matrix of nothing but NaN, padding included.

@@ -32,7 +32,7 @@ fn equals_its_twin() {
         let model = model(outputs, &mut random);
         // Far from 0, where a variance by squares would be all rounding.
         let z: Vec<f32> = numbers(&mut random, outputs * samples, case.zeros).iter().map(|z| z + 100.0).collect();
-        let parameters = Parameters::new(&model, &[], 0, &[Split::whole(model.spec())]);
+        let parameters = Parameters::new(&model, 0, 0, &[Split::whole(model.spec())]);
         let run = on_every_machine(|simd| {
             let mut normalized = Normalized::new(samples + 2, outputs);
             normalized.values = poisoned(samples + 2, outputs);
@@ -74,7 +74,7 @@ fn equals_its_twin() {
 #[test]
 fn constant_neurons_give_beta() {
     let model = model(9, &mut Random::new(1, 2));
-    let parameters = Parameters::new(&model, &[], 0, &[Split::whole(model.spec())]);
+    let parameters = Parameters::new(&model, 0, 0, &[Split::whole(model.spec())]);
     let z: Vec<f32> = (0..9 * 20).map(|index| [0.0, 2.5, -1e6][index / 20 % 3]).collect();
     on_every_machine(|simd| {
         let mut normalized = Normalized::new(20, 9);

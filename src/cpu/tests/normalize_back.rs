@@ -16,7 +16,7 @@ fn equals_its_twin() {
         let dy = numbers(&mut random, outputs * samples, case.zeros);
         let values = numbers(&mut random, outputs * samples, 0);
         let inverse: Vec<f32> = (0..outputs).map(|_| (0.1 + random.uniform()) as f32).collect();
-        let parameters = Parameters::new(&model, &[], 0, &[Split::whole(model.spec())]);
+        let parameters = Parameters::new(&model, 0, 0, &[Split::whole(model.spec())]);
         let deltas = on_every_machine(|simd| {
             let mut normalized = Normalized::new(samples + 3, outputs);
             normalized.values = panels(&values, samples);

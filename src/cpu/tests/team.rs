@@ -21,7 +21,7 @@ fn trained(
     step: impl Fn(&Worker<'_>, Step<'_>) + Sync,
 ) -> Model {
     let entries: Vec<f64> = samples.entries_per_feature().into_iter().map(|count| count as f64 / 10.0).collect();
-    let parameters = Parameters::new(initial, &[], 0, &split(initial.spec(), members, BATCH_SIZE, &entries));
+    let parameters = Parameters::new(initial, 0, 0, &split(initial.spec(), members, BATCH_SIZE, &entries));
     let team = Team::new(initial.spec(), samples, members, BATCH_SIZE);
     assert_eq!(team.members(), members);
     let order: Vec<u32> = (0..samples.len() as u32).map(|position| position * 7 % samples.len() as u32).collect();

@@ -11,6 +11,7 @@ pub mod health;
 pub mod identity;
 pub mod interrupt;
 pub mod length;
+pub mod memory;
 pub mod metrics;
 pub mod outcome;
 pub mod outputs;

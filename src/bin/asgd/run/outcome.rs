@@ -138,9 +138,13 @@ pub fn say(loss: Loss, result: &Value, folder: &Folder) {
     decisions(loss, result).iter().for_each(|line| announce(line));
     if diverged > 0 {
         let which = diverged_at(result);
-        announce(&format!(
-            "{diverged} of {replicas} replicas diverged and are left out above ({which}): try a lower --lr"
-        ));
+        // A rate cannot be to blame for what was so before the first step.
+        let mut epochs = result["diverged_at_epochs"].as_array().into_iter().flatten();
+        let mend = match epochs.any(|epoch| epoch.as_f64() != Some(0.0)) {
+            true => "try a lower --lr",
+            false => "the data's values are too large for f32; try --scale standard",
+        };
+        announce(&format!("{diverged} of {replicas} replicas diverged and are left out above ({which}): {mend}"));
     }
     announce(&format!(
         "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, report.html, run.json",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use asgd::check::{Checks, Comparison, Finding, Mismatch};
+use asgd::check::{Checks, Comparison, Finding, Mismatch, training};
 use asgd::{Device, DeviceInfo};
 use clap::Args;
 use serde_json::{Value, json};
@@ -40,6 +40,8 @@ struct Checked {
     /// In words; or why it cannot be opened.
     opened: asgd::Result<String>,
     findings: Vec<Finding>,
+    /// Whether numbers below 1.2e-38 are kept, where that could be found out. Either is as it should be.
+    keeps_subnormals: Option<bool>,
 }
 
 pub fn run(args: &CheckArgs) -> Result<()> {
@@ -76,6 +78,7 @@ fn check(checks: &Checks, info: DeviceInfo, device: asgd::Result<Device>, is_tol
         }
     };
     let mut findings = Vec::new();
+    let mut keeps_subnormals = None;
     match &device {
         Ok(device) => {
             tell(device.describe_hardware());
@@ -84,12 +87,20 @@ fn check(checks: &Checks, info: DeviceInfo, device: asgd::Result<Device>, is_tol
                 lines(&finding).into_iter().for_each(&mut tell);
                 findings.push(finding);
             });
+            keeps_subnormals = training::keeps_subnormals(device).ok();
+            if let Some(keeps) = keeps_subnormals {
+                tell(row("numbers below 1.2e-38", "-", if keeps { "kept" } else { FLUSHED }));
+            }
         }
         Err(error) => tell(format!("{info}\n  cannot be opened: {error}")),
     }
     tell(String::new());
-    told.map(|()| Checked { info, opened, findings })
+    told.map(|()| Checked { info, opened, findings, keeps_subnormals })
 }
+
+/// What becomes of subnormal numbers on many GPUs.
+const FLUSHED: &str =
+    "flushed to zero: inputs, activations and deltas that small are not counted here, as they are on the CPU";
 
 fn row(test: &str, error: &str, verdict: &str) -> String {
     format!("  {test:<34} {error:>13}  {verdict}")
@@ -158,10 +169,11 @@ fn document(checked: &[Checked], seconds: f64) -> Value {
 }
 
 fn device_document(checked: &Checked) -> Value {
-    let Checked { info, opened, findings } = checked;
+    let Checked { info, opened, findings, keeps_subnormals } = checked;
     let mut document = json!(info);
     document["description"] = json!(opened.as_ref().ok());
     document["error"] = json!(opened.as_ref().err().map(ToString::to_string));
+    document["keeps_subnormals"] = json!(keeps_subnormals);
     document["tests"] = findings.iter().map(finding_document).collect();
     document
 }
@@ -197,7 +209,12 @@ mod tests {
             comparison.within(|| "beads of row 2".into(), 5, if passes { 3.0 } else { f64::NAN }, 3.0, 0.5);
             Finding { test: "adding".into(), seconds: 0.5, result: Ok(comparison) }
         };
-        Checked { info, opened: Ok("abacus".into()), findings: passes.iter().map(finding).collect() }
+        Checked {
+            info,
+            opened: Ok("abacus".into()),
+            findings: passes.iter().map(finding).collect(),
+            keeps_subnormals: None,
+        }
     }
 
     /// One wrong value on one of two devices fails the command, and everything says which.

@@ -97,6 +97,7 @@ fn check(run: &Path, document: &Value, device: &DeviceArgs) -> Result<Checked> {
     train::again(run, device, out.clone())?;
     let now = folder::result(&out)?;
     let text = |document: &Value| document["result"]["sha256"].as_str().unwrap_or_default().to_string();
-    let difference = folder::difference(document, &now, &["arguments", "machine", "finished_unix_seconds", "result"]);
+    let difference =
+        folder::difference(document, &now, &["arguments", "machine", "finished_unix_seconds", "memory", "result"]);
     Ok(Checked { folder: run.into(), expected: text(document), found: text(&now), difference })
 }

@@ -12,14 +12,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use asgd::dataset::{Prepared, Scale, Scales};
-use asgd::{Activation, Dataset, Device, Error, Init, Model, Order};
+use asgd::{Activation, Dataset, Device, Error, Init, Model, Order, memory};
 use clap::Parser;
 use serde_json::{Value, json};
 
 use self::introduction::{describe_course, describe_networks, introduce};
 use self::job::Job;
 use self::optimizer::OptimizerArgs;
-use self::plan::{cells, check_memory, lengths, rates, seeds};
+use self::plan::{cells, lengths, rates, seeds};
 use crate::console::{Reporter, announce};
 use crate::data_source::{DataArgs, open_for_training, short_name};
 use crate::device_args::DeviceArgs;
@@ -27,6 +27,7 @@ use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
 use crate::run::length::Extent;
+use crate::run::memory::Demand;
 use crate::run::rates::{RateSchedule, Warmup};
 use crate::run::stopping::{Criterion, Keep, Rules};
 use crate::run::{interrupt, outcome, outputs};
@@ -320,12 +321,14 @@ pub fn arguments(path: &Path) -> Result<TrainArgs> {
 
 /// What is found out before anything is trained, on data that stand for others.
 #[cfg(test)]
-pub fn planned(args: &TrainArgs, dataset: &Dataset) -> Result<()> {
+pub fn planned(args: &TrainArgs, device: &Device, dataset: &Dataset) -> Result<()> {
     let rules = args.rules()?;
     let cells = cells(args, dataset, None)?;
     let lengths = lengths(args, dataset, &cells, &args.extended)?;
     rates(args, &cells, &lengths, rules)?;
-    check_memory(args, &cells, &lengths, rules)
+    let (groups, replicas, has_rules) = (groups(&cells, false), args.replicas, rules.is_some());
+    Demand { device, dataset, cells: &cells, groups: &groups, lengths: &lengths, replicas, has_rules }.check()?;
+    Ok(())
 }
 
 /// The first `extents` of the extents are those that the run had before.
@@ -348,7 +351,20 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let earlier_lengths = lengths(args, &dataset, &cells, &args.extended[..extents])?;
     let lengths = lengths(args, &dataset, &cells, &args.extended)?;
     let rates = rates(args, &cells, &lengths, rules)?;
-    check_memory(args, &cells, &lengths, rules)?;
+    let device = args.device.open()?;
+    // Checkpoints belong to groups: a run that was begun keeps its own, on whatever device.
+    let padded = args.padded.unwrap_or(device.prefers_padding());
+    let groups = groups(&cells, padded);
+    let demand = Demand {
+        device: &device,
+        dataset: &dataset,
+        cells: &cells,
+        groups: &groups,
+        lengths: &lengths,
+        replicas: args.replicas,
+        has_rules: rules.is_some(),
+    };
+    let predicted_bytes = demand.check()?;
     let seeds = seeds(args)?;
     let initial = |cell: &Cell| {
         let mut initial = args.init.model(&cell.spec, &seeds)?;
@@ -357,10 +373,6 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         Ok(initial)
     };
     let initials: Vec<Model> = cells.iter().map(initial).collect::<Result<_>>()?;
-    let device = args.device.open()?;
-    // Checkpoints belong to groups: a run that was begun keeps its own, on whatever device.
-    let padded = args.padded.unwrap_or(device.prefers_padding());
-    let groups = groups(&cells, padded);
 
     let report = Reporter { quiet: args.quiet };
     introduce(args, &report, &device, &dataset, &initials[0], &notes);
@@ -432,6 +444,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let mut document = settings;
     document["finished_unix_seconds"] =
         json!(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()));
+    document["memory"] = json!({ "predicted_bytes": predicted_bytes, "peak_bytes": memory::peak() });
     document["result"] = result.clone();
     job.write_results(&trained, sweep.as_ref(), &document, &notes)?;
     for warning in warnings.iter().take(WARNINGS_SAID) {

@@ -1,12 +1,11 @@
-//! What the arguments of a training ask for: cells, lengths, rates, seeds; and whether there is room for it.
+//! What the arguments of a training ask for: cells, lengths, rates, seeds.
 
 use anyhow::Result;
-use asgd::{Dataset, Error, Gradient, Loss, NetworkSpec, Schedule, memory};
+use asgd::{Dataset, Error, Gradient, Loss, NetworkSpec, Schedule};
 
 use super::TrainArgs;
 use crate::data_source::{is_small, is_table};
 use crate::run::length::{Extent, Length};
-use crate::run::metrics::Point;
 use crate::run::rates::{Rates, Warmup};
 use crate::run::stopping::Rules;
 use crate::sweep::cells::{Cell, Lists};
@@ -110,31 +109,6 @@ fn default_epochs(dataset: &str, steps_per_epoch: u64) -> u64 {
         (true, false) => 200,
         (false, _) => 10,
     }
-}
-
-/// Refuses more replicas than memory can hold, before anything is allocated for them.
-pub fn check_memory(args: &TrainArgs, cells: &[Cell], lengths: &[Length], rules: Option<Rules>) -> Result<()> {
-    let bytes = |(cell, length): (&Cell, &Length)| {
-        // Five values for each parameter: the initial twice, those in training, the final, the counts; each moment twice; the
-        // gradient, where its norm is clipped; where evaluations decide, those that are kept with their counts, and what they are
-        // taken from.
-        let optimizer = cell.optimizer;
-        let values = 5 + 2 * optimizer.rule.moments() as u128 + u128::from(optimizer.clips_norm());
-        let values = values + if rules.is_some() { 4 } else { 0 };
-        let parameters = values * 4 * cell.spec.arena_stride() as u128;
-        let evaluations = u128::from(length.steps / length.evaluate_every) + 2;
-        let of_evaluation =
-            size_of::<Point>() + cell.spec.hidden().iter().sum::<usize>() + 8 * cell.spec.layers().len();
-        // At least one replica at a time has as many on the device.
-        (parameters + evaluations * of_evaluation as u128) * args.replicas as u128 + parameters
-    };
-    let what = match (args.replicas, cells.len()) {
-        (1, 1) => "training 1 network".to_string(),
-        (replicas, 1) => format!("training {replicas} replicas"),
-        (replicas, cells) => format!("training {} networks", replicas as u128 * cells as u128),
-    };
-    let bytes = cells.iter().zip(lengths).map(bytes).sum();
-    Ok(memory::require(&what, bytes, "use fewer --replicas, fewer cells or a smaller network")?)
 }
 
 fn network(

@@ -1,0 +1,120 @@
+//! What a run takes of the machine's memory at its peak, foretold before anything is allocated for it.
+
+use anyhow::Result;
+use asgd::{Dataset, Device, NetworkSpec, ReplicaSettings, TrainSettings, memory};
+
+use super::length::Length;
+use super::metrics::Point;
+use crate::sweep::cells::Cell;
+use crate::sweep::groups::Group;
+
+/// What a run trains.
+pub struct Demand<'a> {
+    pub device: &'a Device,
+    pub dataset: &'a Dataset,
+    pub cells: &'a [Cell],
+    pub groups: &'a [Group],
+    /// Of each cell.
+    pub lengths: &'a [Length],
+    /// Of each cell.
+    pub replicas: usize,
+    /// Whether evaluations decide which networks are kept.
+    pub has_rules: bool,
+}
+
+/// Values of four bytes each, as many as a network of this shape has parameters.
+fn network_bytes(spec: &NetworkSpec) -> u128 {
+    4 * spec.arena_stride() as u128
+}
+
+/// Stacks of threads, and what of the program itself comes to memory later on.
+const OF_PROGRAM: u128 = 4 << 20;
+
+/// What an allocation takes beside its contents.
+const OVERHEAD: usize = 16;
+
+impl Demand<'_> {
+    /// The peak of this process, in bytes.
+    ///
+    /// # Errors
+    /// [`asgd::Error::Memory`] if that cannot be had.
+    pub fn check(&self) -> Result<u64> {
+        let what = match (self.replicas, self.cells.len()) {
+            (1, 1) => "training 1 network".to_string(),
+            (replicas, 1) => format!("training {replicas} replicas"),
+            (replicas, cells) => format!("training {} networks", replicas as u128 * cells as u128),
+        };
+        let more = self.more();
+        memory::require(&what, more, "use fewer --replicas, fewer cells or a smaller network")?;
+        Ok(memory::resident().saturating_add(more as u64))
+    }
+
+    /// Bytes beside those that are taken already.
+    fn more(&self) -> u128 {
+        let replicas = self.replicas as u128;
+        let initial: u128 = self.cells.iter().map(|cell| replicas * network_bytes(&cell.spec)).sum();
+        // Each group's networks and counts stay until the end.
+        let results: u128 = self.groups.iter().map(|group| 2 * self.networks(group) * network_bytes(&group.spec)).sum();
+        let evaluations: u128 = self.groups.iter().map(|group| self.evaluations(group)).sum();
+        let while_training = self.groups.iter().map(|group| self.group(group)).max().unwrap_or(0);
+        // Of the last group, what it has become is in both.
+        let last = self.groups.last().map_or(0, |group| 2 * self.networks(group) * network_bytes(&group.spec));
+        let of_files = self.groups.iter().map(|group| self.networks(group) * network_bytes(&group.spec)).max();
+        let at_the_end = results + of_files.unwrap_or(0);
+        OF_PROGRAM + evaluations + (initial + results - last + while_training).max(at_the_end) + self.kernels()
+    }
+
+    fn networks(&self, group: &Group) -> u128 {
+        group.cells.len() as u128 * self.replicas as u128
+    }
+
+    /// While it is trained, at the last checkpoint.
+    fn group(&self, group: &Group) -> u128 {
+        let replica = |&cell: &usize| {
+            let Cell { optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold, .. } =
+                self.cells[cell];
+            ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold }
+        };
+        let settings = TrainSettings {
+            batch_size: group.batch_size,
+            replicas: group.cells.iter().map(replica).collect(),
+            ..Default::default()
+        };
+        let networks = self.networks(group);
+        let fitting = self.device.max_replicas(self.dataset, &group.spec, &settings) as u128;
+        let chunk = fitting.clamp(1, networks);
+        let engine = if self.device.runs_on_cpu() {
+            self.device.training_bytes(
+                self.dataset,
+                &group.spec,
+                &settings,
+                usize::try_from(chunk).unwrap_or(usize::MAX),
+            )
+        } else {
+            0
+        };
+        let moments = settings.moments() as u128;
+        // The group's initial networks; the networks and counts of the chunks before.
+        let of_all = networks + 2 * (networks - chunk);
+        // Networks, moments and counts, and all three as bytes, twice: as files, and as the file of them; where evaluations decide,
+        // those that are kept with their counts, too.
+        let state = 2 + moments + if self.has_rules { 2 } else { 0 };
+        of_all * network_bytes(&group.spec) + 3 * state * chunk * network_bytes(&group.spec) + engine
+    }
+
+    /// Evaluations of all networks of a group, with what a checkpoint and metrics.csv make of them.
+    fn evaluations(&self, group: &Group) -> u128 {
+        let length = self.lengths[group.cells[0]];
+        let count = u128::from(length.steps.div_ceil(length.evaluate_every)) + 1;
+        let (hidden, layers) = (group.spec.hidden().iter().sum::<usize>(), group.spec.layers().len());
+        let point = size_of::<Point>() + hidden + 8 * layers + 2 * OVERHEAD;
+        let in_checkpoint = 2 * (7 * 8 + hidden + 8 * layers);
+        self.networks(group) * count * (point + in_checkpoint) as u128
+    }
+
+    /// What a driver on this machine's CPU takes to compile the kernels.
+    fn kernels(&self) -> u128 {
+        const OF_SOFTWARE: u128 = 64 << 20;
+        if self.device.compiles_kernels() { OF_SOFTWARE } else { 0 }
+    }
+}
