@@ -16,6 +16,7 @@ mod memory;
 mod metrics;
 mod report;
 mod resume;
+mod shards;
 mod stopping;
 #[cfg(unix)]
 mod streams;

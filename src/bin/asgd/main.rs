@@ -39,6 +39,7 @@ use crate::commands::export::ExportArgs;
 use crate::commands::fetch::DataCommand;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::manual::{CompletionsArgs, ManArgs};
+use crate::commands::merge::MergeArgs;
 use crate::commands::predict::PredictArgs;
 use crate::commands::prune::PruneArgs;
 use crate::commands::train::TrainArgs;
@@ -65,6 +66,8 @@ enum Command {
         disable_help_subcommand = true
     )]
     Experiment(Experiment),
+    /// Make one run of the parts that `train --shard` and `experiment --shard` have trained.
+    Merge(MergeArgs),
     /// Loss, accuracy, confusion matrix, precision and recall of a trained model.
     Evaluate(EvaluateArgs),
     /// Runs beside each other: settings that differ, accuracies, losses, and a figure of their learning curves.
@@ -126,6 +129,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Train(args) => commands::train::run(&args),
+        Command::Merge(args) => commands::merge::run(&args),
         Command::Evaluate(args) => commands::evaluate::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Predict(args) => commands::predict::run(&args),

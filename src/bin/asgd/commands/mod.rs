@@ -9,6 +9,7 @@ pub mod export;
 pub mod fetch;
 pub mod inspect;
 pub mod manual;
+pub mod merge;
 pub mod predict;
 pub mod prune;
 pub mod train;

@@ -13,6 +13,8 @@ use crate::device_args::DeviceArgs;
 use crate::figures::{BLUE, VERMILION};
 use crate::report::Report;
 use crate::run::folder::{Folder, Opening};
+use crate::run::shard::Shard;
+use crate::usage;
 
 /// Options of every experiment.
 #[derive(Debug, Args)]
@@ -56,8 +58,8 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Opens device and folder. Whatever decides the results is in the settings.
-    pub fn open(number: u32, common: &CommonArgs, data: &[&Dataset], own: Value) -> Result<Self> {
+    /// Opens device and folder, that of a part where it is one. Whatever decides the results is in the settings.
+    pub fn open(number: u32, common: &CommonArgs, shard: Option<Shard>, data: &[&Dataset], own: Value) -> Result<Self> {
         let device = common.device.open()?;
         let settings = json!({
             "experiment": number,
@@ -66,9 +68,10 @@ impl Bench {
             "machine": device.describe(),
             "data": data.iter().map(|data| json!({ "name": data.name, "sha256": data.sha256() })).collect::<Vec<_>>(),
             "settings": own,
+            "arguments": { "directory": std::env::current_dir().ok(), "command": usage::words() },
         });
         let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
-        let folder = Folder::open(path, &settings, Opening::Continue)?;
+        let folder = Folder::open(path, &settings, Opening::Continue)?.of_shard(shard);
         let report = Reporter { quiet: common.quiet };
         report.line(&format!("device   {}", device.describe()));
         for data in data {

@@ -18,6 +18,8 @@ use crate::figures::{PALETTE, lines};
 use crate::report::Report;
 use crate::run::chunks::{Nobody, SaveEvery, Training};
 use crate::run::metrics::Point;
+use crate::run::outcome;
+use crate::run::shard::Shard;
 use crate::statistics::Summary;
 use crate::table::{Cell, Table};
 use crate::values::{at_least_one, drawn_init, not_negative, seconds};
@@ -29,6 +31,9 @@ A first look:     asgd experiment 3 --replicas 2 --epochs 2")]
 pub struct LearningRatesArgs {
     #[command(flatten)]
     pub common: CommonArgs,
+    /// Train only the K-th of N parts of all networks, as a job of its own; `asgd merge` makes one experiment of all parts.
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
     /// Repeats of each of the eleven rows of tables 1 and 2.
     #[arg(long, value_name = "R", default_value_t = 3, value_parser = at_least_one::<usize>)]
     pub replicas: usize,
@@ -132,7 +137,7 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
         "replicas": args.replicas, "epochs": args.epochs, "seed": args.common.seed, "init": args.init.to_string(),
         "epsilon": args.epsilon,
     });
-    let bench = Bench::open(3, &args.common, &[&data], own)?;
+    let bench = Bench::open(3, &args.common, args.shard, &[&data], own)?;
     let rows: Vec<(usize, f32)> = (0..PAPER.len())
         .flat_map(|paper| {
             let epsilons =
@@ -143,6 +148,7 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
     let training = training(args, &data, &spec, &rows)?;
     bench.report.line(&format!("training {} networks, {} epochs", rows.len() * args.replicas, args.epochs));
     let trained = training.run(&bench.device, &bench.folder, &bench.report, &mut Nobody)?;
+    let Some(trained) = trained else { return outcome::finish_shard(&bench.folder, args.common.quiet) };
     let groups: Vec<Group> = rows
         .iter()
         .zip(trained.trajectories.chunks(args.replicas))

@@ -9,8 +9,10 @@ mod learning_rates;
 mod mnist;
 mod paths;
 
-use anyhow::Result;
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
 
 use crate::run::interrupt;
 
@@ -29,6 +31,30 @@ pub enum Experiment {
     /// What the paper leaves open: aSGD with schedules, dropout, batch normalization and early stopping, and its gradient under other rules.
     #[command(name = "4")]
     Extensions(extensions::ExtensionsArgs),
+}
+
+/// An experiment by its number, as its command line has it.
+#[derive(Debug, Parser)]
+struct ByNumber {
+    #[command(subcommand)]
+    experiment: Experiment,
+}
+
+/// Ends an experiment whose parts are all trained, in their folder.
+///
+/// # Errors
+/// If the command line that began its parts is none of an experiment with parts; or as [`run`].
+pub fn complete(words: &[String], out: PathBuf, is_quiet: bool) -> Result<()> {
+    let parsed = ByNumber::try_parse_from(words.iter().skip(1)).ok().context("settings.json names no experiment")?;
+    let mut experiment = parsed.experiment;
+    let common = match &mut experiment {
+        Experiment::Paths(args) => &mut args.common,
+        Experiment::Dummies(args) => &mut args.common,
+        Experiment::LearningRates(args) => &mut args.common,
+        Experiment::Extensions(args) => &mut args.common,
+    };
+    (common.out, common.quiet) = (Some(out), is_quiet);
+    run(&experiment)
 }
 
 pub fn run(experiment: &Experiment) -> Result<()> {

@@ -87,7 +87,7 @@ pub fn run(args: &PathsArgs) -> Result<()> {
         "seed": args.common.seed, "steps": args.steps, "learning_rate": args.lr, "epsilon": args.epsilon,
         "batch_size": args.batch_size, "init": args.init.to_string(),
     });
-    let bench = Bench::open(1, &args.common, &[&data], own)?;
+    let bench = Bench::open(1, &args.common, None, &[&data], own)?;
     let mut trainer = Trainer::new(&bench.device, &data, &initial, settings)?;
     let progress = bench.report.progress(args.steps);
     let mut path = vec![Snapshot { step: 0, values: values(&initial) }];

@@ -89,7 +89,7 @@ pub struct Nobody;
 impl Observer for Nobody {}
 
 impl Training<'_> {
-    /// Trains what is not trained yet.
+    /// Trains what is not trained yet. `None` where the folder is a shard's: then its part is trained.
     ///
     /// # Errors
     /// If it is interrupted (what is trained is saved), or what the driver or the file system reported.
@@ -99,23 +99,26 @@ impl Training<'_> {
         folder: &Folder,
         report: &Reporter,
         observer: &mut impl Observer,
-    ) -> Result<Trained> {
+    ) -> Result<Option<Trained>> {
         let _hearing = interrupt::Hearing::begin();
         let replicas = self.settings.replicas.len();
-        let fitting = device.max_replicas(self.dataset, self.initial.spec(), &self.settings);
-        // What was begun is finished in the same chunks, though this machine may hold more or fewer replicas.
-        let chunk_size = folder.begun_chunk(&self.name).unwrap_or(fitting).clamp(1, replicas);
-        if chunk_size < replicas {
-            let chunks = replicas.div_ceil(chunk_size);
-            report
-                .line(&format!("chunks   {chunks}, because {chunk_size} replicas at a time fit this device's limits"));
+        let part = folder.shard().map_or(0..replicas, |shard| shard.range(replicas));
+        let fitting = device.max_replicas(self.dataset, self.initial.spec(), &self.settings).max(1);
+        if fitting < part.len() {
+            let chunks = part.len().div_ceil(fitting);
+            report.line(&format!("chunks   {chunks}, because {fitting} replicas at a time fit this device's limits"));
         }
-        let progress = report.progress(self.steps * replicas as u64);
-        let mut trajectories = Trajectories::with_capacity(replicas);
+        let progress = report.progress(self.steps * part.len() as u64);
+        // Replicas are numbered as in the whole.
+        let mut trajectories = vec![Vec::new(); part.start];
         let (mut model, mut counts) = (None, None);
         let mut pace = Pace::default();
-        for first in (0..replicas).step_by(chunk_size) {
-            let range = first..(first + chunk_size).min(replicas);
+        let mut next = part.start;
+        while next < part.end {
+            // What was begun is finished in the same chunks, though this machine may hold more or fewer replicas.
+            let end = folder.begun_chunk(&self.name, next).unwrap_or(next.saturating_add(fitting)).min(part.end);
+            let range = next..end;
+            next = end;
             let place = Place {
                 path: folder.checkpoint(&format!("{}-{}-{}", self.name, range.start, range.end)),
                 fingerprint: folder.fingerprint().into(),
@@ -135,7 +138,7 @@ impl Training<'_> {
             if state.step < self.steps && self.rules.is_none() {
                 state.continue_to(self.steps, self.evaluate_every);
             }
-            progress.set_position((first as u64 * self.steps) + state.step * range.len() as u64);
+            progress.set_position((range.start - part.start) as u64 * self.steps + state.step * range.len() as u64);
             progress.reset_eta();
             if state.counts.is_none() {
                 let settings =
@@ -158,16 +161,22 @@ impl Training<'_> {
                 state = chunk.state;
             }
             trajectories.extend(state.trajectories);
+            if folder.shard().is_some() {
+                continue;
+            }
             append(&mut model, state.model);
             append(&mut counts, state.counts.context("a finished chunk keeps its counts")?);
         }
         progress.finish_and_clear();
+        if folder.shard().is_some() {
+            return Ok(None);
+        }
         let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
         model.class_names = self.initial.class_names.clone();
         model.data = self.initial.data.clone();
         let last = |points: &Vec<_>| points.len().saturating_sub(1);
         let kept = trajectories.iter().map(|points| self.rules.map_or(last(points), |rules| rules.kept(points)));
-        Ok(Trained { kept: kept.collect(), trajectories, model, counts, pace })
+        Ok(Some(Trained { kept: kept.collect(), trajectories, model, counts, pace }))
     }
 
     /// Those of the rules before the first step.

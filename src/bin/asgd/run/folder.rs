@@ -4,7 +4,9 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::shard::Shard;
 
 /// Held by one process at a time. Its settings stay as they are, so that what is trained in it belongs together; only its
 /// end may be put off: [`Folder::change_settings`].
@@ -14,6 +16,8 @@ pub struct Folder {
     is_new: bool,
     /// Of what decides the results, but for their length and the device: what is trained in it belongs to that.
     fingerprint: String,
+    /// Where only a part of the run is trained in it.
+    shard: Option<Shard>,
     /// Unlocked when the process ends, however it ends.
     _lock: File,
 }
@@ -31,10 +35,13 @@ pub enum Opening {
 
 const SETTINGS: &str = "settings.json";
 const CHECKPOINTS: &str = "checkpoints";
+/// Of a shard that is trained to its end: which one it is, and the SHA-256 of each of its checkpoints.
+const SHARD: &str = "shard.json";
 
 /// What a run may leave in its folder; run.json, which says that the others belong together, first.
-const RESULTS: [&str; 11] = [
+const RESULTS: [&str; 12] = [
     "run.json",
+    SHARD,
     "metrics.csv",
     "model.safetensors",
     "counts.safetensors",
@@ -108,7 +115,7 @@ impl Folder {
             Err(TryLockError::Error(_)) => {}
         }
         let is_new = !path.join(SETTINGS).exists();
-        let folder = Self { path, is_new, fingerprint: fingerprint(now), _lock: lock };
+        let folder = Self { path, is_new, fingerprint: fingerprint(now), shard: None, _lock: lock };
         for part in ["", CHECKPOINTS, "models", "counts"] {
             asgd::files::remove_unfinished(&folder.path.join(part))?;
         }
@@ -131,6 +138,39 @@ impl Folder {
         let checkpoints = folder.path.join(CHECKPOINTS);
         std::fs::create_dir_all(&checkpoints).with_context(|| format!("{}: cannot be made", checkpoints.display()))?;
         Ok(folder)
+    }
+
+    /// The same, for a part of the run.
+    pub fn of_shard(self, shard: Option<Shard>) -> Self {
+        Self { shard, ..self }
+    }
+
+    /// Where it is a part of the run's that is trained here, which one.
+    pub fn shard(&self) -> Option<Shard> {
+        self.shard
+    }
+
+    /// Says that the part is trained to its end.
+    pub fn finish_shard(&self, shard: Shard) -> Result<()> {
+        let mut digests = serde_json::Map::new();
+        for name in checkpoints(&self.path)? {
+            digests
+                .insert(name.clone(), asgd::digest::sha256([read(&self.path.join(CHECKPOINTS).join(&name))?]).into());
+        }
+        let document = json!({ "shard": shard.to_string(), "checkpoints": digests });
+        self.write(SHARD, &(serde_json::to_string_pretty(&document)? + "\n"))
+    }
+
+    /// Takes over the checkpoints of a finished shard.
+    ///
+    /// # Errors
+    /// As [`shard_checkpoints`].
+    pub fn take_checkpoints(&self, shard: &Path) -> Result<()> {
+        for checkpoint in shard_checkpoints(shard)? {
+            let (name, bytes) = checkpoint?;
+            asgd::files::write_atomically(&self.path.join(CHECKPOINTS).join(name), &bytes)?;
+        }
+        Ok(())
     }
 
     /// Takes an earlier run away. Its settings stay until others take their place, so that whenever this should be
@@ -192,14 +232,14 @@ impl Folder {
         &self.fingerprint
     }
 
-    /// Replicas in the first chunk of training `name`, if it was begun: checkpoints are called NAME-FIRST-END.
-    pub fn begun_chunk(&self, name: &str) -> Option<usize> {
-        let start = format!("{name}-0-");
+    /// Where the chunk of training `name` ends that begins at replica `first`, if it was begun: checkpoints are called NAME-FIRST-END.
+    pub fn begun_chunk(&self, name: &str, first: usize) -> Option<usize> {
+        let start = format!("{name}-{first}-");
         let entries = std::fs::read_dir(self.path.join(CHECKPOINTS)).ok()?;
         entries.flatten().find_map(|entry| {
             let file = entry.file_name().into_string().ok()?;
             let end = file.strip_prefix(&start)?.split('.').next()?;
-            end.parse().ok().filter(|&end| end > 0)
+            end.parse().ok().filter(|&end| end > first)
         })
     }
 
@@ -212,6 +252,59 @@ impl Folder {
     pub fn write(&self, name: &str, contents: &str) -> Result<()> {
         Ok(asgd::files::write_atomically(&self.path.join(name), contents.as_bytes())?)
     }
+}
+
+/// Which shard the one in a folder is, if it is finished.
+///
+/// # Errors
+/// If the file that says so is damaged.
+pub fn finished_shard(path: &Path) -> Result<Option<Shard>> {
+    let file = path.join(SHARD);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let shard = json_of(&file)?["shard"].as_str().and_then(|shard| shard.parse().ok());
+    Ok(Some(shard.with_context(|| format!("{}: is damaged; resume its training", file.display()))?))
+}
+
+/// The checkpoints of a finished shard, one after the other.
+///
+/// # Errors
+/// If one is not what it was when the shard was finished.
+pub fn shard_checkpoints(path: &Path) -> Result<impl Iterator<Item = Result<(String, Vec<u8>)>>> {
+    let Value::Object(digests) = json_of(&path.join(SHARD))?["checkpoints"].take() else {
+        bail!("{}: is damaged; resume its training", path.join(SHARD).display());
+    };
+    let folder = path.join(CHECKPOINTS);
+    Ok(digests.into_iter().map(move |(name, digest)| {
+        let file = folder.join(&name);
+        if file.file_name() != Some(name.as_ref()) {
+            bail!("{name}: is no name of a checkpoint");
+        }
+        let bytes = read(&file)?;
+        if digest.as_str() != Some(&asgd::digest::sha256([&bytes])) {
+            bail!("{}: is not what it was when its part was finished; copy it again", file.display());
+        }
+        Ok((name, bytes))
+    }))
+}
+
+/// The names of whole checkpoints.
+fn checkpoints(path: &Path) -> Result<Vec<String>> {
+    let folder = path.join(CHECKPOINTS);
+    let entries = std::fs::read_dir(&folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".safetensors")).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
+}
+
+fn json_of(path: &Path) -> Result<Value> {
+    serde_json::from_slice(&read(path)?).with_context(|| format!("{}: is damaged", path.display()))
 }
 
 /// What a killed process may have left does not count.
@@ -268,8 +361,6 @@ pub fn difference(earlier: &Value, now: &Value, ignored: &[&str]) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     /// Whatever decides a result is in the fingerprint; how long it trains, where and how it was called is not.

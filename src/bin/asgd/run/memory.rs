@@ -5,6 +5,7 @@ use asgd::{Dataset, Device, NetworkSpec, ReplicaSettings, TrainSettings, memory}
 
 use super::length::Length;
 use super::metrics::Point;
+use super::shard::Shard;
 use crate::sweep::cells::Cell;
 use crate::sweep::groups::Group;
 
@@ -18,6 +19,8 @@ pub struct Demand<'a> {
     pub lengths: &'a [Length],
     /// Of each cell.
     pub replicas: usize,
+    /// Where only a part is trained.
+    pub shard: Option<Shard>,
     /// Whether evaluations decide which networks are kept.
     pub has_rules: bool,
 }
@@ -64,8 +67,10 @@ impl Demand<'_> {
         OF_PROGRAM + evaluations + (initial + results - last + while_training).max(at_the_end) + self.kernels()
     }
 
+    /// Of a group, those that are trained.
     fn networks(&self, group: &Group) -> u128 {
-        group.cells.len() as u128 * self.replicas as u128
+        let all = group.cells.len().saturating_mul(self.replicas);
+        self.shard.map_or(all, |shard| shard.range(all).len()) as u128
     }
 
     /// While it is trained, at the last checkpoint.
@@ -82,7 +87,7 @@ impl Demand<'_> {
         };
         let networks = self.networks(group);
         let fitting = self.device.max_replicas(self.dataset, &group.spec, &settings) as u128;
-        let chunk = fitting.clamp(1, networks);
+        let chunk = fitting.max(1).min(networks);
         let engine = if self.device.runs_on_cpu() {
             self.device.training_bytes(
                 self.dataset,

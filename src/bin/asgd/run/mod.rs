@@ -17,4 +17,5 @@ pub mod outcome;
 pub mod outputs;
 pub mod page;
 pub mod rates;
+pub mod shard;
 pub mod stopping;

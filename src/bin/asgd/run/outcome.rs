@@ -1,5 +1,6 @@
 //! What a training came to, as run.json keeps it and the terminal shows it.
 
+use anyhow::Result;
 use asgd::{Loss, NetworkSpec};
 use serde_json::{Value, json};
 
@@ -150,6 +151,23 @@ pub fn say(loss: Loss, result: &Value, folder: &Folder) {
         "{}: model.safetensors, counts.safetensors, metrics.csv, learning_curve.svg, report.html, run.json",
         folder.path().display()
     ));
+}
+
+/// The end of a part of a run, which is kept for `asgd merge`.
+///
+/// # Errors
+/// If that cannot be written.
+pub fn finish_shard(folder: &Folder, is_quiet: bool) -> Result<()> {
+    let Some(shard) = folder.shard() else { return Ok(()) };
+    folder.finish_shard(shard)?;
+    if !is_quiet {
+        announce(&format!(
+            "{}: part {shard} is trained; when all {} are: asgd merge DIR... --out DIR",
+            folder.path().display(),
+            shard.count
+        ));
+    }
+    Ok(())
 }
 
 /// Which replicas diverged and when: "replica 3 by epoch 2, 5 by epoch 1".

@@ -37,8 +37,8 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Trains group after group what is not trained yet; what became of each cell.
-    pub fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Vec<CellTrained>> {
+    /// Trains group after group what is not trained yet; what became of each cell, unless only a shard is trained.
+    pub fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Option<Vec<CellTrained>>> {
         let Self { args, dataset, device, folder, report, cells, lengths, rates, rules } = *self;
         let mut throttle = Throttle::default();
         let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
@@ -83,12 +83,12 @@ impl Job<'_> {
                 trained: &trained,
                 throttle: &mut throttle,
             };
-            let of_group = training.run(device, folder, report, &mut observer)?;
+            let Some(of_group) = training.run(device, folder, report, &mut observer)? else { continue };
             for (cell, of_cell) in group.split(cells, args.replicas, of_group) {
                 trained[cell] = Some(of_cell);
             }
         }
-        Ok(trained.into_iter().flatten().collect())
+        Ok(trained.into_iter().collect())
     }
 
     /// The files that training decides: networks, their counts, and metrics.

@@ -29,6 +29,7 @@ use crate::run::identity::Identity;
 use crate::run::length::Extent;
 use crate::run::memory::Demand;
 use crate::run::rates::{RateSchedule, Warmup};
+use crate::run::shard::Shard;
 use crate::run::stopping::{Criterion, Keep, Rules};
 use crate::run::{interrupt, outcome, outputs};
 use crate::sweep::cells::Cell;
@@ -147,12 +148,15 @@ pub struct TrainArgs {
     /// Save a checkpoint every N epochs, besides the end, Ctrl-C and SIGTERM. [default: every 15 s]
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub checkpoint_every: Option<u64>,
+    /// Train only the K-th of N parts of all networks, as a job of its own; `asgd merge` makes one run of all parts.
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "activation", "batch_norm", "optimizer", "gradient",
         "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "dropout",
         "input_dropout", "count_threshold", "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
-        "checkpoint_every", "out", "data_dir",
+        "checkpoint_every", "shard", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
         "keep_index", "drop_missing", "max_expansion", "force_classes", "task", "scale", "target_scale"])]
     pub resume: Option<PathBuf>,
@@ -177,7 +181,7 @@ pub struct TrainArgs {
     pub data: DataArgs,
 
     /// The command line as it was given.
-    #[arg(skip = words())]
+    #[arg(skip = usage::words())]
     pub words: Vec<String>,
     /// To what it was made longer since, one after the other.
     #[arg(skip)]
@@ -185,11 +189,6 @@ pub struct TrainArgs {
     /// Whether the run was begun with cells of several widths side by side.
     #[arg(skip)]
     pub padded: Option<bool>,
-}
-
-/// The command line; what is no text in it is near enough for people.
-fn words() -> Vec<String> {
-    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// Warnings that the terminal hears; run.json has all.
@@ -327,7 +326,17 @@ pub fn planned(args: &TrainArgs, device: &Device, dataset: &Dataset) -> Result<(
     let lengths = lengths(args, dataset, &cells, &args.extended)?;
     rates(args, &cells, &lengths, rules)?;
     let (groups, replicas, has_rules) = (groups(&cells, false), args.replicas, rules.is_some());
-    Demand { device, dataset, cells: &cells, groups: &groups, lengths: &lengths, replicas, has_rules }.check()?;
+    Demand {
+        device,
+        dataset,
+        cells: &cells,
+        groups: &groups,
+        lengths: &lengths,
+        replicas,
+        shard: args.shard,
+        has_rules,
+    }
+    .check()?;
     Ok(())
 }
 
@@ -362,6 +371,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         groups: &groups,
         lengths: &lengths,
         replicas: args.replicas,
+        shard: args.shard,
         has_rules: rules.is_some(),
     };
     let predicted_bytes = demand.check()?;
@@ -404,6 +414,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         folder.change_settings(&settings)?;
         folder
     };
+    let folder = folder.of_shard(args.shard);
     let job = Job {
         args,
         dataset: &dataset,
@@ -426,6 +437,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         }
     };
     drop(initials);
+    let Some(trained) = trained else { return outcome::finish_shard(&folder, args.quiet) };
     let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &lengths, &trained, rules));
     let mut result = match &sweep {
         None => outcome::of(&cells[0].spec, &trained[0], &lengths[0], rules),

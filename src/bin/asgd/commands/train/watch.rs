@@ -96,7 +96,8 @@ impl Observer for Watch<'_> {
     }
 
     fn saved(&mut self, finished: &Trajectories, chunk: &Trajectories) -> Result<()> {
-        if !self.throttle.is_due() {
+        // A shard's are written when it is merged with the others.
+        if self.folder.shard().is_some() || !self.throttle.is_due() {
             return Ok(());
         }
         let begin = Instant::now();

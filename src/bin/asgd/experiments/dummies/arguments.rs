@@ -6,6 +6,7 @@ use asgd::Init;
 use clap::Args;
 
 use crate::experiments::bench::CommonArgs;
+use crate::run::shard::Shard;
 use crate::values::{at_least_one, drawn_init, not_negative, seconds};
 
 #[derive(Debug, Args)]
@@ -15,6 +16,9 @@ A few seconds:    asgd experiment 2 --replicas 5 --grid-replicas 0 --steps 1000"
 pub struct DummiesArgs {
     #[command(flatten)]
     pub common: CommonArgs,
+    /// Train only the K-th of N parts of all networks, as a job of its own; `asgd merge` makes one experiment of all parts.
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
     /// Repeats of each of the four groups (aSGD and SGD, on circles and on spirals).
     #[arg(long, value_name = "R", default_value_t = 25, value_parser = at_least_one::<usize>)]
     pub replicas: usize,

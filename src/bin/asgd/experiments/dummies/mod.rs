@@ -15,6 +15,7 @@ pub use self::arguments::DummiesArgs;
 use self::outcomes::{BATCH_SIZE, COLUMNS, Case, HIDDEN, Member, Outcome};
 use super::bench::{Bench, OPTIMIZERS, check_seed};
 use crate::run::chunks::{Nobody, Pace, SaveEvery, Training};
+use crate::run::outcome;
 
 pub fn run(args: &DummiesArgs) -> Result<()> {
     let samples = args.samples;
@@ -47,7 +48,7 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
         "steps": args.steps, "eval_every": args.eval_every, "init": args.init.to_string(), "epsilon": args.epsilon,
     });
     let data: Vec<&Dataset> = cases.iter().map(|case| &case.data).collect();
-    let bench = Bench::open(2, &args.common, &data, settings)?;
+    let bench = Bench::open(2, &args.common, args.shard, &data, settings)?;
 
     let members = members(args, inits.len());
     let mut pace = Pace::default();
@@ -56,11 +57,15 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
         let training = training(args, case, &spec, &inits, &members)?;
         bench.report.line(&format!("training {} networks on {}, {} steps", members.len(), case.data.name, args.steps));
         let trained = training.run(&bench.device, &bench.folder, &bench.report, &mut Nobody)?;
+        let Some(trained) = trained else { continue };
         pace.add(trained.pace);
         let of_case = members.iter().zip(trained.trajectories).map(|(&member, points)| Outcome { member, points });
         outcomes.push(of_case.collect::<Vec<_>>());
     }
 
+    if bench.folder.shard().is_some() {
+        return outcome::finish_shard(&bench.folder, args.common.quiet);
+    }
     let report = report::report(args, &bench, &spec, &cases, &outcomes, &inits)?;
     bench.folder.write("trainings.csv", &raw(args, &cases, &outcomes, &inits)?)?;
     bench.finish(&report)?;

@@ -11,7 +11,7 @@ mod rules;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use asgd::dataset::ValidationShare;
 use asgd::{Dataset, Init, NetworkSpec, ReplicaSettings, Schedule, TrainSettings};
 use clap::Args;
@@ -77,7 +77,7 @@ pub fn run(args: &ExtensionsArgs) -> Result<()> {
         "sweep_replicas": args.sweep_replicas, "sweep_epochs": args.sweep_epochs,
         "seed": args.common.seed, "init": args.init.to_string(),
     });
-    let bench = Bench::open(4, &args.common, &[&data], own)?;
+    let bench = Bench::open(4, &args.common, None, &[&data], own)?;
     let laboratory = Laboratory { args, bench: &bench, data: &data };
     let cures = cures::train(&laboratory)?;
     let choices = rules::sweep(&laboratory)?;
@@ -149,7 +149,7 @@ impl Laboratory<'_> {
         };
         let Bench { device, folder, report } = self.bench;
         report.line(&format!("training {} networks, {epochs} epochs: {name}", training.settings.replicas.len()));
-        let trained = training.run(device, folder, report, &mut Nobody)?;
+        let trained = training.run(device, folder, report, &mut Nobody)?.context("no part of a run")?;
         Ok(trained.trajectories.chunks(seeds.len()).map(<[_]>::to_vec).collect())
     }
 }
