@@ -35,6 +35,8 @@ SCENARIOS = {
     "a sweep replaced": ([f"{OLD} --lr 0.02,0.2"], f"{TRAIN} --out run", None),
     "resumed, longer": ([f"{TRAIN} --out run"], "train --resume run --epochs 8", "train --resume run"),
     "stopping early": ([], f"{TRAIN} --validation 0.2 --patience 2 --optimizer aadam --out run", None),
+    "a shard": ([], f"{TRAIN} --shard 2/2 --out run", None),
+    "merged": ([f"{TRAIN} --shard 1/2 --out a", f"{TRAIN} --shard 2/2 --out b"], "merge a b --out run", None),
     "experiment 2": ([], "experiment 2 --replicas 2 --grid-replicas 0 --steps 60 --samples 200 --out run", None),
 }
 
@@ -104,14 +106,15 @@ class Scenario:
             run, start = self.folder / "run", self.folder / "start"
             for words in self.before:
                 self.call(words)
-            if self.before:
+            has_run = run.exists()
+            if has_run:
                 shutil.copytree(run, start)
             points = self.points()[:: self.every]
             expected = contents(run)
             failures = []
             for point in points:
                 shutil.rmtree(run, ignore_errors=True)
-                if self.before:
+                if has_run:
                     shutil.copytree(start, run)
                 problem = self.disturb(*point, run, expected)
                 if problem:
@@ -119,7 +122,8 @@ class Scenario:
             return len(points), failures
 
     def command(self, words):
-        return [self.asgd, *words.split(), "--quiet", "--device", self.device]
+        device = [] if words.startswith("merge") else ["--device", self.device]
+        return [self.asgd, *words.split(), "--quiet", *device]
 
     def call(self, words):
         return subprocess.run(self.command(words), cwd=self.folder, check=True)

@@ -38,8 +38,9 @@ pub struct State {
 impl Place {
     /// What a checkpoint of this place says of itself: copied from elsewhere, it would be taken for the state of other networks.
     fn metadata(&self) -> HashMap<String, String> {
-        let chunk = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        [("chunk", chunk), ("settings", self.fingerprint.clone())].map(|(key, value)| (key.into(), value)).into()
+        let chunk = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        // One entry: the safetensors crate writes several in any order, and a checkpoint's bytes should not be chance.
+        HashMap::from([("training".into(), format!("{chunk} of {}", self.fingerprint))])
     }
 }
 
