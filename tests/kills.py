@@ -7,7 +7,7 @@ strace delivers SIGKILL as the program enters its N-th such call (or makes that 
 on. Each time all files must be whole and belong to one run; a program that was not killed must say what failed, in one line;
 and then the same command must give the bytes of a run that nobody disturbed, and clean up what the other one left.
 
---random kills one training so many times instead, each time within a second, and resumes it.
+--random kills one training so many times instead, at moments that have nothing to do with its calls, and resumes it.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 CALLS = "write,pwrite64,?rename,renameat,?renameat2,?unlink,unlinkat,?rmdir,?mkdir,mkdirat,fsync,ftruncate,?open,openat,?creat"
@@ -70,18 +71,26 @@ def random_kills(args):
     with tempfile.TemporaryDirectory() as folder:
         common = ["--quiet", "--device", args.device]
 
-        def command(name):
-            train = f"train circles --replicas 3 --epochs 4000 --eval-every 500 --checkpoint-every 20 --out {name}"
+        def command(name, epochs):
+            train = f"train circles --replicas 3 --epochs {epochs} --eval-every 500 --checkpoint-every 20 --out {name}"
             resumed = f"train --resume {name}" if (Path(folder) / name / "settings.json").exists() else train
             return [args.asgd.resolve(), *resumed.split(), *common]
 
-        subprocess.run(command("undisturbed"), cwd=folder, check=True)
-        kills, starts, moments = 0, 0, random.Random(1)
+        def seconds(epochs):
+            begin = time.monotonic()
+            subprocess.run(command(f"of-{epochs}", epochs), cwd=folder, check=True)
+            return time.monotonic() - begin
+
+        # So long that it takes all kills, though each start takes its time.
+        start, pace = seconds(20), seconds(1020) / 1000
+        mean = 0.2 + start
+        epochs = int(2 * args.random * 0.2 / pace) // 20 * 20 + 20
+        subprocess.run(command("undisturbed", epochs), cwd=folder, check=True)
+        kills, moments = 0, random.Random(1)
         while True:
-            child = subprocess.Popen(command("killed"), cwd=folder)
-            starts += 1
+            child = subprocess.Popen(command("killed", epochs), cwd=folder)
             try:
-                if child.wait(moments.random() if kills < args.random else None) != 0:
+                if child.wait(2 * mean * moments.random() if kills < args.random else None) != 0:
                     print("a resumed training failed")
                     return 1
                 break
@@ -90,7 +99,7 @@ def random_kills(args):
                 child.wait()
                 kills += 1
         problem = difference(contents(Path(folder) / "killed"), contents(Path(folder) / "undisturbed"))
-        print(f"{args.device}: {kills} kills at random moments, {problem or 'the bytes of an undisturbed training'}")
+        print(f"{args.device}: {kills} kills in {epochs} epochs at random moments, {problem or 'the bytes of an undisturbed training'}")
         return 1 if problem or kills < args.random else 0
 
 

@@ -57,9 +57,10 @@ pub struct Block {
 /// Bytes of a block of `samples` samples, at most: activations, their sums, deltas with their flags, and inputs; of normalized networks
 /// x^ and dz as well.
 pub fn block_bytes(spec: &NetworkSpec, samples: usize) -> u128 {
-    let units = spec.widths().iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>();
-    let matrices = 3 + u128::from(spec.activation().keeps_sums()) + if spec.batch_norm() { 2 } else { 0 };
-    matrices * 4 * units * samples as u128
+    let units = |widths: &[usize]| widths.iter().map(|width| width.next_multiple_of(8) as u128).sum::<u128>();
+    let (inputs, others) = spec.widths().split_at(1);
+    let matrices = 2 + u128::from(spec.activation().keeps_sums()) + if spec.batch_norm() { 2 } else { 0 };
+    4 * samples as u128 * (units(inputs) + matrices * units(others))
 }
 
 impl Block {

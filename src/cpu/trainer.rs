@@ -17,7 +17,7 @@ use super::parameters::{LIST_COST, Parameters, Split, parameter_bytes, split};
 use super::permute::Permutation;
 use super::samples::StoredSamples;
 use super::team::{Step, Team, Worker};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Samples};
 use crate::engine::{TrainingEngine, check_learning_rates, check_moments, no_validation_set};
 use crate::error::Result;
 use crate::evaluation::{Evaluation, Split as DataSplit};
@@ -80,7 +80,12 @@ impl Trainer {
         // A network, a copy that takes the step again, and what becomes of it, twice for those that wait.
         let [at_work, waiting] = [1, CHUNKS as usize].map(|chunks| (chunks * cpu.threads()).min(replicas) as u128);
         let reduction = (4 * at_work + 2 * waiting) * 4 * spec.arena_stride() as u128;
-        let batches = block_bytes(spec, settings.batch_size.max(BLOCK)) * cpu.threads() as u128;
+        // A team has a batch, and a thread that evaluates a block of a set.
+        let largest = dataset.sets().map(Samples::len).max().unwrap_or(0);
+        let teams = cpu.threads().min(replicas) as u128;
+        let evaluating = cpu.threads().min(replicas.saturating_mul(largest.div_ceil(BLOCK))) as u128;
+        let batches =
+            teams * block_bytes(spec, settings.batch_size) + evaluating * block_bytes(spec, BLOCK.min(largest));
         let samples = dataset.sets().map(StoredSamples::bytes).sum::<u64>();
         replica * replicas as u128 + reduction + batches + u128::from(samples)
     }

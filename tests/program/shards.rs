@@ -89,6 +89,15 @@ fn an_experiment_in_parts() {
     in_parts(path, command, 3);
     let (whole, merged) = (contents(&path.join("whole")), contents(&path.join("merged-3")));
     assert!(whole.contains_key("trainings.csv") && whole == merged, "{:?} {:?}", whole.keys(), merged.keys());
+    // A folder is of one part.
+    refuses(
+        path,
+        &format!("{command} --quiet --shard 1/3 --out part-3-2"),
+        1,
+        &["holds part 2/3 of a run, not part 1/3"],
+    );
+    refuses(path, &format!("{command} --quiet --out part-3-2"), 1, &["holds part 2/3 of a run, not a whole run"]);
+    refuses(path, &format!("{command} --quiet --shard 1/3 --out whole"), 1, &["holds a whole run, not part 1/3"]);
     for experiment in ["experiment 1 --shard 1/2", "experiment 4 --shard 1/2"] {
         refuses(path, experiment, 2, &["--shard"]);
     }
@@ -114,8 +123,20 @@ fn what_makes_no_whole_is_refused() {
     merge("a b whole", &["whole: holds no part"]);
     merge("a b nowhere", &["nowhere: holds no run"]);
     refuses(path, "merge a b c --out b", 1, &["b: is one of the parts"]);
-    refuses(path, &format!("{train} --shard 0/3 --out x"), 2, &["K/N"]);
-    refuses(path, &format!("{train} --shard 4/3 --out x"), 2, &["K/N"]);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("b", path.join("link")).unwrap();
+    for out in ["link", "c/../b"] {
+        refuses(path, &format!("merge a b c --out {out}"), 1, &["b: is one of the parts"]);
+    }
+    for wrong in ["0/3", "4/3", "1/18446744073709551615", "1"] {
+        refuses(path, &format!("{train} --shard {wrong} --out x"), 2, &["K/N"]);
+    }
+    // Another run is not replaced.
+    run(path, &format!("{train} --seed 9 --out other"));
+    let before = contents(&path.join("other"));
+    refuses(path, "merge a b c --out other", 1, &["other: holds a run with other settings"]);
+    assert!(contents(&path.join("other")) == before);
+    refuses(path, "check --runs a", 1, &["a: is part 1/3 of a run", "asgd merge"]);
     assert!(!path.join("merged").exists());
 
     // What was changed since, or is not finished.
@@ -134,6 +155,10 @@ fn what_makes_no_whole_is_refused() {
     run(path, "train --resume b --quiet");
     run(path, "merge a b c --out merged --quiet");
     assert!(contents(&path.join("merged")) == contents(&path.join("whole")));
+
+    let said = run(path, &format!("{train} --json --shard 1/3 --out a")).stdout;
+    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!((&said["shard"], &said["out"]), (&"1/3".into(), &"a".into()));
 
     // A part is no run: nobody evaluates a third of the networks as if they were all.
     assert!(!asgd(path, "evaluate a").output().unwrap().status.success());

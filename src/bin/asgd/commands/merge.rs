@@ -1,5 +1,6 @@
 //! `asgd merge`: parts of a run that were trained apart become the run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +25,7 @@ pub struct MergeArgs {
     /// Folders of all parts of a run, in any order.
     #[arg(required = true, value_name = "DIR")]
     pub parts: Vec<PathBuf>,
-    /// Folder of the run. An earlier run there is replaced.
+    /// Folder of the run, in which is nothing else.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Print nothing but errors.
@@ -42,58 +43,53 @@ struct Part {
 impl Part {
     fn read(path: &Path) -> Result<Self> {
         let settings = folder::settings(path)?;
-        if let Some(shard) = folder::finished_shard(path)? {
-            return Ok(Self { path: path.into(), settings, shard });
-        }
         let name = path.display();
-        match words(&settings).iter().any(|word| word == OPTION || word.starts_with(OPTION_IS)) {
-            true if settings["experiment"].is_null() => {
+        match (folder::finished_shard(path)?, folder::shard_of(&settings)) {
+            (Some(shard), Some(own)) if shard == own => Ok(Self { path: path.into(), settings, shard }),
+            (_, Some(_)) if settings["experiment"].is_null() => {
                 bail!("{name}: its part is not trained to the end; resume it with: asgd train --resume {name}")
             }
-            true => bail!("{name}: its part is not trained to the end; the command that began it resumes it"),
-            false => bail!("{name}: holds no part of a run; --shard K/N trains one"),
+            (_, Some(_)) => bail!("{name}: its part is not trained to the end; the command that began it resumes it"),
+            (_, None) => bail!("{name}: holds no part of a run; --shard K/N trains one"),
         }
     }
-}
-
-const OPTION: &str = "--shard";
-const OPTION_IS: &str = "--shard=";
-
-/// The command line that began a run.
-fn words(settings: &Value) -> Vec<String> {
-    let words = settings["arguments"]["command"].as_array().into_iter().flatten();
-    words.filter_map(Value::as_str).map(String::from).collect()
 }
 
 /// The command line of the whole, of that of a part.
-fn without_shard(words: Vec<String>) -> Vec<String> {
+fn of_whole(settings: &Value, out: &Path) -> Vec<String> {
+    let words = settings["arguments"]["command"].as_array().into_iter().flatten();
+    let mut words = words.filter_map(Value::as_str);
     let mut kept = Vec::new();
-    let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        if word == OPTION {
+        let is_either =
+            |option: &str| word == option || word.strip_prefix(option).is_some_and(|rest| rest.starts_with('='));
+        if !["--shard", "--out"].into_iter().any(is_either) {
+            kept.push(word.to_string());
+        } else if !word.contains('=') {
             words.next();
-        } else if !word.starts_with(OPTION_IS) {
-            kept.push(word);
         }
     }
+    kept.extend(["--out".into(), out.to_string_lossy().into_owned()]);
     kept
 }
 
 pub fn run(args: &MergeArgs) -> Result<()> {
     let parts = args.parts.iter().map(|path| Part::read(path)).collect::<Result<Vec<_>>>()?;
     check(&parts)?;
-    let out = std::path::absolute(&args.out).with_context(|| format!("{}: no path", args.out.display()))?;
-    if let Some(part) = parts.iter().find(|part| std::path::absolute(&part.path).is_ok_and(|path| path == out)) {
-        bail!("{}: is one of the parts; choose another --out", part.path.display());
-    }
     // Nothing is written before everything is sound.
     for part in &parts {
         folder::shard_checkpoints(&part.path)?.try_for_each(|checkpoint| checkpoint.map(drop))?;
     }
+    let out = std::path::absolute(&args.out).with_context(|| format!("{}: no path", args.out.display()))?;
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    if let Some(part) = parts.iter().find(|part| real(&out).is_some_and(|out| real(&part.path) == Some(out))) {
+        bail!("{}: is one of the parts; choose another --out", part.path.display());
+    }
     let mut settings = parts[0].settings.clone();
-    let command = without_shard(words(&settings));
+    let command = of_whole(&settings, &out);
     settings["arguments"]["command"] = json!(command);
-    let folder = Folder::open(out.clone(), &settings, Opening::Replace)?;
+    // What another merging has begun is ended; another run is not replaced, because this one's data may not be at hand.
+    let folder = Folder::open(out.clone(), &settings, Opening::Continue)?.of_shard(None)?;
     let report = Reporter { quiet: args.quiet };
     for part in &parts {
         folder.take_checkpoints(&part.path)?;
@@ -120,19 +116,20 @@ fn check(parts: &[Part]) -> Result<()> {
             bail!("{name}: is part {} and {} is part {}", part.shard, first.path.display(), first.shard);
         }
     }
-    let mut of_numbers: Vec<Option<&Part>> = vec![None; first.shard.count];
+    let mut of_numbers: BTreeMap<usize, &Part> = BTreeMap::new();
     for part in parts {
-        if let Some(other) = of_numbers[part.shard.number - 1].replace(part) {
+        if let Some(other) = of_numbers.insert(part.shard.number, part) {
             bail!("{} and {} are both part {}", other.path.display(), part.path.display(), part.shard);
         }
     }
-    let missing = (1..).zip(&of_numbers).filter(|(_, part)| part.is_none());
-    let missing: Vec<String> =
-        missing.map(|(number, _)| Shard { number, count: first.shard.count }.to_string()).collect();
+    let missing = (1..=first.shard.count).filter(|number| !of_numbers.contains_key(number));
+    let missing: Vec<String> = missing.map(|number| Shard { number, ..first.shard }.to_string()).collect();
+    const NAMED: usize = 10;
+    let more = if missing.len() > NAMED { ", ..." } else { "" };
     match missing.len() {
         0 => Ok(()),
         1 => bail!("part {} is missing", missing[0]),
-        _ => bail!("parts {} are missing", missing.join(", ")),
+        _ => bail!("parts {}{more} are missing", missing[..missing.len().min(NAMED)].join(", ")),
     }
 }
 
@@ -142,9 +139,12 @@ mod tests {
 
     #[test]
     fn the_whole_is_asked_for_without_its_part() {
-        let of = |line: &str| without_shard(line.split(' ').map(String::from).collect()).join(" ");
-        assert_eq!(of("asgd train --shard 2/3 --out a"), "asgd train --out a");
-        assert_eq!(of("asgd train --out a --shard=2/3"), "asgd train --out a");
-        assert_eq!(of("asgd train x --shard 1/1"), "asgd train x");
+        let of = |line: &str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            of_whole(&json!({ "arguments": { "command": words } }), Path::new("w")).join(" ")
+        };
+        assert_eq!(of("asgd train --shard 2/3 --out a x"), "asgd train x --out w");
+        assert_eq!(of("asgd train --out=a --shard=2/3"), "asgd train --out w");
+        assert_eq!(of("asgd train x --shard 1/1"), "asgd train x --out w");
     }
 }

@@ -71,7 +71,7 @@ impl Bench {
             "arguments": { "directory": std::env::current_dir().ok(), "command": usage::words() },
         });
         let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
-        let folder = Folder::open(path, &settings, Opening::Continue)?.of_shard(shard);
+        let folder = Folder::open(path, &settings, Opening::Continue)?.of_shard(shard)?;
         let report = Reporter { quiet: common.quiet };
         report.line(&format!("device   {}", device.describe()));
         for data in data {

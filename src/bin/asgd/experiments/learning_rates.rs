@@ -148,7 +148,7 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
     let training = training(args, &data, &spec, &rows)?;
     bench.report.line(&format!("training {} networks, {} epochs", rows.len() * args.replicas, args.epochs));
     let trained = training.run(&bench.device, &bench.folder, &bench.report, &mut Nobody)?;
-    let Some(trained) = trained else { return outcome::finish_shard(&bench.folder, args.common.quiet) };
+    let Some(trained) = trained else { return outcome::finish_shard(&bench.folder, args.common.quiet, false) };
     let groups: Vec<Group> = rows
         .iter()
         .zip(trained.trajectories.chunks(args.replicas))

@@ -91,6 +91,9 @@ pub fn settings(path: &Path) -> Result<Value> {
 /// If there is none, or it is damaged.
 pub fn result(path: &Path) -> Result<Value> {
     let result = path.join("run.json");
+    if let Some(shard) = settings(path).ok().as_ref().and_then(shard_of) {
+        bail!("{}: is part {shard} of a run; asgd merge makes one run of all parts", path.display());
+    }
     let text =
         std::fs::read_to_string(&result).with_context(|| format!("{}: holds no finished run", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{}: is damaged; train the run again", result.display()))
@@ -140,9 +143,20 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The same, for a part of the run.
-    pub fn of_shard(self, shard: Option<Shard>) -> Self {
-        Self { shard, ..self }
+    /// The same, for a part of the run, or the whole.
+    ///
+    /// # Errors
+    /// If another part is trained in it.
+    pub fn of_shard(self, shard: Option<Shard>) -> Result<Self> {
+        let name = |shard: Option<Shard>| shard.map_or("a whole run".into(), |shard| format!("part {shard} of a run"));
+        let earlier = shard_of(&settings(&self.path)?);
+        if earlier != shard {
+            let (holds, wanted) = (name(earlier), name(shard));
+            bail!("{}: holds {holds}, not {wanted}; choose another --out", self.path.display());
+        }
+        // What is trained again, or further, is not finished.
+        self.remove([SHARD].into_iter())?;
+        Ok(Self { shard, ..self })
     }
 
     /// Where it is a part of the run's that is trained here, which one.
@@ -251,6 +265,17 @@ impl Folder {
     /// Writes a file, whole or not at all.
     pub fn write(&self, name: &str, contents: &str) -> Result<()> {
         Ok(asgd::files::write_atomically(&self.path.join(name), contents.as_bytes())?)
+    }
+}
+
+/// Which part of a run is trained under these settings, as the command line says; `None` for a whole run.
+pub fn shard_of(settings: &Value) -> Option<Shard> {
+    const OPTION: &str = "--shard";
+    let words = settings["arguments"]["command"].as_array()?;
+    let mut words = words.iter().filter_map(Value::as_str).skip_while(|word| !word.starts_with(OPTION));
+    match words.next()?.strip_prefix(OPTION)? {
+        "" => words.next()?.parse().ok(),
+        value => value.strip_prefix('=')?.parse().ok(),
     }
 }
 

@@ -143,7 +143,9 @@ pub fn say(loss: Loss, result: &Value, folder: &Folder) {
         let mut epochs = result["diverged_at_epochs"].as_array().into_iter().flatten();
         let mend = match epochs.any(|epoch| epoch.as_f64() != Some(0.0)) {
             true => "try a lower --lr",
-            false => "the data's values are too large for f32; try --scale standard",
+            false => {
+                "before the first step, numbers of the data or of --init are too large for f32; try --scale standard"
+            }
         };
         announce(&format!("{diverged} of {replicas} replicas diverged and are left out above ({which}): {mend}"));
     }
@@ -157,15 +159,17 @@ pub fn say(loss: Loss, result: &Value, folder: &Folder) {
 ///
 /// # Errors
 /// If that cannot be written.
-pub fn finish_shard(folder: &Folder, is_quiet: bool) -> Result<()> {
+pub fn finish_shard(folder: &Folder, is_quiet: bool, is_json: bool) -> Result<()> {
     let Some(shard) = folder.shard() else { return Ok(()) };
     folder.finish_shard(shard)?;
-    if !is_quiet {
-        announce(&format!(
+    match (is_json, is_quiet) {
+        (true, _) => announce(&json!({ "shard": shard.to_string(), "out": folder.path() }).to_string()),
+        (false, true) => {}
+        (false, false) => announce(&format!(
             "{}: part {shard} is trained; when all {} are: asgd merge DIR... --out DIR",
             folder.path().display(),
             shard.count
-        ));
+        )),
     }
     Ok(())
 }

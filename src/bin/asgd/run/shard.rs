@@ -4,6 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+/// Parts that a run may have.
+const MOST: usize = 1_000_000;
+
 /// The K-th of N parts of all replicas, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
@@ -32,8 +35,8 @@ impl FromStr for Shard {
         let numbers =
             text.split_once('/').and_then(|(number, count)| Some((number.parse().ok()?, count.parse().ok()?)));
         match numbers {
-            Some((number, count)) if (1..=count).contains(&number) => Ok(Self { number, count }),
-            _ => Err("expected K/N, part K of N, as 2/8: K from 1 to N".into()),
+            Some((number, count)) if (1..=count).contains(&number) && count <= MOST => Ok(Self { number, count }),
+            _ => Err(format!("expected K/N, part K of N, as 2/8: K from 1 to N, and N at most {MOST}")),
         }
     }
 }

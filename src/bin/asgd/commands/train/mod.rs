@@ -414,7 +414,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         folder.change_settings(&settings)?;
         folder
     };
-    let folder = folder.of_shard(args.shard);
+    let folder = folder.of_shard(args.shard)?;
     let job = Job {
         args,
         dataset: &dataset,
@@ -437,7 +437,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         }
     };
     drop(initials);
-    let Some(trained) = trained else { return outcome::finish_shard(&folder, args.quiet) };
+    let Some(trained) = trained else { return outcome::finish_shard(&folder, args.quiet, args.json) };
     let sweep = (cells.len() > 1).then(|| Sweep::new(&cells, &lengths, &trained, rules));
     let mut result = match &sweep {
         None => outcome::of(&cells[0].spec, &trained[0], &lengths[0], rules),

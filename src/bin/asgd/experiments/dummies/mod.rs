@@ -64,7 +64,7 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
     }
 
     if bench.folder.shard().is_some() {
-        return outcome::finish_shard(&bench.folder, args.common.quiet);
+        return outcome::finish_shard(&bench.folder, args.common.quiet, false);
     }
     let report = report::report(args, &bench, &spec, &cases, &outcomes, &inits)?;
     bench.folder.write("trainings.csv", &raw(args, &cases, &outcomes, &inits)?)?;
