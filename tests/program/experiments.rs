@@ -10,10 +10,17 @@ use tempfile::TempDir;
 
 use crate::command::{asgd, refuses, run};
 
-/// Everything that an experiment shows, by name.
+/// Everything that an experiment shows, by name; of its settings, without how it was called.
 fn results(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    entries.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())).collect()
+    let named = entries.map(|path| {
+        let (name, bytes) = (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap());
+        let settings = serde_json::from_slice::<serde_json::Value>(&bytes).ok().filter(|_| name == "settings.json");
+        let Some(mut settings) = settings else { return (name, bytes) };
+        settings["arguments"].take();
+        (name, settings.to_string().into_bytes())
+    });
+    named.collect()
 }
 
 #[track_caller]

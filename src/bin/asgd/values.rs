@@ -68,6 +68,9 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 pub fn positive(text: &str) -> Result<f32, String> {
     match text.trim().parse::<f32>() {
         Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        _ if text.trim().parse::<f64>().is_ok_and(|value| value.is_finite() && value > 0.0) => {
+            Err("is no number of f32, which holds those from 1e-45 to 3.4e38".into())
+        }
         _ => Err("must be a finite number above 0".into()),
     }
 }
@@ -84,6 +87,9 @@ pub fn not_negative<T: std::str::FromStr + Into<f64> + Copy>(text: &str) -> Resu
 pub fn below_one(text: &str) -> Result<f32, String> {
     match text.trim().parse::<f32>() {
         Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
+        Ok(_) if text.trim().parse::<f64>().is_ok_and(|value| (0.0..1.0).contains(&value)) => {
+            Err("must be below 1, and is 1 as f32 rounds it".into())
+        }
         _ => Err("must be a number of at least 0 and below 1".into()),
     }
 }
@@ -127,6 +133,21 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         assert_eq!([0.001, 1e-8, 1.0, 0.12345678, 3e-12].map(number), ["0.001", "1e-8", "1", "1.2345678e-1", "3e-12"]);
+    }
+
+    #[test]
+    fn numbers_that_f32_cannot_hold() {
+        for wrong in ["1e-50", "1e39"] {
+            assert!(positive(wrong).unwrap_err().contains("no number of f32"), "{wrong}");
+        }
+        for wrong in ["0", "-1", "nan", "inf", "x"] {
+            assert_eq!(positive(wrong).unwrap_err(), "must be a finite number above 0", "{wrong}");
+        }
+        assert!(
+            below_one("0.999999999").unwrap_err().contains("rounds")
+                && below_one("1").unwrap_err().contains("at least 0")
+        );
+        assert_eq!((positive("1e-45"), below_one("0.99999")), (Ok(1e-45), Ok(0.99999)));
     }
 
     #[test]

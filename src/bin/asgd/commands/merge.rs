@@ -101,7 +101,13 @@ pub fn run(args: &MergeArgs) -> Result<()> {
     }
     let resume = ["train".as_ref(), "--resume".as_ref(), out.as_os_str()];
     let quiet = args.quiet.then_some("--quiet".as_ref());
-    train::run(&TrainArgs::try_parse_from(resume.into_iter().chain(quiet))?)
+    let directory = settings["arguments"]["directory"].as_str().unwrap_or("where it was begun").to_string();
+    train::run(&TrainArgs::try_parse_from(resume.into_iter().chain(quiet))?).with_context(|| {
+        let name = args.out.display();
+        format!(
+            "{name}: has all parts, but is not a whole yet; merge again (its files are looked for from {directory})"
+        )
+    })
 }
 
 /// Refuses parts that do not belong together, are there twice, or do not make a whole.
