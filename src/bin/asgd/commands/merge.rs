@@ -77,9 +77,13 @@ pub fn run(args: &MergeArgs) -> Result<()> {
     let parts = args.parts.iter().map(|path| Part::read(path)).collect::<Result<Vec<_>>>()?;
     check(&parts)?;
     // Nothing is written before everything is sound.
+    let mut names = Vec::new();
     for part in &parts {
-        folder::shard_checkpoints(&part.path)?.try_for_each(|checkpoint| checkpoint.map(drop))?;
+        for checkpoint in folder::shard_checkpoints(&part.path)? {
+            names.push(checkpoint?.0);
+        }
     }
+    check_coverage(&parts[0].settings, &names)?;
     let out = std::path::absolute(&args.out).with_context(|| format!("{}: no path", args.out.display()))?;
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     if let Some(part) = parts.iter().find(|part| real(&out).is_some_and(|out| real(&part.path) == Some(out))) {
@@ -139,6 +143,39 @@ fn check(parts: &[Part]) -> Result<()> {
     }
 }
 
+/// Refuses checkpoints, called NAME-FIRST-END, that leave networks out or have some twice: what they lack would be trained here.
+fn check_coverage(settings: &Value, names: &[String]) -> Result<()> {
+    let mut trainings: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
+    for name in names {
+        let mut words = name.strip_suffix(".safetensors").unwrap_or(name).rsplitn(3, '-');
+        let mut number = || words.next().and_then(|word| word.parse().ok());
+        let (Some(end), Some(first)) = (number(), number()) else { bail!("{name}: is no name of a checkpoint") };
+        trainings.entry(words.next().unwrap_or_default()).or_default().push((first, end));
+    }
+    let mut total = 0;
+    for (name, ranges) in &mut trainings {
+        ranges.sort_unstable();
+        let mut next = 0;
+        for &(first, end) in &*ranges {
+            if first != next {
+                let what = if first > next { "in no part" } else { "in two parts" };
+                bail!("networks {} to {} of {name} are {what}", next.min(first), next.max(first).saturating_sub(1));
+            }
+            next = end;
+        }
+        total += next;
+    }
+    // Of an experiment, the number of networks is in no setting by itself.
+    let settings = &settings["settings"];
+    let cells = settings["cells"].as_array().map_or(1, Vec::len);
+    match settings["replicas"].as_u64().map(|replicas| replicas as usize * cells) {
+        Some(all) if total != all && settings["steps_per_epoch"].is_u64() | settings["cells"].is_array() => {
+            bail!("the parts have {total} of {all} networks")
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,5 +189,27 @@ mod tests {
         assert_eq!(of("asgd train --shard 2/3 --out a x"), "asgd train x --out w");
         assert_eq!(of("asgd train --out=a --shard=2/3"), "asgd train --out w");
         assert_eq!(of("asgd train x --shard 1/1"), "asgd train x --out w");
+    }
+
+    #[test]
+    fn every_network_is_in_one_part() {
+        let check = |replicas: usize, names: &[&str]| {
+            let settings = json!({ "settings": { "replicas": replicas, "steps_per_epoch": 3 } });
+            let names: Vec<String> = names.iter().map(|name| format!("{name}.safetensors")).collect();
+            check_coverage(&settings, &names).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(5, &["replicas-3-5", "replicas-0-2", "replicas-2-3"]), Ok(()));
+        assert_eq!(
+            check(5, &["replicas-3-5", "replicas-0-2"]),
+            Err("networks 2 to 2 of replicas are in no part".into())
+        );
+        assert_eq!(check(5, &["replicas-1-5"]), Err("networks 0 to 0 of replicas are in no part".into()));
+        assert_eq!(
+            check(5, &["replicas-0-3", "replicas-2-5"]),
+            Err("networks 2 to 2 of replicas are in two parts".into())
+        );
+        assert_eq!(check(5, &["replicas-0-4"]), Err("the parts have 4 of 5 networks".into()));
+        assert_eq!(check(5, &["a-b-0-2", "a-c-0-3"]), Ok(()));
+        assert!(check(5, &["replicas"]).is_err());
     }
 }

@@ -314,12 +314,14 @@ pub fn shard_checkpoints(path: &Path) -> Result<impl Iterator<Item = Result<(Str
     }))
 }
 
-/// The names of whole checkpoints.
+/// The names of the last checkpoints.
 fn checkpoints(path: &Path) -> Result<Vec<String>> {
     let folder = path.join(CHECKPOINTS);
     let entries = std::fs::read_dir(&folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name.ends_with(".safetensors")).collect();
+    // Those before them are called NAME.previous.safetensors.
+    let is_last = |name: &String| name.strip_suffix(".safetensors").is_some_and(|stem| !stem.contains('.'));
+    let mut names: Vec<String> = names.filter(is_last).collect();
     names.sort();
     Ok(names)
 }
