@@ -172,18 +172,20 @@ impl StoredSamples {
 
     /// Bytes that [`Self::new`] will take for such samples, by every n-th of them.
     pub fn bytes(samples: &Samples) -> u64 {
-        /// Values that are looked at: their share of zeros is known to some percent.
-        const LOOKED_AT: usize = 100_000;
-        let count = (samples.len() * samples.features()) as f64;
-        let stride = (count as usize / LOOKED_AT).max(1) | 1;
-        let (size, entries) = match samples.inputs() {
-            Inputs::U8(values) => (size_of::<u8>(), values.iter().step_by(stride).filter(|&&value| value != 0).count()),
-            Inputs::F32(values) => {
-                (size_of::<f32>(), values.iter().step_by(stride).filter(|&&value| value != 0.0).count())
-            }
+        fn share<T>(values: &[T], features: usize, is_entry: impl Fn(&T) -> bool) -> f64 {
+            /// Values that are looked at: their share of zeros is known to some percent.
+            const LOOKED_AT: usize = 100_000;
+            let stride = values.len() / LOOKED_AT + 1;
+            let looked_at = || values.chunks_exact(features).step_by(stride).flatten();
+            looked_at().filter(|value| is_entry(value)).count() as f64 / looked_at().count() as f64
+        }
+        let features = samples.features();
+        let (size, share) = match samples.inputs() {
+            Inputs::U8(values) => (size_of::<u8>(), share(values, features, |&value| value != 0)),
+            Inputs::F32(values) => (size_of::<f32>(), share(values, features, |&value| value != 0.0)),
         };
-        let share = entries as f64 / count * stride as f64;
-        let listed = share * count * (size + if samples.features() > 65_536 { 4 } else { 2 }) as f64;
+        let count = (samples.len() * features) as f64;
+        let listed = share * count * (size + if features > 65_536 { 4 } else { 2 }) as f64;
         let starts = ((samples.len() + 1) * size_of::<usize>()) as f64;
         let of_inputs = if share > MAX_LISTED { count * size as f64 } else { listed + starts };
         of_inputs as u64 + size_of_val(samples.targets().words()) as u64

@@ -165,15 +165,17 @@ fn check_coverage(settings: &Value, names: &[String]) -> Result<()> {
         }
         total += next;
     }
-    // Of an experiment, the number of networks is in no setting by itself.
+    if !settings["experiment"].is_null() {
+        // How many networks an experiment has is in no setting.
+        return Ok(());
+    }
     let settings = &settings["settings"];
     let cells = settings["cells"].as_array().map_or(1, Vec::len);
-    match settings["replicas"].as_u64().map(|replicas| replicas as usize * cells) {
-        Some(all) if total != all && settings["steps_per_epoch"].is_u64() | settings["cells"].is_array() => {
-            bail!("the parts have {total} of {all} networks")
-        }
-        _ => Ok(()),
+    let all = settings["replicas"].as_u64().unwrap_or(0).saturating_mul(cells as u64);
+    if total as u64 != all {
+        bail!("the parts have {total} of {all} networks");
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn every_network_is_in_one_part() {
         let check = |replicas: usize, names: &[&str]| {
-            let settings = json!({ "settings": { "replicas": replicas, "steps_per_epoch": 3 } });
+            let settings = json!({ "settings": { "replicas": replicas } });
             let names: Vec<String> = names.iter().map(|name| format!("{name}.safetensors")).collect();
             check_coverage(&settings, &names).map_err(|error| error.to_string())
         };
@@ -210,6 +212,7 @@ mod tests {
         );
         assert_eq!(check(5, &["replicas-0-4"]), Err("the parts have 4 of 5 networks".into()));
         assert_eq!(check(5, &["a-b-0-2", "a-c-0-3"]), Ok(()));
+        assert!(check(usize::MAX, &["replicas-0-4"]).is_err());
         assert!(check(5, &["replicas"]).is_err());
     }
 }
