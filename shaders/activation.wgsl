@@ -38,10 +38,12 @@ fn power_of(x: vec4<f32>) -> Power {
     return Power(bitcast<vec4<f32>>((vec4<i32>(n) + 127) << vec4(23u)), fma(p, r * r, r));
 }
 
-// e^x for x of at most 0, and not below e^-87.
+// e^x for x of at most 0, and not below e^-87; NaN for NaN. By its bits: NVIDIA's compiler makes a maximum of the choice below, which is
+// never NaN there.
 fn exp_of(x: vec4<f32>) -> vec4<f32> {
     let power = power_of(select(x, vec4(-87.0), x < vec4(-87.0)));
-    return fma(power.p, power.scale, power.scale);
+    let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
+    return select(fma(power.p, power.scale, power.scale), x, is_nan);
 }
 
 // 1 / (1 + e^-|z|), and e^-|z| times that: the sigmoids of |z| and -|z|.

@@ -48,6 +48,15 @@ impl Model {
         }
         Cow::Owned(folded)
     }
+
+    /// Whether all numbers of a replica are finite, those of its running statistics too.
+    pub(crate) fn is_finite(&self, replica: usize) -> bool {
+        let of_layer = |layer: usize| {
+            let statistics = self.running_mean(layer, replica).iter().chain(self.running_variance(layer, replica));
+            self.parameters(layer, replica).chain(statistics).all(|value| value.is_finite())
+        };
+        (0..self.spec().layers().len()).all(of_layer)
+    }
 }
 
 #[cfg(test)]

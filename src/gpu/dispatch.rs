@@ -104,11 +104,6 @@ impl Dispatch<'_> {
         flat(self.rows() / 4)
     }
 
-    /// An invocation for each vec4 of the numbers of all replicas.
-    pub fn fold(&self) -> [u32; 3] {
-        flat(self.replicas() * u64::from(self.network.parameter_vec4s))
-    }
-
     /// (mask words, 1, replicas).
     pub fn propagate(&self) -> [u32; 3] {
         self.loss()

@@ -40,7 +40,7 @@ macro_rules! files {
 }
 
 /// All files of `shaders/`, by name.
-pub const FILES: [(&str, &str); 37] = files![
+pub const FILES: [(&str, &str); 36] = files![
     "activation",
     "activity",
     "block",
@@ -52,7 +52,6 @@ pub const FILES: [(&str, &str); 37] = files![
     "divergence",
     "dropout",
     "evaluate",
-    "fold",
     "forward",
     "gather",
     "hash",
@@ -160,9 +159,6 @@ pub const REDUCE_NORMS: Kernel =
 pub const UPDATE_NORMS: Kernel =
     Kernel { file: "update", entry: "reduce_norms", storage: &[(2, Write), (5, Keep), (10, Read), (14, Keep)] };
 
-/// Normalized networks as evaluation sees them.
-pub const FOLD: Kernel = Kernel { file: "fold", entry: "fold", storage: &[(2, Keep), (15, Write)] };
-
 /// Parameters from the gradient sums and counts that [`REDUCE`] left, where the gradient's norm is clipped or counts have a threshold.
 pub const CLIP: Kernel =
     Kernel { file: "clip", entry: "clip", storage: &[(2, Write), (10, Read), (11, Read), (12, Read)] };
@@ -189,7 +185,7 @@ pub const DIVERGENCE: Kernel =
     Kernel { file: "divergence", entry: "find_divergence", storage: &[(2, Read), (3, Write)] };
 
 /// All kernels.
-pub const ALL: [&Kernel; 21] = [
+pub const ALL: [&Kernel; 20] = [
     &PERMUTE,
     &GATHER,
     &SELECT,
@@ -210,7 +206,6 @@ pub const ALL: [&Kernel; 21] = [
     &ACTIVITY,
     &COUNT,
     &DIVERGENCE,
-    &FOLD,
 ];
 
 /// The text of a file; there are several named `inputs` and `stored`, for each format one.

@@ -5,6 +5,7 @@ pub mod buffers;
 mod commands;
 pub mod dispatch;
 mod evaluator;
+mod folded;
 pub mod kernels;
 pub mod layout;
 mod pacing;

@@ -2,12 +2,12 @@
 //! they are dispatched.
 
 use super::adapter::Gpu;
-use super::buffers::{Batches, State, UNIFORM, activation_bytes, has_numbers};
+use super::buffers::{Batches, State, activation_bytes, has_numbers};
 use super::commands::Commands;
 use super::dispatch::Dispatch;
 use super::kernels::{
-    Bound, CLIP, DELTA, FOLD, FORWARD, LOSS, NORMALIZE, NORMALIZE_BACK, PROPAGATE, Pipeline, REDUCE, REDUCE_NORMS,
-    STEP, THRESHOLD, UPDATE, UPDATE_NORMS,
+    Bound, CLIP, DELTA, FORWARD, LOSS, NORMALIZE, NORMALIZE_BACK, PROPAGATE, Pipeline, REDUCE, REDUCE_NORMS, STEP,
+    THRESHOLD, UPDATE, UPDATE_NORMS,
 };
 use super::layout::{Batch, InputFormat, Network, activation_constants};
 use crate::error::Result;
@@ -55,15 +55,6 @@ struct Norms {
     update: Bound,
     /// (R, N): what is found of each neuron.
     neurons: wgpu::Buffer,
-    fold: Bound,
-    folded: Folded,
-}
-
-/// The networks that are evaluated, without moments: (R, P), and their layout.
-struct Folded {
-    parameters: wgpu::Buffer,
-    network: Network,
-    uniform: wgpu::Buffer,
 }
 
 /// What follows a step where any replica clips by norm or counts above a threshold: what counts, S and c of all parameters, and the
@@ -85,7 +76,7 @@ impl StepKernels {
         let mut bytes = 0;
         if network.has_norms() {
             let neurons = replicas * u64::from(network.row_count) * 16;
-            bytes += activation_bytes(network, dispatch.sample4s) + neurons + arena + size_of::<Network>() as u64;
+            bytes += activation_bytes(network, dispatch.sample4s) + neurons;
         }
         if settings.clips_norm() || settings.has_thresholds() {
             bytes += 2 * arena;
@@ -154,13 +145,6 @@ impl StepKernels {
             let rows = replica_count * u64::from(network.row_count);
             let normalized = gpu.storage("the normalized sums", activation_bytes(network, dispatch.sample4s))?;
             let neurons = gpu.storage("the normalized neurons", rows * 16)?;
-            let folded = Folded {
-                parameters: gpu
-                    .storage("the folded networks", replica_count * network.parameter_stride() as u64 * 4)?,
-                network: Network { replica_vec4s: network.parameter_vec4s, ..*network },
-                uniform: gpu.buffer("the folded network", size_of::<Network>() as u64, UNIFORM)?,
-            };
-            gpu.write(&folded.uniform, &[folded.network])?;
             Some(Norms {
                 normalize: bind_with(
                     &NORMALIZE,
@@ -173,9 +157,7 @@ impl StepKernels {
                     &[has_rules, has_thresholds],
                     &[parameters, masks, replicas, &neurons],
                 ),
-                fold: bind(&FOLD, &[parameters, &folded.parameters]),
                 neurons,
-                folded,
             })
         } else {
             None
@@ -234,20 +216,6 @@ impl StepKernels {
     /// Of normalized networks (R, N): 1 / sqrt(variance + 1e-5), and S of beta and of gamma.
     pub fn neurons(&self) -> Option<&wgpu::Buffer> {
         self.norms.as_ref().map(|norms| &norms.neurons)
-    }
-
-    /// Of normalized networks those that are evaluated, with their layout.
-    pub fn folded(&self) -> Option<(&wgpu::Buffer, &Network, &wgpu::Buffer)> {
-        let Folded { parameters, network, uniform } = &self.norms.as_ref()?.folded;
-        Some((parameters, network, uniform))
-    }
-
-    /// Brings them up to date.
-    pub fn fold(&self, gpu: &Gpu, dispatch: Dispatch<'_>) -> Result<()> {
-        match &self.norms {
-            Some(norms) => norms.fold.run(gpu, dispatch.fold()),
-            None => Ok(()),
-        }
     }
 
     /// Encodes the steps of gathered batches, whose first `Batch` is at `gathered`. `offset` is where another is.

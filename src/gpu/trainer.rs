@@ -10,6 +10,7 @@ use super::buffers::{
 use super::commands::{Commands, Timestamps};
 use super::dispatch::Dispatch;
 use super::evaluator::Evaluator;
+use super::folded::Folded;
 use super::kernels::{Bound, COUNT, Pipeline, REDUCE, REDUCE_NORMS, SELECT};
 use super::layout::{Batch, InputFormat, MAX_SLOTS, Network, ReplicaColumns};
 use super::pacing::Pacer;
@@ -43,6 +44,8 @@ pub struct Trainer {
     kernels: StepKernels,
     count: Bound,
     count_sums: wgpu::Buffer,
+    /// What is evaluated of normalized networks.
+    folded: Option<Folded>,
     evaluator: Evaluator,
     pacer: Pacer,
     /// Steps done since the initial parameters.
@@ -145,8 +148,9 @@ impl Trainer {
             state: &state,
         };
         let kernels = StepKernels::new(&surroundings, is_small)?;
+        let folded = spec.batch_norm().then(|| Folded::new(gpu, &spec, settings.replicas.len())).transpose()?;
         let (evaluated, evaluated_network, evaluated_uniform) =
-            kernels.folded().unwrap_or((&parameters, &network, &network_uniform));
+            folded.as_ref().map_or((&parameters, &network, &network_uniform), Folded::buffers);
         let (Batches { input_masks, features, .. }, State { masks, .. }) = (&batches, &state);
         let select = bind(&SELECT, &[input_masks, features]);
         let count = bind(&COUNT, &[input_masks, masks, &count_sums]);
@@ -179,6 +183,7 @@ impl Trainer {
             kernels,
             count,
             count_sums,
+            folded,
             evaluator,
             pacer: Pacer::new(MAX_BATCHES / 2),
             step: 0,
@@ -201,6 +206,7 @@ impl Trainer {
             + State::bytes(network, *sample4s, *room)
             + dispatch.rows() * 4
             + StepKernels::bytes(settings, dispatch)
+            + if spec.batch_norm() { Folded::bytes(spec, network.replica_count as usize) } else { 0 }
             + Evaluator::bytes(gpu, spec, network, *stored, largest_set)
     }
 
@@ -424,8 +430,15 @@ impl TrainingEngine for Trainer {
             Split::Validation if self.evaluator.sets() > 2 => 2,
             Split::Validation => return Err(no_validation_set()),
         };
-        self.kernels.fold(&self.gpu, self.dispatch())?;
-        self.evaluator.evaluate(&self.gpu, &self.network, set)
+        let Some(folded) = &self.folded else { return self.evaluator.evaluate(&self.gpu, &self.network, set) };
+        let model = self.model()?;
+        folded.write(&self.gpu, &model)?;
+        let mut evaluations = self.evaluator.evaluate(&self.gpu, folded.network(), set)?;
+        for (replica, evaluation) in evaluations.iter_mut().enumerate() {
+            // An infinite variance folds to zeros.
+            evaluation.has_diverged |= !model.is_finite(replica);
+        }
+        Ok(evaluations)
     }
 
     fn model(&self) -> Result<Model> {

@@ -65,5 +65,4 @@ equals_its_twin!(
     activity: Activity,
     count: Count,
     divergence: Divergence,
-    fold: Fold,
 );

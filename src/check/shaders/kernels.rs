@@ -57,8 +57,6 @@ pub enum Shader {
     Count,
     /// divergence.wgsl
     Divergence,
-    /// fold.wgsl
-    Fold,
 }
 
 impl Shader {
@@ -84,7 +82,6 @@ impl Shader {
             Self::Activity => &kernels::ACTIVITY,
             Self::Count => &kernels::COUNT,
             Self::Divergence => &kernels::DIVERGENCE,
-            Self::Fold => &kernels::FOLD,
         }
     }
 
@@ -108,7 +105,6 @@ impl Shader {
             Self::Normalize | Self::NormalizeBack => dispatch.normalize(layer),
             Self::Reduce | Self::Update => dispatch.reduce(),
             Self::ReduceNorms | Self::UpdateNorms => dispatch.reduce_norms(),
-            Self::Fold => dispatch.fold(),
             Self::Clip => dispatch.clip(),
             Self::Step => dispatch.step(),
             Self::Evaluate => dispatch.evaluate(),

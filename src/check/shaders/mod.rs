@@ -10,7 +10,6 @@ mod delta;
 mod divergence;
 mod evaluate;
 mod fixture;
-mod fold;
 mod forward;
 mod gather;
 mod kernels;
@@ -45,7 +44,7 @@ pub struct ShaderCheck {
 }
 
 /// Every shader, in the order of a step.
-pub const ALL: [ShaderCheck; 21] = [
+pub const ALL: [ShaderCheck; 20] = [
     of("permute", Shader::Permute, permute::check, many_workgroups),
     of("gather", Shader::Gather, gather::check, many_batches),
     of("select", Shader::Select, select::check, || vec![select::long_batch(), Case::many_batches()]),
@@ -66,7 +65,6 @@ pub const ALL: [ShaderCheck; 21] = [
     of("activity", Shader::Activity, activity::check, many_workgroups),
     of("count", Shader::Count, count::check, || vec![Case::many_workgroups(), count::long_batch()]),
     of("divergence", Shader::Divergence, divergence::check, many_workgroups),
-    of("fold", Shader::Fold, fold::check, many_workgroups),
 ];
 
 const fn of(
