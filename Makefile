@@ -1,6 +1,8 @@
 # `make demo` and `make test` are all it takes on Debian or Ubuntu with Rust's stable toolchain.
 
 CARGO ?= cargo
+# `mpi` beside it needs Open MPI with its headers, and libclang: docs/cluster.md.
+FEATURES ?= parquet
 
 .PHONY: demo test newcomer bench bench-peers bench-gpu compilers
 
@@ -12,9 +14,9 @@ demo: ## Build, train on concentric circles, say where the figures are
 
 test: ## Build and run all tests; those on the real MNIST too where ASGD_DATA_DIR is set
 	@.ci/ensure-linker
-	$(CARGO) test --locked --features parquet --no-run
+	$(CARGO) test --locked --features $(FEATURES) --no-run
 	@.ci/ensure-adapter target/debug/asgd
-	$(CARGO) test --locked --features parquet -- $(if $(ASGD_DATA_DIR),--include-ignored)
+	$(CARGO) test --locked --features $(FEATURES) -- $(if $(ASGD_DATA_DIR),--include-ignored)
 
 newcomer: ## Walk from `make demo` to predictions for own tables, as accurate as scikit-learn's, which is installed under target/peers
 	python3 tests/newcomer.py

@@ -14,6 +14,8 @@ mod experiments;
 mod fetch;
 mod memory;
 mod metrics;
+#[cfg(feature = "mpi")]
+mod ranks;
 mod report;
 mod resume;
 mod shards;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::command::{adapter, asgd, kill_often, refuses, run};
 
 /// All files of a run but those that say when and where it was trained.
-fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![run.to_path_buf()];
     while let Some(folder) = folders.pop() {

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::ranks;
+
 /// Messages and progress, on stderr.
 pub struct Reporter {
     pub quiet: bool,
@@ -18,7 +20,7 @@ pub struct Reporter {
 impl Reporter {
     /// Says something, unless quiet.
     pub fn line(&self, line: &str) {
-        if !self.quiet {
+        if !self.quiet && ranks::is_first() {
             complain(line);
         }
     }
@@ -51,7 +53,7 @@ impl Reporter {
     }
 
     fn target(&self) -> ProgressDrawTarget {
-        if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+        if self.quiet || !ranks::is_first() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
     }
 }
 
@@ -100,7 +102,7 @@ pub fn print_line(line: &str) -> Result<()> {
 /// Tells on stdout of work whose product is files: they are what counts. Once stdout has failed, it is left alone.
 pub fn announce(line: &str) {
     static HAS_FAILED: AtomicBool = AtomicBool::new(false);
-    if HAS_FAILED.load(Ordering::Relaxed) {
+    if HAS_FAILED.load(Ordering::Relaxed) || !ranks::is_first() {
         return;
     }
     if let Err(error) = print_line(line) {

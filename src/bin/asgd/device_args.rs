@@ -1,27 +1,195 @@
-//! Which device a command uses.
+//! Which devices a command uses.
 
-use anyhow::Result;
-use asgd::Device;
+use anyhow::{Result, bail};
+use asgd::{Device, Error};
 use clap::Args;
+use serde_json::{Value, json};
 
+use crate::ranks;
 use crate::values::at_least_one;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct DeviceArgs {
-    /// `cpu`, `gpu` (the best one), or a part of a GPU's name. [default: a discrete GPU, else an integrated one, else the CPU]
+    /// `cpu`, `gpu` (the best one), or a part of a GPU's name. Trainings take several, given one by one, or `all` GPUs.
+    /// [default: a discrete GPU, else an integrated one, else the CPU]
     #[arg(long, visible_alias = "adapter", value_name = "NAME")]
-    pub device: Option<String>,
+    pub device: Vec<String>,
     /// Threads of the CPU. Results do not depend on it. [default: all that the process may use]
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     pub threads: Option<usize>,
+    /// Of several devices of more than one kind, the shares of the replicas that a run was begun with.
+    #[arg(skip)]
+    pub shares: Option<Vec<f64>>,
 }
 
+/// Every GPU.
+const ALL: &str = "all";
+const GPU: &str = "gpu";
+
 impl DeviceArgs {
-    /// Opens it.
+    /// Opens the one.
     ///
     /// # Errors
-    /// If there is no such device, or it cannot be opened.
+    /// If several are named, there is no such device, or it cannot be opened.
     pub fn open(&self) -> Result<Device> {
-        Ok(Device::open_with_threads(self.device.as_deref(), self.threads)?)
+        match &self.device[..] {
+            [] => Ok(Device::open_with_threads(None, self.threads)?),
+            [name] if name != ALL => Ok(Device::open_with_threads(Some(name), self.threads)?),
+            _ => {
+                let problem = "several devices are for train and experiment 2, 3 and 4; name one";
+                Err(Error::Setting { setting: "--device", problem: problem.into() }.into())
+            }
+        }
+    }
+
+    /// Opens all that are named. Of several processes each has one: on a machine with several GPUs, each process its own.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_all(&self) -> Result<Devices> {
+        let is_one = |wanted: &str| matches!(&self.device[..], [name] if name.eq_ignore_ascii_case(wanted));
+        let of_process = ranks::count() > 1 && (self.device.is_empty() || is_one(GPU));
+        if of_process || is_one(ALL) {
+            let mut gpus = Vec::new();
+            for (info, opened) in Device::open_all(Some(1)) {
+                // Software Vulkan is opened by name only.
+                match opened {
+                    Ok(device) if !device.runs_on_cpu() => gpus.push(device),
+                    Err(error) if info.kind != "CPU" => bail!("{}: cannot be opened: {error}", info.name),
+                    _ => {}
+                }
+            }
+            return match (gpus.len(), of_process) {
+                (0, _) if is_one(GPU) => self.open().map(Devices::one),
+                (0, _) => Ok(Devices::one(Device::open_with_threads(Some("cpu"), self.own_threads()?)?)),
+                (count, true) => Ok(Devices::one(gpus.swap_remove(ranks::on_this_machine() % count))),
+                (_, false) => Ok(Devices { all: gpus, shares: None }),
+            };
+        }
+        let threads = self.own_threads()?;
+        let open = |name: &String| {
+            // Threads are for the CPU, whatever the others are.
+            let threads = if self.device.len() > 1 && !name.eq_ignore_ascii_case("cpu") { None } else { threads };
+            Device::open_with_threads(Some(name), threads)
+        };
+        let all: Vec<Device> = match &self.device[..] {
+            [] => vec![Device::open_with_threads(None, threads)?],
+            names => names.iter().map(open).collect::<Result<_, _>>()?,
+        };
+        if ranks::count() > 1 && all.len() > 1 {
+            bail!("--device: of several processes each has one device; start as many as there are devices");
+        }
+        Ok(Devices { all, shares: self.shares.clone() })
+    }
+
+    /// Threads of this process: what it may use is divided among those that may use the same cores.
+    fn own_threads(&self) -> Result<Option<usize>> {
+        if self.threads.is_some() || ranks::count() == 1 {
+            return Ok(self.threads);
+        }
+        let (_, sharing) = ranks::neighbours();
+        Ok(Some((std::thread::available_parallelism()?.get() / sharing).max(1)))
+    }
+
+    /// These, or what a run was begun with.
+    pub fn or(&self, earlier: Self) -> Self {
+        match self.device.is_empty() {
+            true => Self { threads: self.threads, ..earlier },
+            false => self.clone(),
+        }
+    }
+
+    /// What settings.json says of the devices that a run was begun on.
+    pub fn of_run(device: &Value) -> Self {
+        let name = |device: &Value| device["name"].as_str().map(String::from);
+        let one = |device: &Value| name(device).into_iter().collect();
+        let (names, shares) = match device {
+            Value::Array(devices) => (
+                devices.iter().filter_map(name).collect(),
+                devices.iter().map(|device| device["share"].as_f64()).collect::<Option<Vec<f64>>>(),
+            ),
+            device => (one(device), None),
+        };
+        Self { device: names, threads: None, shares }
+    }
+}
+
+/// What trains the replicas of a run, each a share of them.
+pub struct Devices {
+    /// One at least.
+    all: Vec<Device>,
+    /// Where they are of several kinds: which share of the replicas each trains, once that is known.
+    shares: Option<Vec<f64>>,
+}
+
+impl Devices {
+    /// One that trains all.
+    pub fn one(device: Device) -> Self {
+        Self { all: vec![device], shares: None }
+    }
+
+    /// The one that does what a single one does.
+    pub fn first(&self) -> &Device {
+        &self.all[0]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Device> {
+        self.all.iter()
+    }
+
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// In which ratio they share replicas.
+    pub fn weights(&self) -> Vec<f64> {
+        self.shares.clone().unwrap_or_else(|| vec![1.0; self.count()])
+    }
+
+    /// Whether it matters for the results which of them trains what.
+    pub fn are_of_several_kinds(&self) -> bool {
+        self.all.iter().any(|device| device.info() != self.first().info())
+    }
+
+    /// Lets each have a share as it is fast, measured by `speed`, where they are of several kinds and no run was begun with others.
+    ///
+    /// # Errors
+    /// What `speed` says.
+    pub fn measure(&mut self, speed: impl Fn(&Device) -> Result<f64> + Sync) -> Result<()> {
+        if !self.are_of_several_kinds() || self.shares.as_ref().is_some_and(|shares| shares.len() == self.count()) {
+            return Ok(());
+        }
+        let speeds: Vec<Result<f64>> = std::thread::scope(|scope| {
+            let measured: Vec<_> = self.all.iter().map(|device| scope.spawn(|| speed(device))).collect();
+            measured.into_iter().map(|speed| speed.join().unwrap_or_else(|_| bail!("a thread panicked"))).collect()
+        });
+        let speeds = speeds.into_iter().collect::<Result<Vec<f64>>>()?;
+        let total: f64 = speeds.iter().sum();
+        // Rounded, so that they are the same wherever they are written and read.
+        self.shares = Some(speeds.iter().map(|speed| (speed / total * 1000.0).round() / 1000.0).collect());
+        Ok(())
+    }
+
+    /// What a run's files say of them: of one kind, what they say of one.
+    pub fn info(&self) -> Value {
+        if !self.are_of_several_kinds() {
+            return json!(self.first().info());
+        }
+        let of_each = self.all.iter().zip(self.weights()).map(|(device, share)| {
+            let mut info = json!(device.info());
+            info["share"] = json!(share);
+            info
+        });
+        of_each.collect()
+    }
+
+    /// A line for each: which device, and why this one.
+    pub fn describe(&self) -> Vec<String> {
+        let describe = |(device, share): (&Device, f64)| match self.are_of_several_kinds() {
+            true => format!("{}, {:.0} % of the networks", device.describe_hardware(), 100.0 * share),
+            false if self.count() > 1 => device.describe_hardware(),
+            false => device.describe(),
+        };
+        self.all.iter().zip(self.weights()).map(describe).collect()
     }
 }

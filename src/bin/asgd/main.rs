@@ -13,6 +13,7 @@ mod figures;
 #[cfg(test)]
 mod mutated;
 mod onnx;
+mod ranks;
 mod report;
 mod residuals;
 mod run;
@@ -26,7 +27,7 @@ mod values;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -105,28 +106,41 @@ fn main() -> ExitCode {
             std::env::set_var("NODEVICE_SELECT", "1");
         }
     }
+    let membership = match ranks::join() {
+        Ok(membership) => membership,
+        Err(error) => return ExitCode::from(end(Err(error))),
+    };
+    membership.leave(execute())
+}
+
+/// Does what the command line says; the exit code.
+fn execute() -> u8 {
     let words = usage::with_negative_values(std::env::args_os());
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
-            return ExitCode::from(2);
+            return USAGE;
         }
         Err(error) if error.use_stderr() => {
+            ranks::let_first_speak();
             console::complain(&usage::explain(&error, &Cli::command(), &words));
-            return ExitCode::from(2);
+            return USAGE;
         }
         // Help and version, in colours on a terminal.
         Err(help) if std::io::stdout().is_terminal() => {
             let _ = help.print();
-            return ExitCode::SUCCESS;
+            return 0;
         }
-        Err(help) => return exit_code(console::print(help.to_string().as_bytes())),
+        Err(help) => return end(console::print(help.to_string().as_bytes())),
     };
-    exit_code(run(cli.command))
+    end(run(cli.command))
 }
 
 fn run(command: Command) -> Result<()> {
+    if ranks::count() > 1 && !matches!(command, Command::Train(_) | Command::Experiment(_)) {
+        bail!("several processes are for train and experiment; start one, without mpirun");
+    }
     match command {
         Command::Train(args) => commands::train::run(&args),
         Command::Merge(args) => commands::merge::run(&args),
@@ -151,15 +165,19 @@ fn line(error: &anyhow::Error) -> String {
     asgd::one_line(&format!("{error:#}"))
 }
 
-/// Says what went wrong, if anything did.
-fn exit_code(result: Result<()>) -> ExitCode {
+/// What is given for a wrong command line.
+const USAGE: u8 = 2;
+
+/// Says what went wrong, if anything did; the exit code.
+fn end(result: Result<()>) -> u8 {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<console::NobodyReads>() => ExitCode::SUCCESS,
+        Ok(()) => 0,
+        Err(error) if error.is::<console::NobodyReads>() => 0,
         Err(error) => {
             let usage = error.downcast_ref::<asgd::Error>().is_some_and(asgd::Error::is_usage);
-            console::complain(&format!("error: {}", line(&error)));
-            ExitCode::from(if usage { 2 } else { 1 })
+            ranks::let_first_speak();
+            console::complain(&format!("error: {}{}", ranks::name(), line(&error)));
+            if usage { USAGE } else { 1 }
         }
     }
 }

@@ -121,7 +121,8 @@ fn settings(document: &Value, cell: Option<&str>) -> Vec<(String, String)> {
     }
     let share = &document["dataset"]["validation"]["fraction"];
     found.push(("validation".into(), facts::text("validation", share)));
-    let of_data = [("scale", &document["dataset"]["scale"]), ("device", &document["device"]["name"])];
+    let device = Value::String(facts::devices(&document["device"]));
+    let of_data = [("scale", &document["dataset"]["scale"]), ("device", &device)];
     found.extend(of_data.map(|(key, value)| (key.to_string(), facts::text(key, value))));
     // Only a regression has one.
     let of_targets = Some(&document["dataset"]["target_scale"]).filter(|scale| !scale.is_null());

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use crate::console::{Reporter, announce};
-use crate::device_args::DeviceArgs;
+use crate::device_args::{DeviceArgs, Devices};
 use crate::figures::{BLUE, VERMILION};
 use crate::report::Report;
 use crate::run::folder::{Folder, Opening};
@@ -52,7 +52,7 @@ pub fn color(optimizer: Optimizer) -> plotters::style::RGBColor {
 
 /// What an experiment works with.
 pub struct Bench {
-    pub device: Device,
+    pub devices: Devices,
     pub folder: Folder,
     pub report: Reporter,
 }
@@ -60,12 +60,16 @@ pub struct Bench {
 impl Bench {
     /// Opens device and folder, that of a part where it is one. Whatever decides the results is in the settings.
     pub fn open(number: u32, common: &CommonArgs, shard: Option<Shard>, data: &[&Dataset], own: Value) -> Result<Self> {
-        let device = common.device.open()?;
+        let devices = common.device.open_all()?;
+        if devices.are_of_several_kinds() {
+            let problem = "experiments are for devices of one kind, which all give the same bits";
+            return Err(Error::Setting { setting: "--device", problem: problem.into() }.into());
+        }
         let settings = json!({
             "experiment": number,
             "asgd_version": env!("CARGO_PKG_VERSION"),
-            "device": device.info(),
-            "machine": device.describe(),
+            "device": devices.info(),
+            "machine": devices.describe().join("; "),
             "data": data.iter().map(|data| json!({ "name": data.name, "sha256": data.sha256() })).collect::<Vec<_>>(),
             "settings": own,
             "arguments": { "directory": std::env::current_dir().ok(), "command": usage::words() },
@@ -73,7 +77,9 @@ impl Bench {
         let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
         let folder = Folder::open(path, &settings, Opening::Continue)?.of_shard(shard)?;
         let report = Reporter { quiet: common.quiet };
-        report.line(&format!("device   {}", device.describe()));
+        for device in devices.describe() {
+            report.line(&format!("device   {device}"));
+        }
         for data in data {
             report.line(&format!(
                 "data     {}: {} training and {} test samples",
@@ -86,7 +92,12 @@ impl Bench {
             "folder   {}; after an interruption the same command resumes there",
             folder.path().display()
         ));
-        Ok(Self { device, folder, report })
+        Ok(Self { devices, folder, report })
+    }
+
+    /// The one that does what a single one does.
+    pub fn device(&self) -> &Device {
+        self.devices.first()
     }
 
     /// The end of an experiment: where to look.

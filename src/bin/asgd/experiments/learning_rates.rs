@@ -147,7 +147,7 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
         .collect();
     let training = training(args, &data, &spec, &rows)?;
     bench.report.line(&format!("training {} networks, {} epochs", rows.len() * args.replicas, args.epochs));
-    let trained = training.run(&bench.device, &bench.folder, &bench.report, &mut Nobody)?;
+    let trained = training.run(&bench.devices, &bench.folder, &bench.report, &mut Nobody)?;
     let Some(trained) = trained else { return outcome::finish_shard(&bench.folder, args.common.quiet, false) };
     let groups: Vec<Group> = rows
         .iter()
@@ -158,7 +158,7 @@ pub fn run(args: &LearningRatesArgs) -> Result<()> {
     bench.folder.write("curves.csv", &curves_csv(args, &groups, steps_per_epoch)?)?;
     bench.finish(&report(args, &bench, &data, &groups)?)?;
     let paper_size = PAPER.len() * PAPER_REPLICAS;
-    let seconds = training.seconds_per_replica_step(&bench.device, trained.pace, paper_size)?;
+    let seconds = training.seconds_per_replica_step(bench.device(), trained.pace, paper_size)?;
     let command = format!("asgd experiment 3 --replicas {PAPER_REPLICAS} --epochs {PAPER_EPOCHS}");
     bench.announce(&command, (paper_size as u64 * PAPER_EPOCHS * steps_per_epoch) as f64, seconds);
     Ok(())
@@ -192,6 +192,7 @@ fn training<'a>(
         evaluate_every: every,
         rules: None,
         save: SaveEvery::Time(args.save_every),
+        is_for_all: false,
     })
 }
 
@@ -210,7 +211,7 @@ fn report(args: &LearningRatesArgs, bench: &Bench, data: &Dataset, groups: &[Gro
         p { "The paper leaves the initialisation unsaid: weights from N(0, 1) reproduce its figures, Kaiming's, Glorot's and PyTorch's default do not. "
             "Its table 1 gives aSGD at 0.001 and 0.01 as well; the row for 0.01 there repeats table 2's for 0.005, and the 0.01 of table 2 is what ours is compared with." }
     });
-    report.text(device_line(&bench.device));
+    report.text(device_line(bench.device()));
     report.heading("Tables 1 and 2: at the epoch of the lowest test loss");
     report.table(results_table(args, groups, data));
     report.table(cells_table(groups, several));

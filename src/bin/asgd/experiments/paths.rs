@@ -88,7 +88,7 @@ pub fn run(args: &PathsArgs) -> Result<()> {
         "batch_size": args.batch_size, "init": args.init.to_string(),
     });
     let bench = Bench::open(1, &args.common, None, &[&data], own)?;
-    let mut trainer = Trainer::new(&bench.device, &data, &initial, settings)?;
+    let mut trainer = Trainer::new(bench.device(), &data, &initial, settings)?;
     let progress = bench.report.progress(args.steps);
     let mut path = vec![Snapshot { step: 0, values: values(&initial) }];
     // When a parameter moved last, to the step: so every step is looked at.
@@ -122,7 +122,7 @@ pub fn run(args: &PathsArgs) -> Result<()> {
             " steps, ε = " (scientific(args.epsilon)) ", seed " (args.common.seed) ". The paper says neither points, noise, initialisation nor learning rate; chosen here: "
             (args.samples) " points split 7:3, radius 1 and 0.5, normal noise of " (args.noise) ", weights " (args.init.to_string()) ", biases 0." }
     });
-    report.text(device_line(&bench.device));
+    report.text(device_line(bench.device()));
     factors(&mut report, &data, &initial, &model)?;
     report.heading("Paths of the parameters (figure 4)");
     report.figure(

@@ -1,6 +1,7 @@
 //! The state of a chunk of replicas, kept on disk so that an interrupted training resumes where it was, bit for bit.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -61,6 +62,20 @@ impl State {
         self.counts = None;
         for points in &mut self.trajectories {
             points.retain(|point| point.step.is_multiple_of(evaluate_every) || point.step == steps);
+        }
+    }
+
+    /// Some of its replicas.
+    pub fn slice(&self, replicas: Range<usize>) -> Self {
+        let model = |model: &Model| model.slice(replicas.clone());
+        let counts = |counts: &AdaptiveBatchSizes| counts.slice(replicas.clone());
+        Self {
+            step: self.step,
+            model: model(&self.model),
+            moments: self.moments.iter().map(model).collect(),
+            counts: self.counts.as_ref().map(counts),
+            kept: self.kept.as_ref().map(|kept| Kept { model: model(&kept.model), counts: counts(&kept.counts) }),
+            trajectories: self.trajectories[replicas.clone()].to_vec(),
         }
     }
 

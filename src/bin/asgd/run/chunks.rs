@@ -1,7 +1,8 @@
 //! Replicas trained side by side, evaluated along the way, and kept on disk so that an interrupted training resumes
 //! where it was, bit for bit.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,14 @@ use indicatif::ProgressBar;
 
 use super::checkpoint::{Place, State};
 use super::chunk::Chunk;
+use super::division;
 use super::folder::Folder;
 use super::interrupt;
 use super::metrics::Trajectories;
 use super::stopping::Rules;
 use crate::console::Reporter;
+use crate::device_args::Devices;
+use crate::ranks;
 
 /// Replicas of one network on one data set.
 pub struct Training<'a> {
@@ -30,6 +34,8 @@ pub struct Training<'a> {
     /// What evaluations decide, if anything.
     pub rules: Option<Rules>,
     pub save: SaveEvery,
+    /// Whether all processes get what becomes of it, and not the first one alone.
+    pub is_for_all: bool,
 }
 
 /// When a training is saved, besides at its end and when it is interrupted.
@@ -88,14 +94,40 @@ pub struct Nobody;
 
 impl Observer for Nobody {}
 
+/// What became of replicas in a row.
+#[derive(Default)]
+struct Done {
+    trajectories: Trajectories,
+    model: Option<Model>,
+    counts: Option<AdaptiveBatchSizes>,
+    pace: Pace,
+}
+
+impl Done {
+    fn add(&mut self, state: State) -> Result<()> {
+        self.trajectories.extend(state.trajectories);
+        append(&mut self.model, state.model);
+        append(&mut self.counts, state.counts.context("a finished chunk keeps its counts")?);
+        Ok(())
+    }
+
+    fn append(&mut self, other: Self) {
+        self.trajectories.extend(other.trajectories);
+        other.model.into_iter().for_each(|model| append(&mut self.model, model));
+        other.counts.into_iter().for_each(|counts| append(&mut self.counts, counts));
+        self.pace.add(other.pace);
+    }
+}
+
 impl Training<'_> {
-    /// Trains what is not trained yet. `None` where the folder is a shard's: then its part is trained.
+    /// Trains what is not trained yet: each device its share of the replicas, in each process. `None` where the results are
+    /// elsewhere: where the folder is a shard's, and in all processes but the first one, unless they are for all.
     ///
     /// # Errors
     /// If it is interrupted (what is trained is saved), or what the driver or the file system reported.
     pub fn run(
         &self,
-        device: &Device,
+        devices: &Devices,
         folder: &Folder,
         report: &Reporter,
         observer: &mut impl Observer,
@@ -103,27 +135,141 @@ impl Training<'_> {
         let _hearing = interrupt::Hearing::begin();
         let replicas = self.settings.replicas.len();
         let part = folder.shard().map_or(0..replicas, |shard| shard.range(replicas));
-        let fitting = device.max_replicas(self.dataset, self.initial.spec(), &self.settings).max(1);
-        if fitting < part.len() {
-            let chunks = part.len().div_ceil(fitting);
-            report.line(&format!("chunks   {chunks}, because {fitting} replicas at a time fit this device's limits"));
+        let shares = division::shares(part.clone(), &devices.weights().repeat(ranks::count()));
+        let begun = self.cut(folder, &shares, report)?;
+        let own = &shares[ranks::rank() * devices.count()..][..devices.count()];
+        let chunks: Vec<Vec<Range<usize>>> = own
+            .iter()
+            .zip(devices.iter())
+            .map(|(share, device)| division::chunks(&begun, share.clone(), self.fitting(device)))
+            .collect();
+        if let [own_chunks] = &chunks[..]
+            && own_chunks.len() > 1
+            && begun.is_empty()
+        {
+            let (count, most) = (own_chunks.len(), own_chunks[0].len());
+            report.line(&format!("chunks   {count}, because {most} replicas at a time fit this device's limits"));
         }
-        let progress = report.progress(self.steps * part.len() as u64);
+
+        let is_whole = folder.shard().is_none();
+        let progress = report.progress(self.steps * own.iter().map(|share| share.len() as u64).sum::<u64>());
+        let has_failed = AtomicBool::new(false);
+        let surroundings = Surroundings {
+            folder,
+            progress: &progress,
+            report,
+            has_failed: &has_failed,
+            is_alone: shares.len() == 1,
+            is_kept: is_whole && ranks::count() == 1,
+        };
+        let train = |device: &Device, chunks: &[Range<usize>], observer: &mut dyn Observer| {
+            let done = self.train(device, chunks, &surroundings, observer);
+            has_failed.fetch_or(done.is_err(), Ordering::Relaxed);
+            done
+        };
+        let done: Vec<Result<Done>> = std::thread::scope(|scope| {
+            let others = devices.iter().zip(&chunks).skip(1);
+            let others: Vec<_> =
+                others.map(|(device, chunks)| scope.spawn(move || train(device, chunks, &mut Nobody))).collect();
+            let first = train(devices.first(), &chunks[0], observer);
+            let others = others.into_iter().map(|other| other.join().unwrap_or_else(|_| bail!("a thread panicked")));
+            [first].into_iter().chain(others).collect()
+        });
+        progress.finish_and_clear();
+        // What is wrong with one device, and not that the others have ended for it.
+        let (failed, done): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_err);
+        if let Some(error) = failed.into_iter().filter_map(Result::err).min_by_key(|error| error.is::<Ended>()) {
+            return Err(error);
+        }
+        let mut whole = Done::default();
+        done.into_iter().flatten().for_each(|done| whole.append(done));
+        let all = ranks::gather(
+            &chunks.concat().iter().flat_map(|chunk| [chunk.start as u64, chunk.end as u64]).collect::<Vec<_>>(),
+        );
+        ranks::wait()?;
+        if !is_whole || !(ranks::is_first() || self.is_for_all) {
+            return Ok(None);
+        }
+        if ranks::count() > 1 {
+            let pace = whole.pace;
+            whole = Done { pace, ..Done::default() };
+            for chunk in all.concat().chunks_exact(2) {
+                let range = chunk[0] as usize..chunk[1] as usize;
+                let place = self.place(folder, &range);
+                let state = State::load_latest(&place, &self.initial.slice(range), self.settings.moments(), report)?;
+                whole.add(state.with_context(|| format!("{}: is not there", place.path.display()))?)?;
+            }
+        }
+        let Done { trajectories, model, counts, pace } = whole;
+        let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
+        model.class_names = self.initial.class_names.clone();
+        model.data = self.initial.data.clone();
+        let last = |points: &Vec<_>| points.len().saturating_sub(1);
+        let kept = trajectories.iter().map(|points| self.rules.map_or(last(points), |rules| rules.kept(points)));
+        Ok(Some(Trained { kept: kept.collect(), trajectories, model, counts, pace }))
+    }
+
+    /// How many replicas train at a time.
+    fn fitting(&self, device: &Device) -> usize {
+        device.max_replicas(self.dataset, self.initial.spec(), &self.settings).max(1)
+    }
+
+    fn place(&self, folder: &Folder, range: &Range<usize>) -> Place {
+        Place {
+            path: folder.checkpoint(&self.name, range),
+            fingerprint: folder.fingerprint().into(),
+            steps: self.steps,
+        }
+    }
+
+    /// Cuts chunks that were begun in other shares, and says which there are.
+    fn cut(&self, folder: &Folder, shares: &[Range<usize>], report: &Reporter) -> Result<Vec<Range<usize>>> {
+        let mut numbers = Vec::new();
+        if ranks::is_first() {
+            for leftover in division::leftovers(&folder.begun_chunks(&self.name)) {
+                folder.remove_checkpoint(&self.name, &leftover)?;
+            }
+            for chunk in folder.begun_chunks(&self.name) {
+                let pieces = division::pieces(&chunk, shares);
+                if pieces.is_empty() {
+                    continue;
+                }
+                let (place, initial) = (self.place(folder, &chunk), self.initial.slice(chunk.clone()));
+                let Some(state) = State::load_latest(&place, &initial, self.settings.moments(), report)? else {
+                    continue;
+                };
+                for piece in pieces {
+                    state
+                        .slice(piece.start - chunk.start..piece.end - chunk.start)
+                        .save(&self.place(folder, &piece))?;
+                }
+                // Until here the whole counts, and pieces are leftovers.
+                folder.remove_checkpoint(&self.name, &chunk)?;
+            }
+            numbers.extend(
+                folder.begun_chunks(&self.name).iter().flat_map(|chunk| [chunk.start as u64, chunk.end as u64]),
+            );
+        }
+        ranks::wait()?;
+        // Other machines may see the folder as it was a while ago.
+        let numbers = ranks::gather(&numbers).swap_remove(0);
+        Ok(numbers.chunks_exact(2).map(|pair| pair[0] as usize..pair[1] as usize).collect())
+    }
+
+    /// Trains chunk after chunk on a device.
+    fn train(
+        &self,
+        device: &Device,
+        chunks: &[Range<usize>],
+        surroundings: &Surroundings<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Done> {
+        let Surroundings { folder, progress, report, is_kept, .. } = *surroundings;
         // Replicas are numbered as in the whole.
-        let mut trajectories = vec![Vec::new(); part.start];
-        let (mut model, mut counts) = (None, None);
-        let mut pace = Pace::default();
-        let mut next = part.start;
-        while next < part.end {
-            // What was begun is finished in the same chunks, though this machine may hold more or fewer replicas.
-            let end = folder.begun_chunk(&self.name, next).unwrap_or(next.saturating_add(fitting)).min(part.end);
-            let range = next..end;
-            next = end;
-            let place = Place {
-                path: folder.checkpoint(&format!("{}-{}-{}", self.name, range.start, range.end)),
-                fingerprint: folder.fingerprint().into(),
-                steps: self.steps,
-            };
+        let mut done = Done::default();
+        let mut finished = vec![Vec::new(); chunks.first().map_or(0, |chunk| chunk.start)];
+        for range in chunks {
+            let place = self.place(folder, range);
             let initial = self.initial.slice(range.clone());
             let saved = State::load_latest(&place, &initial, self.settings.moments(), report)?;
             let mut state = saved.unwrap_or_else(|| State {
@@ -138,7 +284,7 @@ impl Training<'_> {
             if state.step < self.steps && self.rules.is_none() {
                 state.continue_to(self.steps, self.evaluate_every);
             }
-            progress.set_position((range.start - part.start) as u64 * self.steps + state.step * range.len() as u64);
+            progress.inc(state.step * range.len() as u64);
             progress.reset_eta();
             if state.counts.is_none() {
                 let settings =
@@ -150,33 +296,19 @@ impl Training<'_> {
                     );
                 }
                 let mut chunk = Chunk::new(device, self.dataset, settings, self.rules, state);
-                let surroundings = Surroundings {
-                    place: &place,
-                    finished: &trajectories,
-                    progress: &progress,
-                    compiles_kernels: device.compiles_kernels(),
-                    report,
-                };
-                pace.add(self.finish(&mut chunk, &surroundings, observer)?);
+                let compiles_kernels = device.compiles_kernels();
+                done.pace.add(self.finish(&mut chunk, &place, &finished, compiles_kernels, surroundings, observer)?);
                 state = chunk.state;
             }
-            trajectories.extend(state.trajectories);
-            if folder.shard().is_some() {
-                continue;
+            progress.inc((self.steps - state.step) * range.len() as u64);
+            if surroundings.is_alone {
+                finished.extend(state.trajectories.iter().cloned());
             }
-            append(&mut model, state.model);
-            append(&mut counts, state.counts.context("a finished chunk keeps its counts")?);
+            if is_kept {
+                done.add(state)?;
+            }
         }
-        progress.finish_and_clear();
-        if folder.shard().is_some() {
-            return Ok(None);
-        }
-        let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
-        model.class_names = self.initial.class_names.clone();
-        model.data = self.initial.data.clone();
-        let last = |points: &Vec<_>| points.len().saturating_sub(1);
-        let kept = trajectories.iter().map(|points| self.rules.map_or(last(points), |rules| rules.kept(points)));
-        Ok(Some(Trained { kept: kept.collect(), trajectories, model, counts, pace }))
+        Ok(done)
     }
 
     /// Those of the rules before the first step.
@@ -188,10 +320,13 @@ impl Training<'_> {
     fn finish(
         &self,
         chunk: &mut Chunk<'_>,
+        place: &Place,
+        finished: &Trajectories,
+        compiles_kernels: bool,
         surroundings: &Surroundings<'_>,
-        observer: &mut impl Observer,
+        observer: &mut dyn Observer,
     ) -> Result<Pace> {
-        let Surroundings { place, finished, progress, compiles_kernels, report } = *surroundings;
+        let Surroundings { progress, report, has_failed, is_alone, .. } = *surroundings;
         let mut trainer = chunk.trainer()?;
         let mut saved = (Instant::now(), chunk.state.step);
         let mut begin = Instant::now();
@@ -216,7 +351,8 @@ impl Training<'_> {
             }
             begin = Instant::now();
             chunk.state.step = step;
-            let is_stopped = interrupt::requested();
+            let is_ended = has_failed.load(Ordering::Relaxed);
+            let is_stopped = interrupt::requested() || is_ended;
             let is_save_due = match self.save {
                 SaveEvery::Time(time) => saved.0.elapsed() >= time,
                 SaveEvery::Steps(steps) => step / steps > saved.1 / steps,
@@ -227,11 +363,16 @@ impl Training<'_> {
                     chunk.conclude(&trainer)?;
                 }
                 chunk.save(place)?;
-                observer.saved(finished, &chunk.state.trajectories)?;
+                if is_alone {
+                    observer.saved(finished, &chunk.state.trajectories)?;
+                }
                 saved = (Instant::now(), step);
             }
             if is_end {
                 return Ok(pace);
+            }
+            if is_ended {
+                return Err(Ended.into());
             }
             if is_stopped {
                 progress.finish_and_clear();
@@ -258,7 +399,7 @@ impl Training<'_> {
                     compiling = None;
                 }
                 let is_time_up = matches!(self.save, SaveEvery::Time(time) if saved.0.elapsed() >= time);
-                match interrupt::requested() || is_time_up {
+                match interrupt::requested() || has_failed.load(Ordering::Relaxed) || is_time_up {
                     true => ControlFlow::Break(()),
                     false => ControlFlow::Continue(()),
                 }
@@ -280,23 +421,36 @@ impl Training<'_> {
         let settings = self.settings.replicas.iter().cycle().take(replicas).copied().collect();
         let settings = TrainSettings { replicas: settings, ..self.settings.clone() };
         let mut trainer = Trainer::new(device, self.dataset, &self.initial.repeat(replicas), settings)?;
-        let mut steps = 1;
-        trainer.train(steps)?;
-        let seconds_per_step = loop {
-            let start = Instant::now();
-            trainer.train(steps)?;
-            let seconds = start.elapsed().as_secs_f64();
-            if seconds > 0.5 {
-                break seconds / steps as f64;
-            }
-            steps *= 2;
-        };
+        let seconds_per_step = seconds_per_step(&mut trainer, 0.5)?;
         trainer.evaluate(Split::Test)?;
         let start = Instant::now();
         trainer.evaluate(Split::Train)?;
         trainer.evaluate(Split::Test)?;
         let seconds_per_evaluation = start.elapsed().as_secs_f64();
         Ok((seconds_per_step + seconds_per_evaluation / self.evaluate_every as f64) / replicas as f64)
+    }
+}
+
+/// Steps times replicas that a device does in a second, as some tenths of a second tell.
+pub fn speed(device: &Device, dataset: &Dataset, initial: &Model, settings: &TrainSettings) -> Result<f64> {
+    let replicas = device.max_replicas(dataset, initial.spec(), settings).clamp(1, settings.replicas.len());
+    let settings = TrainSettings { replicas: settings.replicas[..replicas].to_vec(), ..settings.clone() };
+    let mut trainer = Trainer::new(device, dataset, &initial.slice(0..replicas), settings)?;
+    Ok(replicas as f64 / seconds_per_step(&mut trainer, 0.2)?)
+}
+
+/// As measured in a round of `at_least` seconds.
+fn seconds_per_step(trainer: &mut Trainer, at_least: f64) -> Result<f64> {
+    let mut steps = 1;
+    trainer.train(steps)?;
+    loop {
+        let start = Instant::now();
+        trainer.train(steps)?;
+        let seconds = start.elapsed().as_secs_f64();
+        if seconds > at_least {
+            return Ok(seconds / steps as f64);
+        }
+        steps *= 2;
     }
 }
 
@@ -313,15 +467,22 @@ fn say_when_slow(report: &Reporter) -> Sender<()> {
     sender
 }
 
-/// What is around a chunk while it trains.
+/// Another device has failed.
+#[derive(Debug, thiserror::Error)]
+#[error("ended, because another device has failed; what is trained is saved")]
+struct Ended;
+
+/// What is around chunks while they train.
 struct Surroundings<'a> {
-    place: &'a Place,
-    /// Those of the chunks before.
-    finished: &'a Trajectories,
+    folder: &'a Folder,
     progress: &'a ProgressBar,
-    /// Whether the first steps may have to wait for a compiler.
-    compiles_kernels: bool,
     report: &'a Reporter,
+    /// One of the devices.
+    has_failed: &'a AtomicBool,
+    /// Whether one device trains all.
+    is_alone: bool,
+    /// Whether what becomes of them is kept in memory.
+    is_kept: bool,
 }
 
 fn append<T: bytemuck::Pod>(whole: &mut Option<PerParameter<T>>, part: PerParameter<T>) {

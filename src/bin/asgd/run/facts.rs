@@ -51,6 +51,12 @@ pub fn in_order(settings: &Value) -> Vec<(&str, &Value)> {
     all
 }
 
+/// The name of the device that a run was trained on, or of each of several.
+pub fn devices(device: &Value) -> String {
+    let several = device.as_array().map_or(std::slice::from_ref(device), Vec::as_slice);
+    several.iter().map(|device| text("device", &device["name"])).collect::<Vec<_>>().join(" and ")
+}
+
 /// A value of a setting: 784-30-10, 0.01, 1e-8, circles.
 pub fn text(key: &str, value: &Value) -> String {
     let separator = if matches!(key, "widths" | "hidden") { "-" } else { ", " };

@@ -1,12 +1,14 @@
 //! The folder of a run or an experiment: its settings, its checkpoints, its results.
 
 use std::fs::{File, TryLockError};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::shard::Shard;
+use crate::ranks;
 
 /// Held by one process at a time. Its settings stay as they are, so that what is trained in it belongs together; only its
 /// end may be put off: [`Folder::change_settings`].
@@ -18,8 +20,8 @@ pub struct Folder {
     fingerprint: String,
     /// Where only a part of the run is trained in it.
     shard: Option<Shard>,
-    /// Unlocked when the process ends, however it ends.
-    _lock: File,
+    /// Held by the first process. Unlocked when it ends, however it ends.
+    _lock: Option<File>,
 }
 
 /// What to do with what is there already.
@@ -105,6 +107,19 @@ impl Folder {
     /// # Errors
     /// If it holds something else, other settings, or another process works in it.
     pub fn open(path: PathBuf, now: &Value, opening: Opening) -> Result<Self> {
+        let folder = match ranks::is_first() {
+            true => Self::open_first(path, now, opening)?,
+            false => Self { path, is_new: false, fingerprint: fingerprint(now), shard: None, _lock: None },
+        };
+        ranks::wait()?;
+        let first: Value = serde_json::from_str(&ranks::from_first(now.to_string()))?;
+        if let Some(difference) = difference(&first, now, &["arguments", "machine"]) {
+            bail!("other settings, data or devices than those of rank 0 ({difference})");
+        }
+        Ok(folder)
+    }
+
+    fn open_first(path: PathBuf, now: &Value, opening: Opening) -> Result<Self> {
         check(&path)?;
         std::fs::create_dir_all(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
         let lock_path = path.join("lock");
@@ -118,7 +133,7 @@ impl Folder {
             Err(TryLockError::Error(_)) => {}
         }
         let is_new = !path.join(SETTINGS).exists();
-        let folder = Self { path, is_new, fingerprint: fingerprint(now), shard: None, _lock: lock };
+        let folder = Self { path, is_new, fingerprint: fingerprint(now), shard: None, _lock: Some(lock) };
         for part in ["", CHECKPOINTS, "models", "counts"] {
             asgd::files::remove_unfinished(&folder.path.join(part))?;
         }
@@ -148,6 +163,9 @@ impl Folder {
     /// # Errors
     /// If another part is trained in it.
     pub fn of_shard(self, shard: Option<Shard>) -> Result<Self> {
+        if !ranks::is_first() {
+            return Ok(Self { shard, ..self });
+        }
         let name = |shard: Option<Shard>| shard.map_or("a whole run".into(), |shard| format!("part {shard} of a run"));
         let earlier = shard_of(&settings(&self.path)?);
         if earlier != shard {
@@ -166,6 +184,9 @@ impl Folder {
 
     /// Says that the part is trained to its end.
     pub fn finish_shard(&self, shard: Shard) -> Result<()> {
+        if !ranks::is_first() {
+            return Ok(());
+        }
         let mut digests = serde_json::Map::new();
         for name in checkpoints(&self.path)? {
             digests
@@ -194,8 +215,17 @@ impl Folder {
         self.remove(RESULTS.into_iter().chain([CHECKPOINTS]))
     }
 
+    /// Whether the first process, which held it, has gone.
+    pub fn is_left(&self) -> bool {
+        let lock = File::open(self.path.join("lock"));
+        !ranks::is_first() && lock.is_ok_and(|lock| lock.try_lock().is_ok())
+    }
+
     /// Removes files and folders that may be there.
     fn remove(&self, names: impl Iterator<Item = &'static str>) -> Result<()> {
+        if !ranks::is_first() {
+            return Ok(());
+        }
         for name in names {
             let path = self.path.join(name);
             let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
@@ -246,24 +276,47 @@ impl Folder {
         &self.fingerprint
     }
 
-    /// Where the chunk of training `name` ends that begins at replica `first`, if it was begun: checkpoints are called NAME-FIRST-END.
-    pub fn begun_chunk(&self, name: &str, first: usize) -> Option<usize> {
-        let start = format!("{name}-{first}-");
-        let entries = std::fs::read_dir(self.path.join(CHECKPOINTS)).ok()?;
-        entries.flatten().find_map(|entry| {
-            let file = entry.file_name().into_string().ok()?;
-            let end = file.strip_prefix(&start)?.split('.').next()?;
-            end.parse().ok().filter(|&end| end > first)
-        })
+    /// The chunks of training `name` that were begun, in their order.
+    pub fn begun_chunks(&self, name: &str) -> Vec<Range<usize>> {
+        let range = |file: &str| {
+            // Files that are damaged have been replaced.
+            let (chunk, _) = file.split_once('.').filter(|(_, ending)| *ending != "damaged")?;
+            let (start, end) = chunk.strip_prefix(name)?.strip_prefix('-')?.split_once('-')?;
+            let range = start.parse().ok()?..end.parse().ok()?;
+            (!range.is_empty()).then_some(range)
+        };
+        let entries = std::fs::read_dir(self.path.join(CHECKPOINTS)).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut chunks: Vec<Range<usize>> = names.filter_map(|file| range(&file)).collect();
+        chunks.sort_by_key(|chunk| (chunk.start, chunk.end));
+        chunks.dedup();
+        chunks
     }
 
-    /// Where a training keeps its state.
-    pub fn checkpoint(&self, name: &str) -> PathBuf {
-        self.path.join(CHECKPOINTS).join(format!("{name}.safetensors"))
+    /// Where a training keeps the state of a chunk.
+    pub fn checkpoint(&self, name: &str, Range { start, end }: &Range<usize>) -> PathBuf {
+        self.path.join(CHECKPOINTS).join(format!("{name}-{start}-{end}.safetensors"))
     }
 
-    /// Writes a file, whole or not at all.
+    /// Removes the states of a chunk, the last one at last.
+    pub fn remove_checkpoint(&self, name: &str, chunk: &Range<usize>) -> Result<()> {
+        let path = self.checkpoint(name, chunk);
+        for path in [path.with_extension("damaged"), path.with_extension("previous.safetensors"), path] {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("{}: cannot be removed", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file, whole or not at all; the first process does.
     pub fn write(&self, name: &str, contents: &str) -> Result<()> {
+        if !ranks::is_first() {
+            return Ok(());
+        }
         Ok(asgd::files::write_atomically(&self.path.join(name), contents.as_bytes())?)
     }
 }

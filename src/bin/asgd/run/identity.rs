@@ -1,16 +1,17 @@
 //! What decides the results of a run, bit for bit, as settings.json keeps it.
 
-use asgd::{Dataset, Device, Model};
+use asgd::{Dataset, Model};
 use serde_json::{Value, json};
 
 use super::length::Length;
 use super::rates::Rates;
 use super::stopping::Rules;
+use crate::device_args::Devices;
 use crate::sweep::cells::Cell;
 
 /// What a run is made of.
 pub struct Identity<'a> {
-    pub device: &'a Device,
+    pub devices: &'a Devices,
     pub dataset: &'a Dataset,
     pub cells: &'a [Cell],
     /// Of each cell.
@@ -34,7 +35,7 @@ pub struct Identity<'a> {
 impl Identity<'_> {
     /// With the length of each cell.
     pub fn json(&self, lengths: &[Length]) -> Value {
-        let Self { device, dataset, cells, rates, initials, replicas, seed, init, order, padded, .. } = self;
+        let Self { devices, dataset, cells, rates, initials, replicas, seed, init, order, padded, .. } = self;
         let Self { schedule, rules, arguments, .. } = self;
         let initial_sha256 = asgd::digest::sha256(initials.iter().map(Model::to_bytes));
         let settings_of = |((cell, length), rates): ((&Cell, &Length), &Rates)| {
@@ -86,8 +87,8 @@ impl Identity<'_> {
                 "scale": data.scaling.as_ref().map(|scaling| scaling.scale()),
                 "split": data.split.as_ref().map(|split| &split.held_out),
             },
-            "device": device.info(),
-            "machine": device.describe(),
+            "device": devices.info(),
+            "machine": devices.describe().join("; "),
         });
         // Runs of classifiers have no such settings, as those of earlier versions.
         if dataset.loss().is_regression() {

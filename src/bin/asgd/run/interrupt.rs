@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::console::complain;
+use crate::ranks;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 /// Whether somebody asks for requests, so that what is trained can be saved.
@@ -17,7 +18,9 @@ pub fn install() {
     let handler = || {
         let is_repeated = REQUESTED.swap(true, Ordering::Relaxed);
         if is_repeated || !IS_HEARD.load(Ordering::Relaxed) {
-            complain("error: interrupted");
+            if ranks::is_first() {
+                complain("error: interrupted");
+            }
             std::process::exit(INTERRUPTED);
         }
     };

@@ -6,6 +6,7 @@ use asgd::{Dataset, Device, NetworkSpec, ReplicaSettings, TrainSettings, memory}
 use super::length::Length;
 use super::metrics::Point;
 use super::shard::Shard;
+use crate::ranks;
 use crate::sweep::cells::Cell;
 use crate::sweep::groups::Group;
 
@@ -56,9 +57,13 @@ impl Demand<'_> {
     fn more(&self) -> u128 {
         let replicas = self.replicas as u128;
         let initial: u128 = self.cells.iter().map(|cell| replicas * network_bytes(&cell.spec)).sum();
+        if !ranks::is_first() {
+            let of_share = |group: &Group| self.group(group) + self.evaluations(group, self.trained(group));
+            return OF_PROGRAM + initial + self.groups.iter().map(of_share).max().unwrap_or(0) + self.kernels();
+        }
         // Each group's networks and counts stay until the end.
         let results: u128 = self.groups.iter().map(|group| 2 * self.networks(group) * network_bytes(&group.spec)).sum();
-        let evaluations: u128 = self.groups.iter().map(|group| self.evaluations(group)).sum();
+        let evaluations: u128 = self.groups.iter().map(|group| self.evaluations(group, self.networks(group))).sum();
         let while_training = self.groups.iter().map(|group| self.group(group)).max().unwrap_or(0);
         // Of the last group, what it has become is in both.
         let last = self.groups.last().map_or(0, |group| 2 * self.networks(group) * network_bytes(&group.spec));
@@ -67,7 +72,12 @@ impl Demand<'_> {
         OF_PROGRAM + evaluations + (initial + results - last + while_training).max(at_the_end) + self.kernels()
     }
 
-    /// Of a group, those that are trained.
+    /// Of a group, those that this process trains.
+    fn trained(&self, group: &Group) -> u128 {
+        self.networks(group).div_ceil(ranks::count() as u128)
+    }
+
+    /// Of a group, those whose results are in this process at the end.
     fn networks(&self, group: &Group) -> u128 {
         let all = group.cells.len().saturating_mul(self.replicas);
         self.shard.map_or(all, |shard| shard.range(all).len()) as u128
@@ -85,7 +95,7 @@ impl Demand<'_> {
             replicas: group.cells.iter().map(replica).collect(),
             ..Default::default()
         };
-        let networks = self.networks(group);
+        let networks = self.trained(group);
         let fitting = self.device.max_replicas(self.dataset, &group.spec, &settings) as u128;
         let chunk = fitting.max(1).min(networks);
         let engine = if self.device.runs_on_cpu() {
@@ -107,14 +117,14 @@ impl Demand<'_> {
         of_all * network_bytes(&group.spec) + 3 * state * chunk * network_bytes(&group.spec) + engine
     }
 
-    /// Evaluations of all networks of a group, with what a checkpoint and metrics.csv make of them.
-    fn evaluations(&self, group: &Group) -> u128 {
+    /// Evaluations of some networks of a group, with what a checkpoint and metrics.csv make of them.
+    fn evaluations(&self, group: &Group, networks: u128) -> u128 {
         let length = self.lengths[group.cells[0]];
         let count = u128::from(length.steps.div_ceil(length.evaluate_every)) + 1;
         let (hidden, layers) = (group.spec.hidden().iter().sum::<usize>(), group.spec.layers().len());
         let point = size_of::<Point>() + hidden + 8 * layers + 2 * OVERHEAD;
         let in_checkpoint = 2 * (7 * 8 + hidden + 8 * layers);
-        self.networks(group) * count * (point + in_checkpoint) as u128
+        networks * count * (point + in_checkpoint) as u128
     }
 
     /// What a driver on this machine's CPU takes to compile the kernels.

@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod chunk;
 pub mod chunks;
 pub mod curve;
+pub mod division;
 pub mod facts;
 pub mod folder;
 pub mod health;

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use asgd::{AdaptiveBatchSizes, Model, NetworkSpec};
+use asgd::{AdaptiveBatchSizes, Model, NetworkSpec, Order, ReplicaSettings, TrainSettings};
 
 use super::cells::Cell;
 use crate::run::chunks::Trained;
 use crate::run::metrics::{self, Point, Trajectories};
+use crate::run::rates::Rates;
 
 /// Cells of one batch size and depth. Narrower networks are padded to the widest: [`Model::resized`]; but not where the order in
 /// which a norm is summed, and so its bits, would depend on it, nor where nodes without weights would give more than 0.
@@ -70,6 +71,16 @@ pub fn groups(cells: &[Cell], pads: bool) -> Vec<Group> {
 }
 
 impl Group {
+    /// How its networks are trained: of each cell those of all seeds.
+    pub fn training_settings(&self, cells: &[Cell], order: Order, rates: &[Rates], seeds: &[u64]) -> TrainSettings {
+        TrainSettings {
+            batch_size: self.batch_size,
+            order,
+            schedule: rates[self.cells[0]].schedule,
+            replicas: self.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
+        }
+    }
+
     /// The replicas of each cell, in the group.
     fn ranges(&self, replicas: usize) -> impl Iterator<Item = (usize, Range<usize>)> + '_ {
         self.cells.iter().enumerate().map(move |(index, &cell)| (cell, index * replicas..(index + 1) * replicas))
@@ -115,4 +126,18 @@ impl Group {
         });
         parts.collect()
     }
+}
+
+fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
+    let Cell { optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold, .. } = *cell;
+    let replica = move |&seed| ReplicaSettings {
+        seed,
+        optimizer,
+        learning_rate,
+        epsilon,
+        dropout,
+        input_dropout,
+        count_threshold,
+    };
+    seeds.iter().map(replica)
 }

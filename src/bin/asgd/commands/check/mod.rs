@@ -49,12 +49,12 @@ pub fn run(args: &CheckArgs) -> Result<()> {
         return runs::run(&args.runs, &args.device, args.json);
     }
     let begin = Instant::now();
-    let devices = match args.device.device {
-        Some(_) => {
+    let devices = match args.device.device.is_empty() {
+        false => {
             let device = args.device.open()?;
             vec![(device.info(), Ok(device))]
         }
-        None => Device::open_all(args.device.threads),
+        true => Device::open_all(args.device.threads),
     };
     let checks = Checks::new()?;
     let mut checked = Vec::new();

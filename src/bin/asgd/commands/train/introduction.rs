@@ -1,9 +1,11 @@
 //! What a training says before it begins: the device, the data, the networks, how rates go and what ends it.
 
-use asgd::{Dataset, Device, Model, NetworkSpec};
+use asgd::{Dataset, Model, NetworkSpec};
 
 use super::TrainArgs;
 use crate::console::Reporter;
+use crate::device_args::Devices;
+use crate::ranks;
 use crate::run::rates::Rates;
 use crate::run::stopping::Rules;
 use crate::sweep::cells::{COLUMNS, Cell, varied};
@@ -14,12 +16,22 @@ use crate::values::number;
 pub fn introduce(
     args: &TrainArgs,
     report: &Reporter,
-    device: &Device,
+    devices: &Devices,
     dataset: &Dataset,
     initial: &Model,
     notes: &[String],
 ) {
-    report.line(&format!("device   {}", device.describe()));
+    for device in devices.describe() {
+        report.line(&format!("device   {device}"));
+    }
+    if ranks::count() > 1 {
+        report.line(&format!(
+            "ranks    {} processes, each with its part of the networks; below are the first one's",
+            ranks::count()
+        ));
+    } else if devices.count() > 1 {
+        report.line("devices  each has its part of the networks; below are the first one's");
+    }
     let validation =
         dataset.validation.as_ref().map_or_else(String::new, |samples| format!(", {} validation", samples.len()));
     report.line(&format!(

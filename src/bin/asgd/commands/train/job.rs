@@ -1,13 +1,14 @@
 //! A training under way: group after group, then its files.
 
 use anyhow::Result;
-use asgd::{Dataset, Device, Model, ReplicaSettings, TrainSettings};
+use asgd::{Dataset, Model};
 use serde_json::Value;
 
 use super::TrainArgs;
 use super::introduction::widths;
 use super::watch::{Throttle, Watch, label_columns, rows_of_all};
 use crate::console::Reporter;
+use crate::device_args::Devices;
 use crate::run::chunks::{SaveEvery, Training};
 use crate::run::curve::learning_curve;
 use crate::run::folder::Folder;
@@ -26,7 +27,7 @@ use crate::sweep::results::Sweep;
 pub struct Job<'a> {
     pub args: &'a TrainArgs,
     pub dataset: &'a Dataset,
-    pub device: &'a Device,
+    pub devices: &'a Devices,
     pub folder: &'a Folder,
     pub report: &'a Reporter,
     pub cells: &'a [Cell],
@@ -39,7 +40,7 @@ pub struct Job<'a> {
 impl Job<'_> {
     /// Trains group after group what is not trained yet; what became of each cell, unless only a shard is trained.
     pub fn train(&self, groups: &[Group], initials: &[Model], seeds: &[u64]) -> Result<Option<Vec<CellTrained>>> {
-        let Self { args, dataset, device, folder, report, cells, lengths, rates, rules } = *self;
+        let Self { args, dataset, devices, folder, report, cells, lengths, rates, rules } = *self;
         let mut throttle = Throttle::default();
         let mut trained: Vec<Option<CellTrained>> = cells.iter().map(|_| None).collect();
         for (number, group) in (1..).zip(groups) {
@@ -58,12 +59,7 @@ impl Job<'_> {
                 name: if cells.len() == 1 { "replicas".into() } else { format!("group-{number}") },
                 dataset,
                 initial: group.initial(initials),
-                settings: TrainSettings {
-                    batch_size: group.batch_size,
-                    order: args.order,
-                    schedule: rates[group.cells[0]].schedule,
-                    replicas: group.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
-                },
+                settings: group.training_settings(cells, args.order, rates, seeds),
                 steps: length.steps,
                 evaluate_every: length.evaluate_every,
                 rules,
@@ -71,6 +67,7 @@ impl Job<'_> {
                     Some(epochs) => SaveEvery::Steps(epochs.saturating_mul(length.steps_per_epoch)),
                     None => SaveEvery::Time(std::time::Duration::from_secs(15)),
                 },
+                is_for_all: false,
             };
             let mut observer = Watch {
                 report,
@@ -83,7 +80,7 @@ impl Job<'_> {
                 trained: &trained,
                 throttle: &mut throttle,
             };
-            let Some(of_group) = training.run(device, folder, report, &mut observer)? else { continue };
+            let Some(of_group) = training.run(devices, folder, report, &mut observer)? else { continue };
             for (cell, of_cell) in group.split(cells, args.replicas, of_group) {
                 trained[cell] = Some(of_cell);
             }
@@ -115,7 +112,7 @@ impl Job<'_> {
         document: &Value,
         notes: &[String],
     ) -> Result<()> {
-        let Self { args, dataset, device, folder, cells, rates, .. } = *self;
+        let Self { args, dataset, devices, folder, cells, rates, .. } = *self;
         if let Some(sweep) = sweep {
             if let Some(model) = sweep.best_network() {
                 model.save(&folder.path().join("best.safetensors"))?;
@@ -139,7 +136,7 @@ impl Job<'_> {
             },
             document,
             folder,
-            device,
+            device: devices.first(),
             dataset,
             source: (&args.dataset, &args.data),
             notes,
@@ -164,18 +161,4 @@ impl Job<'_> {
         })?;
         folder.write("run.json", &(serde_json::to_string_pretty(document)? + "\n"))
     }
-}
-
-fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
-    let Cell { optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold, .. } = *cell;
-    let replica = move |&seed| ReplicaSettings {
-        seed,
-        optimizer,
-        learning_rate,
-        epsilon,
-        dropout,
-        input_dropout,
-        count_threshold,
-    };
-    seeds.iter().map(replica)
 }

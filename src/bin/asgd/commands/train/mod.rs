@@ -23,6 +23,8 @@ use self::plan::{cells, lengths, rates, seeds};
 use crate::console::{Reporter, announce};
 use crate::data_source::{DataArgs, open_for_training, short_name};
 use crate::device_args::DeviceArgs;
+use crate::ranks;
+use crate::run::chunks::speed;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
@@ -263,11 +265,12 @@ pub fn run(args: &TrainArgs) -> Result<()> {
                 earlier.check_extensible(extent.option())?;
             }
             earlier.extended.extend(args.extent());
-            let device = DeviceArgs { device: args.device.device.clone().or(earlier.device.device), ..args.device };
+            let device = args.device.or(earlier.device);
             train(&TrainArgs { device, quiet: args.quiet, json: args.json, ..earlier }, path, opening, extents)
         }
         None => {
-            let path = args.out.clone().unwrap_or_else(|| folder::free(&short_name(&args.dataset)));
+            let free = || ranks::from_first(folder::free(&short_name(&args.dataset)).to_string_lossy().into()).into();
+            let path = args.out.clone().unwrap_or_else(free);
             train(args, path, Opening::Replace, 0)
         }
     }
@@ -281,7 +284,7 @@ pub fn again(run: &Path, device: &DeviceArgs, out: PathBuf) -> Result<()> {
     interrupt::install();
     let earlier = arguments(run)?;
     let extents = earlier.extended.len();
-    let device = DeviceArgs { device: device.device.clone().or(earlier.device.device), threads: device.threads };
+    let device = device.or(earlier.device);
     let trained = train(&TrainArgs { device, quiet: true, json: false, ..earlier }, out, Opening::Replace, extents);
     match trained {
         Err(_) if interrupt::requested() => bail!("interrupted"),
@@ -313,9 +316,9 @@ pub fn arguments(path: &Path) -> Result<TrainArgs> {
         let _ = std::env::set_current_dir(directory);
     }
     // Unless it is told otherwise, a run resumes on the device that it was started on.
-    let name = args.device.device.or_else(|| settings["device"]["name"].as_str().map(String::from));
+    let device = args.device.or(DeviceArgs::of_run(&settings["device"]));
     let padded = settings["settings"]["padded"].as_bool();
-    Ok(TrainArgs { words, extended, padded, device: DeviceArgs { device: name, ..args.device }, ..args })
+    Ok(TrainArgs { words, extended, padded, device, ..args })
 }
 
 /// What is found out before anything is trained, on data that stand for others.
@@ -360,7 +363,8 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let earlier_lengths = lengths(args, &dataset, &cells, &args.extended[..extents])?;
     let lengths = lengths(args, &dataset, &cells, &args.extended)?;
     let rates = rates(args, &cells, &lengths, rules)?;
-    let device = args.device.open()?;
+    let mut devices = args.device.open_all()?;
+    let device = devices.first().clone();
     // Checkpoints belong to groups: a run that was begun keeps its own, on whatever device.
     let padded = args.padded.unwrap_or(device.prefers_padding());
     let groups = groups(&cells, padded);
@@ -384,13 +388,19 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     };
     let initials: Vec<Model> = cells.iter().map(initial).collect::<Result<_>>()?;
 
+    let first = groups[0].training_settings(&cells, args.order, &rates, &seeds);
+    devices.measure(|device| speed(device, &dataset, &groups[0].initial(&initials), &first))?;
+    if args.shard.is_some() && devices.are_of_several_kinds() {
+        let problem = "devices of several kinds give other bits in a part than in the whole; name devices of one kind";
+        return Err(Error::Setting { setting: "--shard", problem: problem.into() }.into());
+    }
     let report = Reporter { quiet: args.quiet };
-    introduce(args, &report, &device, &dataset, &initials[0], &notes);
+    introduce(args, &report, &devices, &dataset, &initials[0], &notes);
     describe_networks(args, &report, &cells, &groups);
     describe_course(args, &report, &rates, rules);
 
     let identity = Identity {
-        device: &device,
+        devices: &devices,
         dataset: &dataset,
         cells: &cells,
         rates: &rates,
@@ -418,7 +428,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let job = Job {
         args,
         dataset: &dataset,
-        device: &device,
+        devices: &devices,
         folder: &folder,
         report: &report,
         cells: &cells,
@@ -429,6 +439,9 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let trained = match job.train(&groups, &initials, &seeds) {
         Ok(trained) => trained,
         Err(error) if interrupt::requested() => {
+            if ranks::rank() == 1 && folder.is_left() {
+                ranks::inherit();
+            }
             bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
         }
         Err(error) => {

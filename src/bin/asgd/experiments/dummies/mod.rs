@@ -56,14 +56,14 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
     for case in &cases {
         let training = training(args, case, &spec, &inits, &members)?;
         bench.report.line(&format!("training {} networks on {}, {} steps", members.len(), case.data.name, args.steps));
-        let trained = training.run(&bench.device, &bench.folder, &bench.report, &mut Nobody)?;
+        let trained = training.run(&bench.devices, &bench.folder, &bench.report, &mut Nobody)?;
         let Some(trained) = trained else { continue };
         pace.add(trained.pace);
         let of_case = members.iter().zip(trained.trajectories).map(|(&member, points)| Outcome { member, points });
         outcomes.push(of_case.collect::<Vec<_>>());
     }
 
-    if bench.folder.shard().is_some() {
+    if outcomes.len() < cases.len() {
         return outcome::finish_shard(&bench.folder, args.common.quiet, false);
     }
     let report = report::report(args, &bench, &spec, &cases, &outcomes, &inits)?;
@@ -71,7 +71,7 @@ pub fn run(args: &DummiesArgs) -> Result<()> {
     bench.finish(&report)?;
     let paper_replicas = 10_000;
     let seconds = training(args, &cases[0], &spec, &inits, &members)?.seconds_per_replica_step(
-        &bench.device,
+        bench.device(),
         pace,
         2 * paper_replicas,
     )?;
@@ -127,6 +127,7 @@ fn training<'a>(
         evaluate_every: args.eval_every,
         rules: None,
         save: SaveEvery::Time(args.save_every),
+        is_for_all: false,
     })
 }
 

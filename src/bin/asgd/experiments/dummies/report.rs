@@ -36,7 +36,7 @@ pub(super) fn report(
             ". A training counts as stopped by the rule " code { (rule.to_string()) } ", looked at every " (args.eval_every)
             " steps. Kaiming's weights are the default because they are the usual ones for ReLU; the grid below shows what the choice changes." }
     });
-    report.text(device_line(&bench.device));
+    report.text(device_line(bench.device()));
 
     report.heading("Convergence (figure 5)");
     report.table(summary_table(args, cases, outcomes));

@@ -146,10 +146,12 @@ impl Laboratory<'_> {
             evaluate_every: if is_evaluated_every_epoch { steps_per_epoch(self.data) } else { steps },
             rules: None,
             save: SaveEvery::Time(self.args.save_every),
+            // Each decides by them what is trained next.
+            is_for_all: true,
         };
-        let Bench { device, folder, report } = self.bench;
+        let Bench { devices, folder, report } = self.bench;
         report.line(&format!("training {} networks, {epochs} epochs: {name}", training.settings.replicas.len()));
-        let trained = training.run(device, folder, report, &mut Nobody)?.context("no part of a run")?;
+        let trained = training.run(devices, folder, report, &mut Nobody)?.context("no part of a run")?;
         Ok(trained.trajectories.chunks(seeds.len()).map(<[_]>::to_vec).collect())
     }
 }
@@ -166,6 +168,6 @@ fn introduction(args: &ExtensionsArgs, bench: &Bench, data: &Dataset) -> Report 
             (data.train.len()) " are trained on. The " (data.test.len()) " test images choose nothing. " (args.replicas) " trainings a row; training r of "
             "every row starts from the same network and sees the same batches." }
     });
-    report.text(device_line(&bench.device));
+    report.text(device_line(bench.device()));
     report
 }

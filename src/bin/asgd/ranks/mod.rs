@@ -1,0 +1,151 @@
+//! Processes that `mpirun` has started together: ranks. Each trains its part of the networks; the first one (rank 0) speaks, and writes
+//! what becomes of all. Where nobody has started several there is one, and nothing here does anything.
+//!
+//! All ranks do the same in the same order: whoever waits for the others does so in each of them. A rank that fails ends all.
+
+#[cfg_attr(feature = "mpi", path = "mpi.rs")]
+#[cfg_attr(not(feature = "mpi"), path = "alone.rs")]
+mod world;
+
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use self::world::World;
+use crate::run::interrupt;
+
+/// This process among the others.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    rank: usize,
+    count: usize,
+}
+
+static PLACE: OnceLock<Place> = OnceLock::new();
+
+fn place() -> Place {
+    PLACE.get().copied().unwrap_or(Place { rank: 0, count: 1 })
+}
+
+/// Being one of them, until it is left.
+pub struct Membership {
+    world: Option<World>,
+}
+
+/// Variables of the environment by which launchers say how many processes they have started: Open MPI, and MPICH with its relatives.
+const COUNTS: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
+
+/// Joins the others, if a launcher has started any.
+///
+/// # Errors
+/// If there are others, but this program cannot talk with them.
+pub fn join() -> Result<Membership> {
+    let started = COUNTS.into_iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+    if started.is_none_or(|count| count <= 1) {
+        return Ok(Membership { world: None });
+    }
+    let world = World::join()?;
+    let (rank, count) = world.place();
+    let _ = PLACE.set(Place { rank, count });
+    Ok(Membership { world: Some(world) })
+}
+
+impl Membership {
+    /// Ends this process: with all others, or, where it failed, all others with it.
+    pub fn leave(self, code: u8) -> ExitCode {
+        let Some(world) = self.world else { return ExitCode::from(code) };
+        if code != 0 {
+            world::abort(code.into());
+        }
+        // Whatever signal comes now, the work is done.
+        while !world::wait(|| false) {}
+        drop(world);
+        ExitCode::SUCCESS
+    }
+}
+
+/// Which one this is, from 0.
+pub fn rank() -> usize {
+    place().rank
+}
+
+/// How many there are.
+pub fn count() -> usize {
+    place().count
+}
+
+/// Whether it is the one that speaks and writes.
+pub fn is_first() -> bool {
+    rank() == 0
+}
+
+/// Whether the first one has gone, and this one speaks in its place.
+static IS_HEIR: AtomicBool = AtomicBool::new(false);
+
+/// The first one has gone: this one speaks in its place.
+pub fn inherit() {
+    IS_HEIR.store(true, Ordering::Relaxed);
+}
+
+/// Before this one says what is wrong: if it is wrong everywhere, the first one says it, and ends all others.
+pub fn let_first_speak() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    if !is_first() && !IS_HEIR.load(Ordering::Relaxed) {
+        std::thread::sleep(PATIENCE);
+    }
+}
+
+/// Whose error it is, before a message, unless that does not matter.
+pub fn name() -> String {
+    match is_first() || IS_HEIR.load(Ordering::Relaxed) {
+        true => String::new(),
+        false => format!("rank {}: ", rank()),
+    }
+}
+
+/// Waits until all are here.
+///
+/// # Errors
+/// If the user wants to stop.
+pub fn wait() -> Result<()> {
+    if count() > 1 && !world::wait(interrupt::requested) {
+        bail!("interrupted while waiting for the other processes; what is trained is saved");
+    }
+    Ok(())
+}
+
+/// What the first one says.
+pub fn from_first(text: String) -> String {
+    if count() == 1 { text } else { world::from_first(text) }
+}
+
+/// What each of them says, in the order of ranks.
+pub fn gather(own: &[u64]) -> Vec<Vec<u64>> {
+    if count() == 1 { vec![own.to_vec()] } else { world::gather(own) }
+}
+
+/// Which one this is of those on this machine that may run on the same cores, and how many they are.
+pub fn neighbours() -> (usize, usize) {
+    if count() == 1 {
+        return (0, 1);
+    }
+    let cores = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let cores = cores.lines().find(|line| line.starts_with("Cpus_allowed_list")).unwrap_or_default();
+    let host = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digest = asgd::digest::sha256([host.trim(), cores]);
+    let own = u64::from_str_radix(&digest[..16], 16).unwrap_or(0);
+    let all = gather(&[own]);
+    let same = |ranks: &[Vec<u64>]| ranks.iter().filter(|of_rank| of_rank[0] == own).count();
+    (same(&all[..rank()]), same(&all))
+}
+
+/// The same on this machine, whatever their cores.
+pub fn on_this_machine() -> usize {
+    let host = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digest = asgd::digest::sha256([host.trim()]);
+    let own = u64::from_str_radix(&digest[..16], 16).unwrap_or(0);
+    gather(&[own])[..rank()].iter().filter(|of_rank| of_rank[0] == own).count()
+}
