@@ -182,6 +182,11 @@ impl EvaluationEngine for Predictor {
             }
             rows
         };
-        Ok(replicas.forward(&self.cpu, &self.samples, 0..block_count(self.samples.len()), rows).into_iter().flatten().flatten().collect())
+        Ok(replicas
+            .forward(&self.cpu, &self.samples, 0..block_count(self.samples.len()), rows)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect())
     }
 }

@@ -216,7 +216,8 @@ impl<'a> Worker<'a> {
         self.wait();
         self.exchange(
             |ranks| {
-                let active = if update.moves_inactive() { None } else { active_inputs(&self.blocks(), samples.features) };
+                let active =
+                    if update.moves_inactive() { None } else { active_inputs(&self.blocks(), samples.features) };
                 ranks.exchange(|member, each| parameters.write(member).exchanged(M, active.as_deref(), each));
             },
             |member| {
@@ -240,10 +241,7 @@ impl<'a> Worker<'a> {
             }
         }
         self.wait();
-        self.exchange(
-            |ranks| ranks.exchange(|member, each| parameters.write(member).squares.exchanged(each)),
-            |_| (),
-        );
+        self.exchange(|ranks| ranks.exchange(|member, each| parameters.write(member).squares.exchanged(each)), |_| ());
         clip::scale(clip::norm(parameters), clip_norm)
     }
 

@@ -87,7 +87,8 @@ impl Trainer {
         let largest = dataset.sets().map(Samples::len).max().unwrap_or(0);
         let teams = cpu.threads().min(replicas) as u128;
         let evaluating = cpu.threads().min(replicas.saturating_mul(largest.div_ceil(BLOCK))) as u128;
-        let together = cpu.together.as_deref().map(|together| together_bytes(together, spec, settings, replicas, largest));
+        let together =
+            cpu.together.as_deref().map(|together| together_bytes(together, spec, settings, replicas, largest));
         let of_teams = together.unwrap_or(teams * block_bytes(spec, settings.batch_size));
         let batches = of_teams + evaluating * block_bytes(spec, BLOCK.min(largest));
         let samples = dataset.sets().map(StoredSamples::bytes).sum::<u64>();
@@ -156,7 +157,8 @@ impl Trainer {
     fn check(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: &TrainSettings) -> Result<()> {
         settings.check(dataset, initial)?;
         if cpu.together.is_some() && initial.spec().batch_norm() {
-            let problem = "its statistics are of the whole batch, which processes share; use one process, or leave it out";
+            let problem =
+                "its statistics are of the whole batch, which processes share; use one process, or leave it out";
             return Err(Error::setting("--batch-norm", problem));
         }
         memory::require(

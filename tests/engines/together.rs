@@ -361,9 +361,8 @@ fn devices_together() {
     let ends = Channels::between(3);
     let all: Vec<_> = std::thread::scope(|scope| {
         let (train, cpu) = (&train, &cpu);
-        let rank = |end: Arc<Channels>| {
-            scope.spawn(move || train(&cpu().together(end.clone()).unwrap(), end.rank() == 1))
-        };
+        let rank =
+            |end: Arc<Channels>| scope.spawn(move || train(&cpu().together(end.clone()).unwrap(), end.rank() == 1));
         let ranks: Vec<_> = ends.into_iter().map(rank).collect();
         ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
     });
@@ -405,12 +404,13 @@ fn only_what_has_changed_travels() {
 /// Room for what is exchanged is foretold.
 #[test]
 fn bytes_are_foretold() {
-    for (optimizer, clip_norm, hidden) in [("asgd", 0.0, vec![70, 33]), ("adam", 0.1, vec![]), ("sgd", 0.1, vec![3])] {
+    for (optimizer, clip_norm, hidden) in
+        [("asgd", f32::INFINITY, vec![70, 33]), ("adam", 0.1, vec![]), ("sgd", 0.1, vec![3])]
+    {
         let change = |replica: &mut ReplicaSettings| replica.optimizer.clip_norm = clip_norm;
         let training = training(&pixels(600, 40, 5, 5), &hidden, settings(64, change, optimizer), 5);
-        let bytes = |cpu: &Cpu| {
-            cpu::Trainer::bytes(cpu, &training.dataset, training.initial.spec(), &training.settings, 1)
-        };
+        let bytes =
+            |cpu: &Cpu| cpu::Trainer::bytes(cpu, &training.dataset, training.initial.spec(), &training.settings, 1);
         let alone = bytes(&Cpu::new(Some(2)).unwrap());
         let all = together(&[2, 2], |cpu, channels| {
             let foretold = bytes(&cpu);
