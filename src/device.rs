@@ -1,6 +1,7 @@
 //! What trains: the only file that knows both engines.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -8,6 +9,7 @@ use crate::cpu::{self, Cpu};
 use crate::dataset::{Dataset, Samples};
 use crate::engine::{EvaluationEngine, TrainingEngine};
 use crate::error::{Error, Result};
+use crate::exchange::Exchange;
 use crate::gpu::{self, Gpu};
 use crate::model::Model;
 use crate::names::did_you_mean;
@@ -125,6 +127,28 @@ impl Device {
         }
     }
 
+    /// This CPU, as one of the processes that train one network together: a batch is shared among all threads of all processes, and
+    /// the bits are those of one process.
+    ///
+    /// Every process has the whole data set and all parameters, and makes the same calls in the same order with the same arguments:
+    /// this one, [`Trainer::new`](crate::Trainer::new), its `train`, `train_while`, and `evaluate`. (Other calls are of each process
+    /// alone; so is a [`Predictor`](crate::Predictor).) A training ends where `submitted` breaks in any of them. Replicas are
+    /// trained one after the other, each by all. Networks with batch normalization are refused. With an exchange of one rank,
+    /// nothing changes.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the device is a GPU, or if the exchange contradicts itself.
+    pub fn together(self, exchange: Arc<dyn Exchange>) -> Result<Self> {
+        match self.engine {
+            Engine::Cpu(cpu) => Ok(Self { engine: Engine::Cpu(cpu.together(exchange)?), ..self }),
+            Engine::Gpu(gpu) => {
+                let name = &gpu.info().name;
+                let problem = format!("{name} cannot share a network with other processes; add --device cpu");
+                Err(Error::setting("--device", problem))
+            }
+        }
+    }
+
     /// All devices, the one that [`Self::open`] would choose first.
     pub fn list() -> Vec<DeviceDescription> {
         let (hardware, software): (Vec<_>, Vec<_>) = gpu::adapters().into_iter().partition(gpu::Adapter::is_hardware);
@@ -220,7 +244,7 @@ impl Device {
     pub fn max_replicas(&self, dataset: &Dataset, spec: &NetworkSpec, settings: &TrainSettings) -> usize {
         match &self.engine {
             Engine::Gpu(gpu) => gpu::Trainer::max_replicas(gpu, dataset, spec, settings),
-            Engine::Cpu(_) => cpu::Trainer::max_replicas(spec, settings),
+            Engine::Cpu(cpu) => cpu::Trainer::max_replicas(cpu, spec, settings),
         }
     }
 

@@ -168,6 +168,17 @@ impl Block {
         }
     }
 
+    /// Hands to `each` what reductions read of it beside its inputs and what is found from both, for another process to overwrite or
+    /// to be told: hidden activations and all deltas.
+    pub fn exchanged(&mut self, each: &mut dyn FnMut(&mut [u32])) {
+        for panels in self.activations.iter_mut().chain(&mut self.hidden_deltas) {
+            for panel in 0..panels.panels() {
+                let rows = self.samples * panels.lanes(panel);
+                each(bytemuck::cast_slice_mut(&mut panels.panel_mut(panel)[..rows]));
+            }
+        }
+    }
+
     /// Finds the largest |delta| of each neuron.
     pub fn find_largest(&mut self, simd: InstructionSet) {
         let last = self.activations.len() - 1;

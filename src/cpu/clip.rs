@@ -30,6 +30,18 @@ impl Squares {
         let neurons = neurons.map(|(biases, gammas)| sum_of_squares(biases) + sum_of_squares(gammas));
         Self { rows: rows.collect(), neurons: neurons.collect() }
     }
+
+    /// Makes room for those of `values`, which another process finds.
+    pub fn make_room(&mut self, values: &Values) {
+        self.rows.resize(values.weights.len(), Vec::new());
+        self.rows.iter_mut().zip(&values.weights).for_each(|(rows, weights)| rows.resize(weights.rows(), 0.0));
+        self.neurons.resize(values.biases.len(), 0.0);
+    }
+
+    /// Hands all to `each`, for another process to overwrite or to be told.
+    pub fn exchanged(&mut self, each: &mut dyn FnMut(&mut [u32])) {
+        self.rows.iter_mut().chain([&mut self.neurons]).for_each(|sums| each(bytemuck::cast_slice_mut(sums)));
+    }
 }
 
 /// Squares of f32 are exact in f64.

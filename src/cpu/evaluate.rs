@@ -5,6 +5,7 @@ use super::exp::exp;
 use super::loss::highest;
 use super::panels::{Panels, panel_columns};
 use super::simd::{Kernel, LANES, Lanes, floats, with_lanes};
+use super::together::{halves, whole};
 use crate::dataset::Targets;
 use crate::spec::Loss;
 
@@ -30,6 +31,40 @@ impl Totals {
             for (node, next) in self.nodes.iter_mut().zip(&next.nodes) {
                 *node = (node.0 || next.0, node.1 || next.1);
             }
+        }
+    }
+}
+
+/// Nodes of a word.
+const NODES: usize = 16;
+
+/// For other processes, bit for bit.
+impl Totals {
+    /// Words of a network with so many hidden nodes.
+    pub fn words(nodes: usize) -> usize {
+        4 + nodes.div_ceil(NODES)
+    }
+
+    /// Its words.
+    pub fn to_words(&self) -> Vec<u32> {
+        let Self { loss, hits, nodes } = self;
+        let bits = |word: u32, &(some_active, some_inactive): &(bool, bool)| {
+            word << 2 | u32::from(some_active) << 1 | u32::from(some_inactive)
+        };
+        let nodes = nodes.chunks(NODES).map(|nodes| nodes.iter().rev().fold(0, bits));
+        [halves(loss.to_bits()), halves(*hits)].into_iter().flatten().chain(nodes).collect()
+    }
+
+    /// The inverse of [`Self::to_words`].
+    pub fn from_words(words: &[u32], nodes: usize) -> Self {
+        let node = |index: usize| {
+            let bits = words[4 + index / NODES] >> (2 * (index % NODES));
+            (bits & 2 != 0, bits & 1 != 0)
+        };
+        Self {
+            loss: f64::from_bits(whole([words[0], words[1]])),
+            hits: whole([words[2], words[3]]),
+            nodes: (0..nodes).map(node).collect(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Evaluation: loss, score and dummy nodes over a whole data set.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Cpu;
@@ -30,20 +32,25 @@ pub struct Replicas<'a> {
 }
 
 impl Replicas<'_> {
-    /// Takes every block of the samples through every replica, and collects what `each(block)` gives: for each
-    /// replica in turn one result a block.
-    fn forward<T: Send>(&self, cpu: &Cpu, samples: &StoredSamples, each: impl Fn(&Block) -> T + Sync) -> Vec<Vec<T>> {
+    /// Takes blocks of the samples through every replica, and collects what `each(block)` gives: for each replica in turn
+    /// one result a block.
+    fn forward<T: Send>(
+        &self,
+        cpu: &Cpu,
+        samples: &StoredSamples,
+        blocks: Range<usize>,
+        each: impl Fn(&Block) -> T + Sync,
+    ) -> Vec<Vec<T>> {
         /// Tasks for each thread, so that none is left with much while others have nothing.
         const TASKS: usize = 4;
         let Self { spec, parameters } = *self;
-        let blocks = samples.len().div_ceil(BLOCK);
         // A block is gathered once for a whole group of replicas.
-        let groups = (TASKS * cpu.threads()).div_ceil(blocks).min(parameters.len());
+        let groups = (TASKS * cpu.threads()).div_ceil(blocks.len().max(1)).min(parameters.len());
         let group = |index: usize| index * parameters.len() / groups..(index + 1) * parameters.len() / groups;
-        let tasks = (0..groups * blocks).into_par_iter().map_init(
+        let tasks = (0..groups * blocks.len()).into_par_iter().map_init(
             || Block::new(spec, samples, BLOCK),
             |block, task| {
-                let (index, replicas) = (task / groups, group(task % groups));
+                let (index, replicas) = (blocks.start + task / groups, group(task % groups));
                 let range = index * BLOCK..samples.len().min((index + 1) * BLOCK);
                 let indices: Vec<u32> = range.map(|index| index as u32).collect();
                 block.gather(cpu.simd, samples, &indices, &[]);
@@ -55,7 +62,7 @@ impl Replicas<'_> {
             },
         );
         let tasks: Vec<Vec<T>> = cpu.pool.install(|| tasks.collect());
-        let mut results: Vec<Vec<T>> = parameters.iter().map(|_| Vec::with_capacity(blocks)).collect();
+        let mut results: Vec<Vec<T>> = parameters.iter().map(|_| Vec::with_capacity(blocks.len())).collect();
         for (task, of_task) in tasks.into_iter().enumerate() {
             group(task % groups).zip(of_task).for_each(|(replica, result)| results[replica].push(result));
         }
@@ -63,9 +70,26 @@ impl Replicas<'_> {
     }
 }
 
+/// Blocks of some samples.
+pub fn block_count(samples: usize) -> usize {
+    samples.div_ceil(BLOCK)
+}
+
 /// What every replica makes of a data set.
 pub fn evaluate(cpu: &Cpu, replicas: &Replicas<'_>, samples: &StoredSamples) -> Vec<Evaluation> {
-    let totals = replicas.forward(cpu, samples, |block| cpu.simd.run(Evaluate(block)));
+    let blocks = block_count(samples.len());
+    let own = cpu.together.as_ref().map_or(0..blocks, |together| together.part(blocks));
+    let mut totals = replicas.forward(cpu, samples, own, |block| cpu.simd.run(Evaluate(block)));
+    if let Some(together) = &cpu.together {
+        let nodes = replicas.spec.hidden().iter().sum();
+        let block_words = |block: usize| totals.iter().flat_map(move |blocks| blocks[block].to_words());
+        let own: Vec<u32> = (0..together.part(blocks).len()).flat_map(block_words).collect();
+        let all = together.collect(&own, blocks, totals.len() * Totals::words(nodes));
+        for (replica, blocks) in totals.iter_mut().enumerate() {
+            let words = all.chunks_exact(Totals::words(nodes)).skip(replica).step_by(replicas.parameters.len());
+            *blocks = words.map(|words| Totals::from_words(words, nodes)).collect();
+        }
+    }
     let (count, is_regression) = (samples.len() as f64, replicas.spec.loss().is_regression());
     let per_replica = totals.iter().zip(replicas.parameters).map(|(blocks, parameters)| {
         let mut totals = Totals::default();
@@ -107,7 +131,7 @@ impl Predictor {
         let blocks = block_bytes(model.spec(), BLOCK) * cpu.threads() as u128;
         require_memory(parameters + blocks, samples)?;
         let parameters = folded(model);
-        Ok(Self { cpu: cpu.clone(), spec: model.spec().clone(), parameters, samples: StoredSamples::new(samples) })
+        Ok(Self { cpu: cpu.alone(), spec: model.spec().clone(), parameters, samples: StoredSamples::new(samples) })
     }
 }
 
@@ -158,6 +182,11 @@ impl EvaluationEngine for Predictor {
             }
             rows
         };
-        Ok(replicas.forward(&self.cpu, &self.samples, rows).into_iter().flatten().flatten().collect())
+        Ok(replicas
+            .forward(&self.cpu, &self.samples, 0..block_count(self.samples.len()), rows)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect())
     }
 }

@@ -37,6 +37,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod together;
 mod trainer;
 
 use std::sync::Arc;
@@ -48,7 +49,9 @@ pub use evaluator::Predictor;
 pub use trainer::Trainer;
 
 use self::simd::InstructionSet;
+use self::together::Together;
 use crate::error::{Error, Result};
+use crate::exchange::Exchange;
 
 /// More threads than any machine has.
 const MAX_THREADS: usize = 65_536;
@@ -58,6 +61,8 @@ const MAX_THREADS: usize = 65_536;
 pub struct Cpu {
     pool: Arc<ThreadPool>,
     simd: InstructionSet,
+    /// Where other processes take part.
+    together: Option<Arc<Together>>,
 }
 
 impl Cpu {
@@ -74,7 +79,25 @@ impl Cpu {
         let pool = pool
             .build()
             .map_err(|error| Error::setting("--threads", format!("{threads} cannot be started ({error})")))?;
-        Ok(Self { pool: Arc::new(pool), simd: InstructionSet::detect() })
+        Ok(Self { pool: Arc::new(pool), simd: InstructionSet::detect(), together: None })
+    }
+
+    /// The same, as one of the processes that train one network together.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for an exchange that contradicts itself.
+    pub fn together(self, exchange: Arc<dyn Exchange>) -> Result<Self> {
+        Ok(Self { together: Together::new(exchange, self.threads())?, ..self })
+    }
+
+    /// The same without other processes.
+    fn alone(&self) -> Self {
+        Self { together: None, ..self.clone() }
+    }
+
+    /// Whether any of the processes says so.
+    fn any(&self, own: bool) -> bool {
+        self.together.as_ref().map_or(own, |together| together.any(own))
     }
 
     /// How many threads.

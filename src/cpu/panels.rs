@@ -73,6 +73,11 @@ impl Panels {
         &mut self.data[range]
     }
 
+    /// All vectors, in the order of the panels.
+    pub fn data_mut(&mut self) -> &mut [Lanes] {
+        &mut self.data
+    }
+
     fn range(&self, panel: usize) -> Range<usize> {
         let start = panel * FULL * self.rows;
         start..start + self.lanes(panel) * self.rows

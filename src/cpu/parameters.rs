@@ -144,6 +144,33 @@ impl Share {
         self.before.clone_from(&self.values);
     }
 
+    /// Hands to `each` what a step with so many moments may have changed, for another process to overwrite or to be told: of the
+    /// first layer only the rows of the inputs that are `active`, in rising order, where those are known.
+    pub fn exchanged(&mut self, moments: usize, active: Option<&[usize]>, each: &mut dyn FnMut(&mut [u32])) {
+        let Self { split, values, moments: all_moments, .. } = self;
+        let first = &split.rows[0];
+        let active = active.map(|active| {
+            let place = |bound: usize| active.partition_point(|&input| input < bound);
+            &active[place(first.start)..place(first.end)]
+        });
+        for values in [values].into_iter().chain(&mut all_moments[..moments]) {
+            for (layer, weights) in values.weights.iter_mut().enumerate() {
+                let Some(active) = active.filter(|_| layer == 0) else {
+                    each(bytemuck::cast_slice_mut(weights.data_mut()));
+                    continue;
+                };
+                for panel in 0..weights.panels() {
+                    let lanes = weights.lanes(panel);
+                    let rows = weights.panel_mut(panel);
+                    for input in active {
+                        each(bytemuck::cast_slice_mut(&mut rows[(input - first.start) * lanes..][..lanes]));
+                    }
+                }
+            }
+            values.biases.iter_mut().for_each(|biases| each(bytemuck::cast_slice_mut(biases)));
+        }
+    }
+
     /// Brings the transposed weights of a layer up to date.
     pub fn transpose(&mut self, layer: usize) {
         let (weights, transposed) = (&self.values.weights[layer], &mut self.transposed[layer]);

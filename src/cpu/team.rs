@@ -4,11 +4,15 @@
 //! the samples forward and back; in the second, each reduces and updates its share of the parameters. (Where counts have a
 //! threshold, or the norm of the gradient is wanted, threshold.rs and clip.rs come between them.) Every sum is a chain in a
 //! fixed order that one member computes, so the bits do not depend on T.
+//!
+//! A team may span processes (together.rs), each of which drives some of the members. Every process has all blocks and all
+//! parameters; after each half the leaders tell each other what their members found, and what follows from it alone (inputs, masks,
+//! transposed weights) each process finds for itself.
 
 use std::hint::spin_loop;
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use super::block::Block;
 use super::clip;
@@ -19,6 +23,7 @@ use super::parameters::{Parameters, Share};
 use super::reduce::{ReduceLists, ReduceNeurons, ReducePanels};
 use super::samples::StoredSamples;
 use super::simd::InstructionSet;
+use super::together::Ranks;
 use crate::spec::NetworkSpec;
 
 /// The members' workspaces.
@@ -29,6 +34,8 @@ pub struct Team {
     /// The first step of the chunk. Two numbers, so that neither changes before every member has read it.
     pub begin: AtomicU64,
     blocks: Vec<RwLock<Block>>,
+    /// Where other processes drive some of the members.
+    ranks: Option<Ranks>,
 }
 
 /// What a step works on.
@@ -61,12 +68,23 @@ impl Team {
             task: AtomicU64::new(0),
             begin: AtomicU64::new(0),
             blocks: (0..members).map(|_| RwLock::new(Block::new(spec, samples, capacity))).collect(),
+            ranks: None,
         }
+    }
+
+    /// The same team, of which this process drives only the members of its rank.
+    pub fn across(self, ranks: Ranks) -> Self {
+        Self { ranks: Some(ranks), ..self }
     }
 
     /// How many.
     pub fn members(&self) -> usize {
         self.blocks.len()
+    }
+
+    /// Those that this process drives.
+    pub fn own(&self) -> Range<usize> {
+        self.ranks.as_ref().map_or(0..self.members(), Ranks::own)
     }
 
     /// The positions of a batch of `size` that a member takes.
@@ -79,23 +97,29 @@ impl Team {
 pub struct Worker<'a> {
     /// Where it works.
     pub team: &'a Team,
-    /// Threads that take part.
+    /// Threads of this process that take part.
     crew: usize,
     members: Range<usize>,
-    /// Each member's samples in this step and in the next.
+    /// Members of other processes for which it does here what is not exchanged.
+    others: Vec<usize>,
+    /// The samples in this step and in the next of each of its members, and then of the others.
     indices: Vec<[Vec<u32>; 2]>,
 }
 
 impl<'a> Worker<'a> {
     /// Thread `thread` of `crew`.
     pub fn new(team: &'a Team, thread: usize, crew: usize) -> Self {
-        let members = thread * team.members() / crew..(thread + 1) * team.members() / crew;
-        Self { team, crew, indices: vec![Default::default(); members.len()], members }
+        let part = |count: usize| thread * count / crew..(thread + 1) * count / crew;
+        let own = team.own();
+        let others: Vec<usize> = (0..own.start).chain(own.end..team.members()).collect();
+        let (members, others) = (part(own.len()), others[part(others.len())].to_vec());
+        let members = own.start + members.start..own.start + members.end;
+        Self { team, crew, indices: vec![Default::default(); members.len() + others.len()], members, others }
     }
 
-    /// Whether it chooses what the team works at.
+    /// Whether it chooses what the team works at, and speaks to other processes.
     pub fn is_leader(&self) -> bool {
-        self.members.start == 0
+        self.members.start == self.team.own().start
     }
 
     /// Waits for the others.
@@ -105,7 +129,7 @@ impl<'a> Worker<'a> {
 
     /// Plans the next step, of a batch of `size`: `fill` appends the samples at some positions of it.
     pub fn plan(&mut self, fill: impl Fn(Range<usize>, &mut Vec<u32>), size: usize) {
-        for (member, [_, next]) in self.members.clone().zip(&mut self.indices) {
+        for (member, [_, next]) in self.members.clone().chain(self.others.iter().copied()).zip(&mut self.indices) {
             fill(self.team.range(member, size), next);
         }
     }
@@ -127,31 +151,42 @@ impl<'a> Worker<'a> {
     /// The first half of a step.
     pub fn propagate(&self, step: Step<'_>) {
         let Step { simd, samples, parameters, size, dropout, input_dropout, count_threshold, .. } = step;
+        let gather = |member: usize, [now, next]: &[Vec<u32>; 2]| {
+            let mut block = self.block(member);
+            block.gather(simd, samples, now, next);
+            let first = self.team.range(member, size).start;
+            if let Some(dropout) = input_dropout {
+                block.drop_inputs(simd, dropout.from(first));
+            }
+            (block, dropout.map(|dropout| dropout.from(first)))
+        };
+        let find = |mut block: RwLockWriteGuard<'_, Block>| match count_threshold > 0.0 {
+            false => block.find_masks(simd, 0.0, &[]),
+            true => block.find_largest(simd),
+        };
         {
             let shares = parameters.read();
-            for (member, [now, next]) in self.members.clone().zip(&self.indices) {
-                let mut block = self.team.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
-                block.gather(simd, samples, now, next);
-                let first = self.team.range(member, size).start;
-                if let Some(dropout) = input_dropout {
-                    block.drop_inputs(simd, dropout.from(first));
-                }
-                block.propagate(simd, &shares, dropout.map(|dropout| dropout.from(first)));
-                match count_threshold > 0.0 {
-                    false => block.find_masks(simd, 0.0, &[]),
-                    true => block.find_largest(simd),
-                }
+            for (member, indices) in self.members.clone().zip(&self.indices) {
+                let (mut block, dropout) = gather(member, indices);
+                block.propagate(simd, &shares, dropout);
+                find(block);
             }
         }
+        for (&member, indices) in self.others.iter().zip(&self.indices[self.members.len()..]) {
+            drop(gather(member, indices));
+        }
         self.wait();
+        self.exchange(
+            |ranks| ranks.exchange(|member, each| self.block(member).exchanged(each)),
+            |member| find(self.block(member)),
+        );
         if count_threshold > 0.0 {
             // Of the whole batch, and before a member's own block changes.
             let mut largest = Vec::new();
             self.blocks().iter().for_each(|block| block.merge_largest(&mut largest));
             self.wait();
-            for member in self.members.clone() {
-                let mut block = self.team.blocks[member].write().unwrap_or_else(PoisonError::into_inner);
-                block.find_masks(simd, count_threshold, &largest);
+            for member in self.members.clone().chain(self.others.iter().copied()) {
+                self.block(member).find_masks(simd, count_threshold, &largest);
             }
             self.wait();
         }
@@ -159,14 +194,19 @@ impl<'a> Worker<'a> {
 
     /// The second half of a step.
     pub fn update<U: Update<M>, const M: usize>(&self, step: Step<'_>, update: U) {
-        let Step { simd, parameters, is_kept, .. } = step;
+        let Step { simd, samples, parameters, is_kept, .. } = step;
         {
             let blocks = self.blocks();
-            for member in self.members.clone() {
+            let keep = |member: usize| {
                 let mut share = parameters.write(member);
                 if is_kept {
                     share.keep();
                 }
+                share
+            };
+            self.others.iter().for_each(|&member| drop(keep(member)));
+            for member in self.members.clone() {
+                let mut share = keep(member);
                 reduce(simd, &blocks, &mut share, update);
                 for (statistics, normalized) in share.statistics.iter_mut().zip(&blocks[0].normalized) {
                     normalized.move_statistics(statistics, blocks[0].samples);
@@ -174,6 +214,17 @@ impl<'a> Worker<'a> {
             }
         }
         self.wait();
+        self.exchange(
+            |ranks| {
+                let active =
+                    if update.moves_inactive() { None } else { active_inputs(&self.blocks(), samples.features) };
+                ranks.exchange(|member, each| parameters.write(member).exchanged(M, active.as_deref(), each));
+            },
+            |member| {
+                let mut share = parameters.write(member);
+                (1..share.values.weights.len()).for_each(|layer| share.transpose(layer));
+            },
+        );
     }
 
     /// Between the halves of a step: what clipping by norm multiplies the gradient by.
@@ -184,9 +235,30 @@ impl<'a> Worker<'a> {
             for member in self.members.clone() {
                 clip::square(&mut parameters.write(member), |share| reduce(simd, &blocks, share, gradient));
             }
+            for &member in &self.others {
+                let share = &mut *parameters.write(member);
+                share.squares.make_room(&share.values);
+            }
         }
         self.wait();
+        self.exchange(|ranks| ranks.exchange(|member, each| parameters.write(member).squares.exchanged(each)), |_| ());
         clip::scale(clip::norm(parameters), clip_norm)
+    }
+
+    /// Where there are other processes: the leader tells them what this one's members found and takes what theirs did, and then
+    /// `follow` is done for each member of theirs.
+    fn exchange(&self, tell: impl FnOnce(&Ranks), follow: impl Fn(usize)) {
+        let Some(ranks) = &self.team.ranks else { return };
+        if self.is_leader() {
+            tell(ranks);
+        }
+        self.wait();
+        self.others.iter().for_each(|&member| follow(member));
+        self.wait();
+    }
+
+    fn block(&self, member: usize) -> RwLockWriteGuard<'_, Block> {
+        self.team.blocks[member].write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn blocks(&self) -> Vec<impl Deref<Target = Block>> {
@@ -202,6 +274,16 @@ impl Drop for Worker<'_> {
             self.team.barrier.is_broken.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// The inputs that are not 0 in all samples, in rising order, where they are listed.
+fn active_inputs(blocks: &[impl Deref<Target = Block>], features: usize) -> Option<Vec<usize>> {
+    let mut is_active = vec![false; features];
+    for block in blocks {
+        let BatchInputs::Listed(lists) = &block.inputs else { return None };
+        (0..block.samples).flat_map(|sample| lists.of(sample).0).for_each(|&input| is_active[input as usize] = true);
+    }
+    Some((0..features).filter(|&input| is_active[input]).collect())
 }
 
 /// Reduces and updates a share of all layers.

@@ -10,16 +10,18 @@ use rayon::prelude::*;
 use super::Cpu;
 use super::block::block_bytes;
 use super::dropout::Dropout;
-use super::evaluator::{BLOCK, Replicas, evaluate, folded};
+use super::evaluate::Totals;
+use super::evaluator::{BLOCK, Replicas, block_count, evaluate, folded};
 use super::optimizer::{Counts, Effective, GradientOf, Mean, Ruled, Sums, Update};
-use super::pace::Pace;
+use super::pace::{Pace, Round};
 use super::parameters::{LIST_COST, Parameters, Split, parameter_bytes, split};
 use super::permute::Permutation;
 use super::samples::StoredSamples;
 use super::team::{Step, Team, Worker};
+use super::together::{Ranks, Together, exchanged_words};
 use crate::dataset::{Dataset, Samples};
 use crate::engine::{TrainingEngine, check_learning_rates, check_moments, no_validation_set};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluation::{Evaluation, Split as DataSplit};
 use crate::memory;
 use crate::model::{AdaptiveBatchSizes, Model};
@@ -65,9 +67,10 @@ struct Batch {
 }
 
 impl Trainer {
-    /// How many replicas of `spec` fit half of the memory that is free.
-    pub fn max_replicas(spec: &NetworkSpec, settings: &TrainSettings) -> usize {
-        (memory::available() / 2 / parameter_bytes(spec, others(spec, settings))).try_into().unwrap_or(usize::MAX)
+    /// How many replicas of `spec` fit half of the memory that is free; the same number on all ranks.
+    pub fn max_replicas(cpu: &Cpu, spec: &NetworkSpec, settings: &TrainSettings) -> usize {
+        let available = cpu.together.as_ref().map_or_else(memory::available, |together| together.available());
+        (available / 2 / parameter_bytes(spec, others(spec, settings))).try_into().unwrap_or(usize::MAX)
     }
 
     /// Bytes that a trainer of so many replicas takes, with those of its last reduction.
@@ -84,8 +87,10 @@ impl Trainer {
         let largest = dataset.sets().map(Samples::len).max().unwrap_or(0);
         let teams = cpu.threads().min(replicas) as u128;
         let evaluating = cpu.threads().min(replicas.saturating_mul(largest.div_ceil(BLOCK))) as u128;
-        let batches =
-            teams * block_bytes(spec, settings.batch_size) + evaluating * block_bytes(spec, BLOCK.min(largest));
+        let together =
+            cpu.together.as_deref().map(|together| together_bytes(together, spec, settings, replicas, largest));
+        let of_teams = together.unwrap_or(teams * block_bytes(spec, settings.batch_size));
+        let batches = of_teams + evaluating * block_bytes(spec, BLOCK.min(largest));
         let samples = dataset.sets().map(StoredSamples::bytes).sum::<u64>();
         replica * replicas as u128 + reduction + batches + u128::from(samples)
     }
@@ -93,16 +98,15 @@ impl Trainer {
     /// Lists the data and splits the parameters.
     ///
     /// # Errors
-    /// [`Error::Setting`](crate::Error::Setting) for settings that make no sense, [`Error::Memory`](crate::Error::Memory)
-    /// if it all does not fit.
+    /// [`Error::Setting`] for settings that make no sense, or that processes cannot share, [`Error::Memory`] if it all does not fit;
+    /// where any of the processes has one, so have the others.
     pub fn new(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: TrainSettings) -> Result<Self> {
         let spec = initial.spec().clone();
-        settings.check(dataset, initial)?;
-        memory::require(
-            "this training",
-            Self::bytes(cpu, dataset, &spec, &settings, settings.replicas.len()),
-            "use fewer replicas, a smaller batch, fewer threads or a smaller network",
-        )?;
+        let checked = Self::check(cpu, dataset, initial, &settings);
+        if cpu.any(checked.is_err()) {
+            let problem = "another of the processes cannot take part in this training, and says why";
+            checked.and(Err(Error::setting("exchange", problem)))?;
+        }
         let (train, (test, validation)) = cpu.pool.join(
             || StoredSamples::new(&dataset.train),
             || (StoredSamples::new(&dataset.test), dataset.validation.as_ref().map(StoredSamples::new)),
@@ -110,9 +114,14 @@ impl Trainer {
         let samples = train.len() as f64;
         let per_batch = settings.batch_size as f64 / samples;
         let entries: Vec<f64> = train.entries_per_feature().into_iter().map(|count| count as f64 * per_batch).collect();
-        let members = team_size(cpu.threads(), &spec, &settings, &entries);
+        let members = match &cpu.together {
+            Some(together) => together.members(settings.batch_size).iter().sum(),
+            None => team_size(cpu.threads(), &spec, &settings, &entries),
+        };
         let splits = split(&spec, members, settings.batch_size, &entries);
-        let teams = (cpu.threads() / members).clamp(1, settings.replicas.len());
+        // All processes must train the same replica at once.
+        let at_once = if cpu.together.is_some() { 1 } else { settings.replicas.len() };
+        let teams = (cpu.threads() / members).clamp(1, at_once);
         let moments = settings.moments();
         let replicas = settings.replicas.par_iter().enumerate().map(|(index, settings)| Replica {
             parameters: Parameters::new(initial, moments, index, &splits),
@@ -120,7 +129,15 @@ impl Trainer {
             step: Mutex::new(0),
         });
         let replicas = cpu.pool.install(|| replicas.collect());
-        let teams = (0..teams).map(|_| Team::new(&spec, &train, members, settings.batch_size)).collect();
+        let team = |_| {
+            let team = Team::new(&spec, &train, members, settings.batch_size);
+            match &cpu.together {
+                Some(together) => team.across(Ranks::new(together, &spec, settings.batch_size, moments)),
+                None => team,
+            }
+        };
+        let teams: Vec<Team> = (0..teams).map(team).collect();
+        let pace = Pace::new(teams[0].own().len());
         Ok(Self {
             cpu: cpu.clone(),
             spec,
@@ -132,18 +149,33 @@ impl Trainer {
             teams,
             step: 0,
             has_stepped: false,
-            pace: Pace::new(members),
+            pace,
         })
     }
 
-    /// How many threads share a replica.
+    /// Refuses what makes no sense, what processes cannot share, and what does not fit.
+    fn check(cpu: &Cpu, dataset: &Dataset, initial: &Model, settings: &TrainSettings) -> Result<()> {
+        settings.check(dataset, initial)?;
+        if cpu.together.is_some() && initial.spec().batch_norm() {
+            let problem =
+                "its statistics are of the whole batch, which processes share; use one process, or leave it out";
+            return Err(Error::setting("--batch-norm", problem));
+        }
+        memory::require(
+            "this training",
+            Self::bytes(cpu, dataset, initial.spec(), settings, settings.replicas.len()),
+            "use fewer replicas, a smaller batch, fewer threads or a smaller network",
+        )
+    }
+
+    /// How many threads share a replica, of all processes.
     pub fn team_size(&self) -> usize {
         self.teams[0].members()
     }
 
     /// Trains every replica up to step `end` with `crew` threads of each team.
     fn train_round(&self, end: u64, crew: usize) {
-        let members = self.teams[0].members();
+        let members = self.teams[0].own().len();
         let chunk = (end - self.step).div_ceil(CHUNKS);
         let tasks = self.replicas.len() as u64 * (end - self.step).div_ceil(chunk);
         let next = AtomicU64::new(0);
@@ -164,6 +196,12 @@ impl Trainer {
                 self.train_chunk(replica, &mut worker, end, chunk);
             }
         });
+    }
+
+    /// What to do next, of at most `left` steps: what all processes do is chosen by the first.
+    fn next_round(&self, left: u64) -> Round {
+        let own = self.pace.next(left);
+        self.cpu.together.as_ref().map_or(own, |together| together.round(own, self.teams[0].own().len()))
     }
 
     /// One thread's part of the next `chunk` steps of a replica, but not beyond `end`.
@@ -298,13 +336,14 @@ impl TrainingEngine for Trainer {
     fn train_while(&mut self, steps: u64, submitted: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<()> {
         let end = self.step.saturating_add(steps);
         while self.step < end {
-            let round = self.pace.next(end - self.step);
+            let round = self.next_round(end - self.step);
             let begin = Instant::now();
             self.train_round(self.step + round.steps, round.crew);
             self.pace.done(round, begin.elapsed());
             self.step += round.steps;
             self.has_stepped = true;
-            if submitted(round.steps).is_break() {
+            let is_over = submitted(round.steps).is_break();
+            if self.cpu.any(is_over) {
                 break;
             }
         }
@@ -406,6 +445,23 @@ fn take_step(worker: &Worker<'_>, task: Step<'_>, settings: &ReplicaSettings, t:
 fn others(spec: &NetworkSpec, settings: &TrainSettings) -> usize {
     let of_evaluation = if spec.batch_norm() { 5 } else { 0 };
     settings.moments() + usize::from(settings.clips_norm()) + of_evaluation
+}
+
+/// Of a team that spans processes: the batch, and the words that it and evaluations exchange.
+fn together_bytes(
+    together: &Together,
+    spec: &NetworkSpec,
+    settings: &TrainSettings,
+    replicas: usize,
+    largest_set: usize,
+) -> u128 {
+    let members: usize = together.members(settings.batch_size).iter().sum();
+    let blocks = members as u128 * block_bytes(spec, settings.batch_size.div_ceil(members));
+    let of_steps = exchanged_words(spec, settings.batch_size, settings.moments(), members);
+    let of_block = Totals::words(spec.hidden().iter().sum()) as u128;
+    let of_evaluation = replicas as u128 * block_count(largest_set) as u128 * of_block;
+    // Of an evaluation, own words and those of all.
+    blocks + 4 * (of_steps + 2 * of_evaluation)
 }
 
 /// Counts that were computed as floats, which hold them exactly.

@@ -13,7 +13,7 @@ use asgd::{
 use crate::support::Engine;
 
 /// A generator of 64 bits (splitmix64).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -37,11 +37,11 @@ impl Random {
 }
 
 /// Everything that decides a training.
-struct Training {
-    dataset: Dataset,
-    initial: Model,
-    settings: TrainSettings,
-    steps: u64,
+pub struct Training {
+    pub dataset: Dataset,
+    pub initial: Model,
+    pub settings: TrainSettings,
+    pub steps: u64,
 }
 
 const OPTIMIZERS: [&str; 12] = [
@@ -60,7 +60,7 @@ const OPTIMIZERS: [&str; 12] = [
 ];
 
 impl Training {
-    fn any(random: &mut Random) -> Self {
+    pub fn any(random: &mut Random) -> Self {
         let (samples, features, classes) = (random.within(2, 150), random.within(1, 40), random.within(2, 11));
         let loss = match random.within(0, 3) {
             0 => Loss::MeanSquaredError,
@@ -127,7 +127,7 @@ impl Training {
         Self { dataset, initial, settings, steps }
     }
 
-    fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let Self { dataset, initial, settings, steps } = self;
         format!("{} samples, {:?}, {settings:?}, {steps} steps", dataset.train.len(), initial.spec())
     }
@@ -177,7 +177,7 @@ impl Training {
 }
 
 /// All that a training comes to.
-struct End {
+pub struct End {
     model: Vec<u8>,
     moments: Vec<Vec<u8>>,
     counts: Vec<u8>,
@@ -186,7 +186,7 @@ struct End {
 }
 
 impl End {
-    fn of(trainer: &mut dyn TrainingEngine) -> Self {
+    pub fn of(trainer: &mut dyn TrainingEngine) -> Self {
         let (model, (_, counts)) = (trainer.model().unwrap(), trainer.last_reduction().unwrap().unwrap());
         let evaluations: Vec<Evaluation> =
             [Split::Train, Split::Test].into_iter().flat_map(|split| trainer.evaluate(split).unwrap()).collect();
@@ -200,7 +200,7 @@ impl End {
     }
 
     /// Whether every bit is the same: NaN, which a replica may have come to, is not equal to itself.
-    fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         self.model == other.model
             && self.moments == other.moments
             && self.counts == other.counts
@@ -219,7 +219,7 @@ impl End {
     }
 }
 
-fn trainings(quick: u64) -> u64 {
+pub fn trainings(quick: u64) -> u64 {
     std::env::var("ASGD_TRAININGS").map_or(quick, |count| count.parse().expect("ASGD_TRAININGS is a number"))
 }
 

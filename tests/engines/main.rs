@@ -19,5 +19,6 @@ mod resources;
 mod rules;
 mod schedules;
 mod support;
+mod together;
 mod training;
 mod widths;
