@@ -81,13 +81,53 @@ fn parts_and_experiments_by_ranks() {
     succeeds(path, 2, "experiment 1 --quiet --out first --steps 20");
 }
 
+/// Processes that share every batch: the bytes of one, whatever their number; sparse data and dense, a short last batch, rules with
+/// moments, dropout, clipping.
+#[test]
+fn shared_batches_give_the_bytes_of_one_process() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let circles = "train circles --samples 200 --batch-size 48 --epochs 4 --device cpu --quiet";
+    for (index, (options, counts)) in [
+        (" --hidden 64,32", vec![1, 2, 3, 5]),
+        (" --replicas 2 --optimizer aadam --dropout 0.2 --clip-norm 1", vec![2]),
+        (" --validation 0.2 --patience 2 --lr 0.5,0.1", vec![3]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        run(path, &format!("{circles}{options} --out whole-{index}"));
+        for count in counts {
+            let out = format!("shared-{index}-{count}");
+            succeeds(path, count, &format!("{circles}{options} --data-parallel --out {out}"));
+            is_the_same(path, &out, &format!("whole-{index}"), &format!("{options}, {count} ranks"));
+        }
+    }
+    let refused = mpirun(path, 2, &format!("{circles} --batch-norm --data-parallel --out no")).output().unwrap();
+    assert!(!refused.status.success() && errors(&refused)[0].contains("--batch-norm"), "{:?}", errors(&refused));
+}
+
 /// Kills the processes of a job again and again, at random moments, and starts it with another number of processes.
 #[test]
 fn killed_ranks_lose_nothing() {
-    const KILLS: usize = 20;
+    kill_and_resume(
+        "train circles --replicas 6 --epochs 900 --eval-every 300 --checkpoint-every 5 --quiet --device cpu",
+        20,
+    );
+}
+
+/// The same where they share batches.
+#[test]
+fn killed_ranks_that_share_batches_lose_nothing() {
+    kill_and_resume(
+        "train circles --epochs 300 --eval-every 100 --checkpoint-every 2 --hidden 40,20 --quiet --device cpu --data-parallel",
+        6,
+    );
+}
+
+fn kill_and_resume(command: &str, kills: usize) {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    let command = "train circles --replicas 6 --epochs 900 --eval-every 300 --checkpoint-every 5 --quiet --device cpu";
     run(path, &format!("{command} --out whole"));
     let mut state = 2026u64;
     let mut random = |below: u64| {
@@ -95,7 +135,7 @@ fn killed_ranks_lose_nothing() {
         (state >> 33) % below
     };
     let mut hits = 0;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         let ranks = [1, 2, 3, 5][random(4) as usize];
         // The first ones may be killed before there is anything to resume.
         let is_begun = path.join("killed/settings.json").exists();
@@ -118,7 +158,7 @@ fn killed_ranks_lose_nothing() {
         // What mpirun has left ends by itself.
         sleep(Duration::from_millis(100));
     }
-    assert!(hits >= KILLS / 2, "{hits}");
+    assert!(hits >= kills / 2, "{hits}");
     succeeds(path, 3, "train --resume killed --quiet");
     is_the_same(path, "killed", "whole", "killed and resumed");
 }

@@ -42,11 +42,20 @@ impl DeviceArgs {
         }
     }
 
-    /// Opens all that are named. Of several processes each has one: on a machine with several GPUs, each process its own.
+    /// Opens all that are named. Of several processes each has one: on a machine with several GPUs, each process its own; where they
+    /// share batches, each its CPU.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_all(&self) -> Result<Devices> {
+    pub fn open_all(&self, shares_batches: bool) -> Result<Devices> {
+        if shares_batches {
+            let name = match &self.device[..] {
+                [] => Some("cpu"),
+                [name] => Some(name.as_str()),
+                _ => bail!("--data-parallel: processes share batches on their CPUs; name no other --device"),
+            };
+            return Ok(Devices::one(ranks::share_batches(Device::open_with_threads(name, self.own_threads()?)?)?));
+        }
         let is_one = |wanted: &str| matches!(&self.device[..], [name] if name.eq_ignore_ascii_case(wanted));
         let of_process = ranks::count() > 1 && (self.device.is_empty() || is_one(GPU));
         if of_process || is_one(ALL) {
@@ -66,15 +75,18 @@ impl DeviceArgs {
                 (_, false) => Ok(Devices { all: gpus, shares: None }),
             };
         }
-        let threads = self.own_threads()?;
         let open = |name: &String| {
-            // Threads are for the CPU, whatever the others are.
-            let threads = if self.device.len() > 1 && !name.eq_ignore_ascii_case("cpu") { None } else { threads };
-            Device::open_with_threads(Some(name), threads)
+            let threads = match name.eq_ignore_ascii_case("cpu") {
+                true => self.own_threads()?,
+                // Threads are for the CPU, whatever the others are.
+                false if self.device.len() > 1 => None,
+                false => self.threads,
+            };
+            anyhow::Ok(Device::open_with_threads(Some(name), threads)?)
         };
         let all: Vec<Device> = match &self.device[..] {
-            [] => vec![Device::open_with_threads(None, threads)?],
-            names => names.iter().map(open).collect::<Result<_, _>>()?,
+            [] => vec![Device::open_with_threads(None, self.threads)?],
+            names => names.iter().map(open).collect::<Result<_>>()?,
         };
         if ranks::count() > 1 && all.len() > 1 {
             bail!("--device: of several processes each has one device; start as many as there are devices");

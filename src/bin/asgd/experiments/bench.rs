@@ -60,7 +60,7 @@ pub struct Bench {
 impl Bench {
     /// Opens device and folder, that of a part where it is one. Whatever decides the results is in the settings.
     pub fn open(number: u32, common: &CommonArgs, shard: Option<Shard>, data: &[&Dataset], own: Value) -> Result<Self> {
-        let devices = common.device.open_all()?;
+        let devices = common.device.open_all(false)?;
         if devices.are_of_several_kinds() {
             let problem = "experiments are for devices of one kind, which all give the same bits";
             return Err(Error::Setting { setting: "--device", problem: problem.into() }.into());

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use asgd::Device;
 
 use self::world::World;
 use crate::run::interrupt;
@@ -80,6 +81,59 @@ pub fn count() -> usize {
 /// Whether it is the one that speaks and writes.
 pub fn is_first() -> bool {
     rank() == 0
+}
+
+/// Whether all train each network together.
+static SHARES_BATCHES: AtomicBool = AtomicBool::new(false);
+
+/// From now on all of them train each network together, instead of each its own.
+///
+/// # Errors
+/// If the device is a GPU.
+pub fn share_batches(device: Device) -> Result<Device> {
+    if count() == 1 {
+        return Ok(device);
+    }
+    SHARES_BATCHES.store(true, Ordering::Relaxed);
+    Ok(device.together(world::exchange())?)
+}
+
+/// Whether they do.
+pub fn shares_batches() -> bool {
+    SHARES_BATCHES.load(Ordering::Relaxed)
+}
+
+/// Among how many the networks are dealt, and which of them this one is.
+pub fn parts() -> (usize, usize) {
+    if shares_batches() { (1, 0) } else { (count(), rank()) }
+}
+
+/// Whether this one saves what it trains.
+pub fn saves() -> bool {
+    is_first() || !shares_batches()
+}
+
+/// Whether any says so, where all train together; else what this one says.
+pub fn agree(own: bool) -> bool {
+    if shares_batches() { gather(&[own.into()]).concat().contains(&1) } else { own }
+}
+
+/// Does something where all train together: the first one before the others.
+///
+/// # Errors
+/// What it says; if the user wants to stop.
+pub fn first_before_others<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
+    if !shares_batches() {
+        return action();
+    }
+    if !is_first() {
+        wait()?;
+    }
+    let done = action()?;
+    if is_first() {
+        wait()?;
+    }
+    Ok(done)
 }
 
 /// Whether the first one has gone, and this one speaks in its place.

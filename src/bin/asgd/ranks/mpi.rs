@@ -1,8 +1,10 @@
 //! With MPI.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use asgd::Exchange;
 use mpi::Threading;
 use mpi::datatype::PartitionMut;
 use mpi::environment::Universe;
@@ -68,8 +70,57 @@ pub fn gather(own: &[u64]) -> Vec<Vec<u64>> {
     let count = world().size() as usize;
     let mut lengths = vec![0i32; count];
     world().all_gather_into(&(own.len() as i32), &mut lengths[..]);
-    let starts: Vec<i32> = lengths.iter().scan(0, |end, length| Some(std::mem::replace(end, *end + length))).collect();
+    let starts = starts(&lengths);
     let mut all = vec![0u64; lengths.iter().sum::<i32>() as usize];
     world().all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..], &lengths[..], &starts[..]));
     lengths.iter().zip(starts).map(|(&length, start)| all[start as usize..][..length as usize].to_vec()).collect()
+}
+
+/// Where each rank's part of them all begins.
+fn starts(lengths: &[i32]) -> Vec<i32> {
+    lengths.iter().scan(0, |end, length| Some(std::mem::replace(end, *end + length))).collect()
+}
+
+/// All processes of this job.
+#[derive(Debug)]
+struct All;
+
+impl Exchange for All {
+    fn rank(&self) -> usize {
+        world().rank() as usize
+    }
+
+    fn ranks(&self) -> usize {
+        world().size() as usize
+    }
+
+    fn all_gather(&self, all: &mut [u32], lengths: &[usize]) {
+        /// MPI counts in 32 bits: parts are told piece by piece.
+        const WORDS: usize = 1 << 24;
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let own_start: usize = lengths[..self.rank()].iter().sum();
+        let mut told = Vec::new();
+        for first in (0..longest).step_by(WORDS) {
+            let lengths_now: Vec<i32> =
+                lengths.iter().map(|length| length.saturating_sub(first).min(WORDS) as i32).collect();
+            let starts = starts(&lengths_now);
+            let own_length = lengths_now[self.rank()] as usize;
+            let own = &all[own_start + first.min(lengths[self.rank()])..][..own_length];
+            told.resize(lengths_now.iter().sum::<i32>() as usize, 0u32);
+            world().all_gather_varcount_into(own, &mut PartitionMut::new(&mut told[..], &lengths_now[..], &starts[..]));
+            let mut start = 0;
+            for (rank, (&length, &from)) in lengths.iter().zip(&starts).enumerate() {
+                let now = lengths_now[rank] as usize;
+                let from = from as usize;
+                if now > 0 && rank != self.rank() {
+                    all[start + first..][..now].copy_from_slice(&told[from..][..now]);
+                }
+                start += length;
+            }
+        }
+    }
+}
+
+pub fn exchange() -> Arc<dyn Exchange> {
+    Arc::new(All)
 }

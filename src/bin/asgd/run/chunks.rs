@@ -135,9 +135,10 @@ impl Training<'_> {
         let _hearing = interrupt::Hearing::begin();
         let replicas = self.settings.replicas.len();
         let part = folder.shard().map_or(0..replicas, |shard| shard.range(replicas));
-        let shares = division::shares(part.clone(), &devices.weights().repeat(ranks::count()));
+        let (parts, own_part) = ranks::parts();
+        let shares = division::shares(part.clone(), &devices.weights().repeat(parts));
         let begun = self.cut(folder, &shares, report)?;
-        let own = &shares[ranks::rank() * devices.count()..][..devices.count()];
+        let own = &shares[own_part * devices.count()..][..devices.count()];
         let chunks: Vec<Vec<Range<usize>>> = own
             .iter()
             .zip(devices.iter())
@@ -160,7 +161,7 @@ impl Training<'_> {
             report,
             has_failed: &has_failed,
             is_alone: shares.len() == 1,
-            is_kept: is_whole && ranks::count() == 1,
+            is_kept: is_whole && parts == 1,
         };
         let train = |device: &Device, chunks: &[Range<usize>], observer: &mut dyn Observer| {
             let done = self.train(device, chunks, &surroundings, observer);
@@ -190,7 +191,7 @@ impl Training<'_> {
         if !is_whole || !(ranks::is_first() || self.is_for_all) {
             return Ok(None);
         }
-        if ranks::count() > 1 {
+        if parts > 1 {
             let pace = whole.pace;
             whole = Done { pace, ..Done::default() };
             for chunk in all.concat().chunks_exact(2) {
@@ -271,7 +272,8 @@ impl Training<'_> {
         for range in chunks {
             let place = self.place(folder, range);
             let initial = self.initial.slice(range.clone());
-            let saved = State::load_latest(&place, &initial, self.settings.moments(), report)?;
+            let load = || State::load_latest(&place, &initial, self.settings.moments(), report);
+            let saved = ranks::first_before_others(load)?;
             let mut state = saved.unwrap_or_else(|| State {
                 step: 0,
                 model: initial,
@@ -352,9 +354,9 @@ impl Training<'_> {
             begin = Instant::now();
             chunk.state.step = step;
             let is_ended = has_failed.load(Ordering::Relaxed);
-            let is_stopped = interrupt::requested() || is_ended;
+            let is_stopped = ranks::agree(interrupt::requested() || is_ended);
             let is_save_due = match self.save {
-                SaveEvery::Time(time) => saved.0.elapsed() >= time,
+                SaveEvery::Time(time) => ranks::agree(saved.0.elapsed() >= time),
                 SaveEvery::Steps(steps) => step / steps > saved.1 / steps,
             };
             if is_end || is_save_due || is_stopped {
@@ -362,8 +364,10 @@ impl Training<'_> {
                 if is_end {
                     chunk.conclude(&trainer)?;
                 }
-                chunk.save(place)?;
-                if is_alone {
+                if ranks::saves() {
+                    chunk.save(place)?;
+                }
+                if is_alone && ranks::is_first() {
                     observer.saved(finished, &chunk.state.trajectories)?;
                 }
                 saved = (Instant::now(), step);

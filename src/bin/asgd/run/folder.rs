@@ -36,6 +36,7 @@ pub enum Opening {
 }
 
 const SETTINGS: &str = "settings.json";
+const LOCK: &str = "lock";
 const CHECKPOINTS: &str = "checkpoints";
 /// Of a shard that is trained to its end: which one it is, and the SHA-256 of each of its checkpoints.
 const SHARD: &str = "shard.json";
@@ -122,7 +123,7 @@ impl Folder {
     fn open_first(path: PathBuf, now: &Value, opening: Opening) -> Result<Self> {
         check(&path)?;
         std::fs::create_dir_all(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
-        let lock_path = path.join("lock");
+        let lock_path = path.join(LOCK);
         let lock = File::create(&lock_path).with_context(|| format!("{}: cannot be written", lock_path.display()))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -215,12 +216,6 @@ impl Folder {
         self.remove(RESULTS.into_iter().chain([CHECKPOINTS]))
     }
 
-    /// Whether the first process, which held it, has gone.
-    pub fn is_left(&self) -> bool {
-        let lock = File::open(self.path.join("lock"));
-        !ranks::is_first() && lock.is_ok_and(|lock| lock.try_lock().is_ok())
-    }
-
     /// Removes files and folders that may be there.
     fn remove(&self, names: impl Iterator<Item = &'static str>) -> Result<()> {
         if !ranks::is_first() {
@@ -248,7 +243,7 @@ impl Folder {
         // remove_dir() refuses where there is something; then all stays as it is. Best effort: an error is on its way.
         if std::fs::remove_dir(&checkpoints).is_ok() {
             let _ = std::fs::remove_file(self.path.join(SETTINGS));
-            let _ = std::fs::remove_file(self.path.join("lock"));
+            let _ = std::fs::remove_file(self.path.join(LOCK));
             let _ = std::fs::remove_dir(&self.path);
         }
     }
@@ -321,6 +316,12 @@ impl Folder {
     }
 }
 
+/// Whether the first process, which held the folder, has gone.
+pub fn is_left(path: &Path) -> bool {
+    let lock = File::open(path.join(LOCK));
+    !ranks::is_first() && lock.is_ok_and(|lock| lock.try_lock().is_ok())
+}
+
 /// Which part of a run is trained under these settings, as the command line says; `None` for a whole run.
 pub fn shard_of(settings: &Value) -> Option<Shard> {
     const OPTION: &str = "--shard";
@@ -390,7 +391,7 @@ fn json_of(path: &Path) -> Result<Value> {
 /// What a killed process may have left does not count.
 fn holds_other_things(path: &Path) -> Result<bool> {
     let entries = std::fs::read_dir(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-    let known = ["lock", CHECKPOINTS, "run.json"];
+    let known = [LOCK, CHECKPOINTS, "run.json"];
     let is_known = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         known.contains(&&*name) || (name.starts_with("settings.json.") && asgd::files::is_unfinished(path))

@@ -1,7 +1,9 @@
 //! Ctrl-C and SIGTERM: asked for once, a training ends at the next submission and saves what it has; twice, or while nothing
 //! trains, the program ends at once.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::console::complain;
 use crate::ranks;
@@ -9,6 +11,12 @@ use crate::ranks;
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 /// Whether somebody asks for requests, so that what is trained can be saved.
 static IS_HEARD: AtomicBool = AtomicBool::new(false);
+
+/// What is said where a training cannot end by itself.
+static LAST_WORDS: OnceLock<Box<dyn Fn() -> Option<String> + Send + Sync>> = OnceLock::new();
+
+/// How long a training may take to end by itself, where processes wait for each other.
+const PATIENCE: Duration = Duration::from_millis(600);
 
 /// What a shell gives for a command that Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
@@ -23,9 +31,22 @@ pub fn install() {
             }
             std::process::exit(INTERRUPTED);
         }
+        if ranks::shares_batches() {
+            // Together they end at the next step. But where one of them has died, the others wait for it for ever.
+            std::thread::sleep(PATIENCE);
+            if let Some(words) = LAST_WORDS.get().and_then(|words| words()) {
+                complain(&words);
+            }
+            std::process::exit(INTERRUPTED);
+        }
     };
     // Where no handler can be installed, a signal ends the process: what was saved last is kept.
     let _ = ctrlc::set_handler(handler);
+}
+
+/// Says what is to be said where a training cannot end by itself, by this process or another.
+pub fn set_last_words(words: impl Fn() -> Option<String> + Send + Sync + 'static) {
+    let _ = LAST_WORDS.set(Box::new(words));
 }
 
 /// While it lives, somebody looks at [`requested`].

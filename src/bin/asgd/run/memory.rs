@@ -57,7 +57,7 @@ impl Demand<'_> {
     fn more(&self) -> u128 {
         let replicas = self.replicas as u128;
         let initial: u128 = self.cells.iter().map(|cell| replicas * network_bytes(&cell.spec)).sum();
-        if !ranks::is_first() {
+        if !ranks::is_first() && !ranks::shares_batches() {
             let of_share = |group: &Group| self.group(group) + self.evaluations(group, self.trained(group));
             return OF_PROGRAM + initial + self.groups.iter().map(of_share).max().unwrap_or(0) + self.kernels();
         }
@@ -74,7 +74,7 @@ impl Demand<'_> {
 
     /// Of a group, those that this process trains.
     fn trained(&self, group: &Group) -> u128 {
-        self.networks(group).div_ceil(ranks::count() as u128)
+        self.networks(group).div_ceil(ranks::parts().0 as u128)
     }
 
     /// Of a group, those whose results are in this process at the end.

@@ -24,10 +24,12 @@ pub fn introduce(
     for device in devices.describe() {
         report.line(&format!("device   {device}"));
     }
-    if ranks::count() > 1 {
+    if ranks::shares_batches() {
+        report.line(&format!("ranks    {} processes, which share every batch", ranks::count()));
+    } else if ranks::count() > 1 {
+        let count = ranks::count();
         report.line(&format!(
-            "ranks    {} processes, each with its part of the networks; below are the first one's",
-            ranks::count()
+            "ranks    {count} processes, each with its part of the networks; below are the first one's"
         ));
     } else if devices.count() > 1 {
         report.line("devices  each has its part of the networks; below are the first one's");

@@ -153,12 +153,16 @@ pub struct TrainArgs {
     /// Train only the K-th of N parts of all networks, as a job of its own; `asgd merge` makes one run of all parts.
     #[arg(long, value_name = "K/N")]
     pub shard: Option<Shard>,
+    /// Train each network by all processes that mpirun has started, which share every batch, and not each network by one of them:
+    /// for few networks that are large. The bits are the same. On CPUs.
+    #[arg(long)]
+    pub data_parallel: bool,
     /// Resume the run in DIR from its last checkpoint, bit for bit, with the arguments that it was started with. More --epochs
     /// or --steps make it longer, also when it is finished.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dataset", "hidden", "activation", "batch_norm", "optimizer", "gradient",
         "rule", "momentum", "beta1", "beta2", "alpha", "rho", "eps", "weight_decay", "clip_value", "clip_norm", "lr", "epsilon", "dropout",
         "input_dropout", "count_threshold", "batch_size", "validation", "replicas", "seed", "init", "order", "eval_every", "schedule", "warmup", "patience", "keep", "keep_by",
-        "checkpoint_every", "shard", "out", "data_dir",
+        "checkpoint_every", "shard", "data_parallel", "out", "data_dir",
         "label", "test", "test_fraction", "classes", "samples", "factor", "noise", "data_seed", "header", "drop", "delimiter",
         "keep_index", "drop_missing", "max_expansion", "force_classes", "task", "scale", "target_scale"])]
     pub resume: Option<PathBuf>,
@@ -363,7 +367,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let earlier_lengths = lengths(args, &dataset, &cells, &args.extended[..extents])?;
     let lengths = lengths(args, &dataset, &cells, &args.extended)?;
     let rates = rates(args, &cells, &lengths, rules)?;
-    let mut devices = args.device.open_all()?;
+    let mut devices = args.device.open_all(args.data_parallel)?;
     let device = devices.first().clone();
     // Checkpoints belong to groups: a run that was begun keeps its own, on whatever device.
     let padded = args.padded.unwrap_or(device.prefers_padding());
@@ -436,10 +440,15 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         rates: &rates,
         rules,
     };
+    let path = folder.path().to_path_buf();
+    interrupt::set_last_words(move || {
+        let words = format!("error: interrupted; resume with: asgd train --resume {}", path.display());
+        (ranks::is_first() || (ranks::rank() == 1 && folder::is_left(&path))).then_some(words)
+    });
     let trained = match job.train(&groups, &initials, &seeds) {
         Ok(trained) => trained,
         Err(error) if interrupt::requested() => {
-            if ranks::rank() == 1 && folder.is_left() {
+            if ranks::rank() == 1 && folder::is_left(folder.path()) {
                 ranks::inherit();
             }
             bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
