@@ -35,6 +35,10 @@ SCENARIOS = {
     "replaced by a sweep": ([OLD], f"{TRAIN} --lr 0.01,0.1 --out run", None),
     "a sweep replaced": ([f"{OLD} --lr 0.02,0.2"], f"{TRAIN} --out run", None),
     "resumed, longer": ([f"{TRAIN} --out run"], "train --resume run --epochs 8", "train --resume run"),
+    # Its checkpoint is cut for two devices first.
+    "resumed by two devices": (
+        [f"{TRAIN} --out run"], "train --resume run --epochs 8 --device DEVICE", "train --resume run --device DEVICE"
+    ),
     "stopping early": ([], f"{TRAIN} --validation 0.2 --patience 2 --optimizer aadam --out run", None),
     "a shard": ([], f"{TRAIN} --shard 2/2 --out run", None),
     "merged": ([f"{TRAIN} --shard 1/2 --out a", f"{TRAIN} --shard 2/2 --out b"], "merge a b --out run", None),
@@ -132,7 +136,7 @@ class Scenario:
 
     def command(self, words):
         device = [] if words.startswith("merge") else ["--device", self.device]
-        return [self.asgd, *words.split(), "--quiet", *device]
+        return [self.asgd, *words.replace("DEVICE", self.device).split(), "--quiet", *device]
 
     def call(self, words):
         return subprocess.run(self.command(words), cwd=self.folder, check=True)

@@ -8,6 +8,7 @@ use asgd::{AdaptiveBatchSizes, Device, Model};
 use tempfile::TempDir;
 
 use crate::command::{adapter, asgd, devices, refuses, run, without_adapters};
+use crate::shards::contents;
 
 #[track_caller]
 fn json(command: &mut Command) -> serde_json::Value {
@@ -153,5 +154,52 @@ fn both_engines_make_the_same_step() {
             let is_close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-6;
             assert!(weights[0].iter().zip(weights[1]).all(is_close), "{dataset} {more} layer {layer}");
         }
+    }
+}
+
+/// Devices of one kind give the bytes of one, also where one of them began; those of several kinds each its own, in shares that a run keeps.
+#[test]
+fn several_devices_share_the_replicas() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let train = "train circles --samples 100 --batch-size 16 --epochs 4 --eval-every 2 --replicas 6 --quiet";
+    let both = format!("--device cpu --device {}", adapter());
+    for (device, out) in [("cpu".to_string(), "cpu"), (adapter(), "adapter")] {
+        run(path, &format!("{train} --device {device} --out {out}"));
+    }
+    run(path, &format!("{train} --device cpu --device cpu --device cpu --out three"));
+    assert!(contents(&path.join("three")) == contents(&path.join("cpu")));
+    run(path, &format!("{train} --out mixed {both}"));
+    for out in ["cpu", "adapter", "mixed"] {
+        run(path, &format!("train --resume {out} --epochs 6 --quiet"));
+    }
+    run(path, "train --resume three --epochs 6 --quiet --device cpu --device cpu");
+    assert!(contents(&path.join("three")) == contents(&path.join("cpu")), "chunks are cut for other devices");
+
+    let settings: serde_json::Value =
+        serde_json::from_slice(&fs::read(path.join("mixed/settings.json")).unwrap()).unwrap();
+    let shares: Vec<f64> =
+        settings["device"].as_array().unwrap().iter().map(|d| d["share"].as_f64().unwrap()).collect();
+    assert!(shares.len() == 2 && (shares.iter().sum::<f64>() - 1.0).abs() < 0.01, "{shares:?}");
+    let of_cpu = (shares[0] / shares.iter().sum::<f64>() * 6.0).round() as usize;
+    let rows = |out: &str, replica: usize| {
+        let metrics = fs::read_to_string(path.join(out).join("metrics.csv")).unwrap();
+        let own = metrics.lines().filter(|line| line.starts_with(&format!("{replica},"))).map(String::from);
+        own.collect::<Vec<_>>()
+    };
+    for replica in 0..6 {
+        let alone = if replica < of_cpu { "cpu" } else { "adapter" };
+        let rows_alone = rows(alone, replica);
+        assert!(rows_alone.len() == 4 && rows("mixed", replica) == rows_alone, "replica {replica} is {alone}'s");
+    }
+    // The same devices again have the same shares.
+    run(path, "train --resume mixed --quiet");
+    let usage = [
+        (format!("{train} --shard 1/2 {both}"), "--shard"),
+        (format!("experiment 2 --quiet {both}"), "--device"),
+        (format!("evaluate mixed/model.safetensors circles {both}"), "--device"),
+    ];
+    for (arguments, word) in usage {
+        refuses(path, &arguments, 2, &[word, "device"]);
     }
 }

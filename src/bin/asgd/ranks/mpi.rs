@@ -11,6 +11,8 @@ use mpi::environment::Universe;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::{CommunicatorCollectives, Root};
 
+use crate::console::complain;
+
 /// All of them.
 pub struct World {
     _universe: Universe,
@@ -95,29 +97,15 @@ impl Exchange for All {
     }
 
     fn all_gather(&self, all: &mut [u32], lengths: &[usize]) {
-        /// MPI counts in 32 bits: parts are told piece by piece.
-        const WORDS: usize = 1 << 24;
-        let longest = lengths.iter().copied().max().unwrap_or(0);
-        let own_start: usize = lengths[..self.rank()].iter().sum();
-        let mut told = Vec::new();
-        for first in (0..longest).step_by(WORDS) {
-            let lengths_now: Vec<i32> =
-                lengths.iter().map(|length| length.saturating_sub(first).min(WORDS) as i32).collect();
-            let starts = starts(&lengths_now);
-            let own_length = lengths_now[self.rank()] as usize;
-            let own = &all[own_start + first.min(lengths[self.rank()])..][..own_length];
-            told.resize(lengths_now.iter().sum::<i32>() as usize, 0u32);
-            world().all_gather_varcount_into(own, &mut PartitionMut::new(&mut told[..], &lengths_now[..], &starts[..]));
-            let mut start = 0;
-            for (rank, (&length, &from)) in lengths.iter().zip(&starts).enumerate() {
-                let now = lengths_now[rank] as usize;
-                let from = from as usize;
-                if now > 0 && rank != self.rank() {
-                    all[start + first..][..now].copy_from_slice(&told[from..][..now]);
-                }
-                start += length;
-            }
-        }
+        // MPI counts in 32 bits: a step that exchanges more than 8 GB is not for this.
+        let Ok(counts) = lengths.iter().map(|&length| i32::try_from(length)).collect::<Result<Vec<i32>, _>>() else {
+            complain("error: the network is too large for MPI");
+            world().abort(1);
+        };
+        let starts = starts(&counts);
+        let start = starts[self.rank()] as usize;
+        let own = all[start..start + lengths[self.rank()]].to_vec();
+        world().all_gather_varcount_into(&own[..], &mut PartitionMut::new(all, &counts[..], &starts[..]));
     }
 }
 

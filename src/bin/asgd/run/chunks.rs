@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use asgd::{AdaptiveBatchSizes, Dataset, Device, Model, PerParameter, Split, TrainSettings, Trainer};
+use asgd::{AdaptiveBatchSizes, Dataset, Device, Model, PerParameter, TrainSettings};
 use indicatif::ProgressBar;
 
 use super::checkpoint::{Place, State};
@@ -16,6 +16,7 @@ use super::division;
 use super::folder::Folder;
 use super::interrupt;
 use super::metrics::Trajectories;
+use super::pace::Pace;
 use super::stopping::Rules;
 use crate::console::Reporter;
 use crate::device_args::Devices;
@@ -56,26 +57,6 @@ pub struct Trained {
     /// Of the last step of each network in `model`.
     pub counts: AdaptiveBatchSizes,
     pub pace: Pace,
-}
-
-/// What was measured while training.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Pace {
-    pub seconds: f64,
-    /// Steps times replicas, evaluations included.
-    pub replica_steps: f64,
-}
-
-impl Pace {
-    pub fn add(&mut self, other: Self) {
-        self.seconds += other.seconds;
-        self.replica_steps += other.replica_steps;
-    }
-
-    /// Of one step of one replica with its share of the evaluations; `None` if nothing had to be trained.
-    fn seconds_per_replica_step(&self) -> Option<f64> {
-        (self.replica_steps > 0.0).then(|| self.seconds / self.replica_steps)
-    }
 }
 
 /// Who hears of a training on its way.
@@ -184,22 +165,13 @@ impl Training<'_> {
         }
         let mut whole = Done::default();
         done.into_iter().flatten().for_each(|done| whole.append(done));
-        let all = ranks::gather(
-            &chunks.concat().iter().flat_map(|chunk| [chunk.start as u64, chunk.end as u64]).collect::<Vec<_>>(),
-        );
         ranks::wait()?;
+        let all = ranks::gather(&to_numbers(&chunks.concat())).concat();
         if !is_whole || !(ranks::is_first() || self.is_for_all) {
             return Ok(None);
         }
         if parts > 1 {
-            let pace = whole.pace;
-            whole = Done { pace, ..Done::default() };
-            for chunk in all.concat().chunks_exact(2) {
-                let range = chunk[0] as usize..chunk[1] as usize;
-                let place = self.place(folder, &range);
-                let state = State::load_latest(&place, &self.initial.slice(range), self.settings.moments(), report)?;
-                whole.add(state.with_context(|| format!("{}: is not there", place.path.display()))?)?;
-            }
+            whole = Done { pace: whole.pace, ..self.load(folder, &to_ranges(&all), report)? };
         }
         let Done { trajectories, model, counts, pace } = whole;
         let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
@@ -240,21 +212,29 @@ impl Training<'_> {
                     continue;
                 };
                 for piece in pieces {
-                    state
-                        .slice(piece.start - chunk.start..piece.end - chunk.start)
-                        .save(&self.place(folder, &piece))?;
+                    let own = state.slice(piece.start - chunk.start..piece.end - chunk.start);
+                    own.save(&self.place(folder, &piece))?;
                 }
                 // Until here the whole counts, and pieces are leftovers.
                 folder.remove_checkpoint(&self.name, &chunk)?;
             }
-            numbers.extend(
-                folder.begun_chunks(&self.name).iter().flat_map(|chunk| [chunk.start as u64, chunk.end as u64]),
-            );
+            numbers = to_numbers(&folder.begun_chunks(&self.name));
         }
         ranks::wait()?;
         // Other machines may see the folder as it was a while ago.
-        let numbers = ranks::gather(&numbers).swap_remove(0);
-        Ok(numbers.chunks_exact(2).map(|pair| pair[0] as usize..pair[1] as usize).collect())
+        Ok(to_ranges(&ranks::gather(&numbers)[0]))
+    }
+
+    /// What became of chunks that other processes have trained.
+    fn load(&self, folder: &Folder, chunks: &[Range<usize>], report: &Reporter) -> Result<Done> {
+        let mut done = Done::default();
+        for range in chunks {
+            let place = self.place(folder, range);
+            let initial = self.initial.slice(range.clone());
+            let state = State::load_latest(&place, &initial, self.settings.moments(), report)?;
+            done.add(state.with_context(|| format!("{}: is not there", place.path.display()))?)?;
+        }
+        Ok(done)
     }
 
     /// Trains chunk after chunk on a device.
@@ -411,51 +391,6 @@ impl Training<'_> {
             compiling = None;
         }
     }
-
-    /// Seconds that a step of a replica takes when `replicas` train, or as many of them as fit. On the CPU that does not
-    /// depend on their number, and `pace`, measured while training, says it; else it is measured now.
-    pub fn seconds_per_replica_step(&self, device: &Device, pace: Pace, replicas: usize) -> Result<f64> {
-        if let (true, Some(seconds)) = (device.runs_on_cpu(), pace.seconds_per_replica_step()) {
-            return Ok(seconds);
-        }
-        let spec = self.initial.spec();
-        let fitting = device.max_replicas(self.dataset, spec, &self.settings);
-        let replicas =
-            if device.runs_on_cpu() { self.settings.replicas.len() } else { replicas }.clamp(1, fitting.max(1));
-        let settings = self.settings.replicas.iter().cycle().take(replicas).copied().collect();
-        let settings = TrainSettings { replicas: settings, ..self.settings.clone() };
-        let mut trainer = Trainer::new(device, self.dataset, &self.initial.repeat(replicas), settings)?;
-        let seconds_per_step = seconds_per_step(&mut trainer, 0.5)?;
-        trainer.evaluate(Split::Test)?;
-        let start = Instant::now();
-        trainer.evaluate(Split::Train)?;
-        trainer.evaluate(Split::Test)?;
-        let seconds_per_evaluation = start.elapsed().as_secs_f64();
-        Ok((seconds_per_step + seconds_per_evaluation / self.evaluate_every as f64) / replicas as f64)
-    }
-}
-
-/// Steps times replicas that a device does in a second, as some tenths of a second tell.
-pub fn speed(device: &Device, dataset: &Dataset, initial: &Model, settings: &TrainSettings) -> Result<f64> {
-    let replicas = device.max_replicas(dataset, initial.spec(), settings).clamp(1, settings.replicas.len());
-    let settings = TrainSettings { replicas: settings.replicas[..replicas].to_vec(), ..settings.clone() };
-    let mut trainer = Trainer::new(device, dataset, &initial.slice(0..replicas), settings)?;
-    Ok(replicas as f64 / seconds_per_step(&mut trainer, 0.2)?)
-}
-
-/// As measured in a round of `at_least` seconds.
-fn seconds_per_step(trainer: &mut Trainer, at_least: f64) -> Result<f64> {
-    let mut steps = 1;
-    trainer.train(steps)?;
-    loop {
-        let start = Instant::now();
-        trainer.train(steps)?;
-        let seconds = start.elapsed().as_secs_f64();
-        if seconds > at_least {
-            return Ok(seconds / steps as f64);
-        }
-        steps *= 2;
-    }
 }
 
 /// Drivers compile kernels when they run first, and keep them; software Vulkan may take 20 s. Says so after 2 s, unless
@@ -469,6 +404,15 @@ fn say_when_slow(report: &Reporter) -> Sender<()> {
         }
     });
     sender
+}
+
+/// Chunks as processes tell each other of them.
+fn to_numbers(chunks: &[Range<usize>]) -> Vec<u64> {
+    chunks.iter().flat_map(|chunk| [chunk.start as u64, chunk.end as u64]).collect()
+}
+
+fn to_ranges(numbers: &[u64]) -> Vec<Range<usize>> {
+    numbers.chunks_exact(2).map(|bounds| bounds[0] as usize..bounds[1] as usize).collect()
 }
 
 /// Another device has failed.

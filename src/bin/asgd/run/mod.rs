@@ -16,6 +16,7 @@ pub mod memory;
 pub mod metrics;
 pub mod outcome;
 pub mod outputs;
+pub mod pace;
 pub mod page;
 pub mod rates;
 pub mod shard;

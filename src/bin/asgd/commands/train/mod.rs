@@ -24,12 +24,12 @@ use crate::console::{Reporter, announce};
 use crate::data_source::{DataArgs, open_for_training, short_name};
 use crate::device_args::DeviceArgs;
 use crate::ranks;
-use crate::run::chunks::speed;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
 use crate::run::length::Extent;
 use crate::run::memory::Demand;
+use crate::run::pace::speed;
 use crate::run::rates::{RateSchedule, Warmup};
 use crate::run::shard::Shard;
 use crate::run::stopping::{Criterion, Keep, Rules};
@@ -320,7 +320,8 @@ pub fn arguments(path: &Path) -> Result<TrainArgs> {
         let _ = std::env::set_current_dir(directory);
     }
     // Unless it is told otherwise, a run resumes on the device that it was started on.
-    let device = args.device.or(DeviceArgs::of_run(&settings["device"]));
+    let of_run = DeviceArgs::of_run(&settings["device"]);
+    let device = DeviceArgs { shares: of_run.shares.clone(), ..args.device.or(of_run) };
     let padded = settings["settings"]["padded"].as_bool();
     Ok(TrainArgs { words, extended, padded, device, ..args })
 }

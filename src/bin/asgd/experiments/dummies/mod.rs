@@ -14,8 +14,9 @@ use serde_json::json;
 pub use self::arguments::DummiesArgs;
 use self::outcomes::{BATCH_SIZE, COLUMNS, Case, HIDDEN, Member, Outcome};
 use super::bench::{Bench, OPTIMIZERS, check_seed};
-use crate::run::chunks::{Nobody, Pace, SaveEvery, Training};
+use crate::run::chunks::{Nobody, SaveEvery, Training};
 use crate::run::outcome;
+use crate::run::pace::Pace;
 
 pub fn run(args: &DummiesArgs) -> Result<()> {
     let samples = args.samples;
