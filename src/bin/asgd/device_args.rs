@@ -71,7 +71,7 @@ impl DeviceArgs {
             return match (gpus.len(), of_process) {
                 (0, _) if is_one(GPU) => self.open().map(Devices::one),
                 (0, _) => Ok(Devices::one(Device::open_with_threads(Some("cpu"), self.own_threads()?)?)),
-                (count, true) => Ok(Devices::one(gpus.swap_remove(ranks::on_this_machine() % count))),
+                (count, true) => Ok(Devices::one(gpus.swap_remove(ranks::before_on_this_machine() % count))),
                 (_, false) => Ok(Devices { all: gpus, shares: None }),
             };
         }
@@ -99,8 +99,7 @@ impl DeviceArgs {
         if self.threads.is_some() || ranks::count() == 1 {
             return Ok(self.threads);
         }
-        let (_, sharing) = ranks::neighbours();
-        Ok(Some((std::thread::available_parallelism()?.get() / sharing).max(1)))
+        Ok(Some((std::thread::available_parallelism()?.get() / ranks::sharing_cores()).max(1)))
     }
 
     /// These, or what a run was begun with.

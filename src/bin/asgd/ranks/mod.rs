@@ -181,25 +181,28 @@ pub fn gather(own: &[u64]) -> Vec<Vec<u64>> {
     if count() == 1 { vec![own.to_vec()] } else { world::gather(own) }
 }
 
-/// Which one this is of those on this machine that may run on the same cores, and how many they are.
-pub fn neighbours() -> (usize, usize) {
-    if count() == 1 {
-        return (0, 1);
-    }
-    let cores = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let cores = cores.lines().find(|line| line.starts_with("Cpus_allowed_list")).unwrap_or_default();
-    let host = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digest = asgd::digest::sha256([host.trim(), cores]);
-    let own = u64::from_str_radix(&digest[..16], 16).unwrap_or(0);
-    let all = gather(&[own]);
-    let same = |ranks: &[Vec<u64>]| ranks.iter().filter(|of_rank| of_rank[0] == own).count();
-    (same(&all[..rank()]), same(&all))
+/// How many of them may run on the cores that this one may run on.
+pub fn sharing_cores() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let cores = status.lines().find(|line| line.starts_with("Cpus_allowed_list"));
+    alike(&[&machine(), cores.unwrap_or_default()]).1
 }
 
-/// The same on this machine, whatever their cores.
-pub fn on_this_machine() -> usize {
-    let host = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digest = asgd::digest::sha256([host.trim()]);
+/// How many of those before this one are on this machine.
+pub fn before_on_this_machine() -> usize {
+    alike(&[&machine()]).0
+}
+
+/// Of those that say the same as this one, how many are before it, and how many they are.
+fn alike(words: &[&str]) -> (usize, usize) {
+    let digest = asgd::digest::sha256(words);
     let own = u64::from_str_radix(&digest[..16], 16).unwrap_or(0);
-    gather(&[own])[..rank()].iter().filter(|of_rank| of_rank[0] == own).count()
+    let all = gather(&[own]).concat();
+    let count = |words: &[u64]| words.iter().filter(|&&other| other == own).count();
+    (count(&all[..rank()]), count(&all))
+}
+
+/// What tells machines apart.
+fn machine() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
