@@ -194,6 +194,7 @@ fn several_devices_share_the_replicas() {
     }
     // The same devices again have the same shares.
     run(path, "train --resume mixed --quiet");
+    run(path, &format!("train --resume mixed --quiet {both}"));
     let usage = [
         (format!("{train} --shard 1/2 {both}"), "--shard"),
         (format!("experiment 2 --quiet {both}"), "--device"),

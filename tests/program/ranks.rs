@@ -197,12 +197,42 @@ fn one_line_says_what_is_wrong() {
         ("train nowhere.csv", "nowhere.csv"),
         ("train --replicas 0", "replicas"),
         ("evaluate model.safetensors circles", "start one, without mpirun"),
-        ("train circles --device cpu --device cpu", "each has one device"),
+        ("train circles --device cpu --device cpu", "has one device; name one"),
+        ("train circles --data-parallel --device cpu --device cpu", "name no other device"),
     ] {
         let output = mpirun(path, 3, arguments).output().unwrap();
         let errors = errors(&output);
         assert!(!output.status.success() && errors.len() == 1 && errors[0].contains(word), "{arguments}: {errors:?}");
     }
+    // Others would wait for ever for what only some of them do.
+    let binary = env!("CARGO_BIN_EXE_asgd");
+    let mut apart = mpirun(path, 1, "train circles --device cpu --out apart");
+    let output = apart
+        .args([":", "-n", "1", binary, "train", "circles", "--device", "cpu", "--seed", "5", "--out", "apart"])
+        .output()
+        .unwrap();
+    assert!(
+        errors(&output).len() == 1 && errors(&output)[0].contains("different command lines"),
+        "{:?}",
+        errors(&output)
+    );
+    // Ctrl-C in an evaluation that takes longer than mpirun waits.
+    let train = "train circles --samples 400000 --replicas 60 --epochs 100 --device cpu --out evaluated";
+    let mut job = mpirun(path, 2, train).spawn().unwrap();
+    let start = Instant::now();
+    while !path.join("evaluated/checkpoints").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60) && job.try_wait().unwrap().is_none());
+        sleep(Duration::from_millis(5));
+    }
+    sleep(Duration::from_millis(100));
+    let _ = Command::new("kill").args(["-INT", &job.id().to_string()]).status();
+    let output = job.wait_with_output().unwrap();
+    let said = errors(&output);
+    assert!(
+        said.len() == 1 && said[0].contains("resume with: asgd train --resume"),
+        "{:?}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     // A process that is killed ends the job with how to go on; whichever it is.
     for rank in 0..2 {
         let run = format!("killed-{rank}");
@@ -220,7 +250,7 @@ fn one_line_says_what_is_wrong() {
         let errors = errors(&output);
         assert!(!output.status.success(), "rank {rank}");
         assert!(
-            errors.len() == 1 && errors[0].contains(&format!("resume with: asgd train --resume")),
+            errors.len() == 1 && errors[0].contains("resume with: asgd train --resume"),
             "rank {rank}: {}",
             String::from_utf8_lossy(&output.stderr)
         );

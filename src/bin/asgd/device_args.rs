@@ -52,9 +52,14 @@ impl DeviceArgs {
             let name = match &self.device[..] {
                 [] => Some("cpu"),
                 [name] => Some(name.as_str()),
-                _ => bail!("--data-parallel: processes share batches on their CPUs; name no other --device"),
+                _ => {
+                    let problem = "processes share batches on their CPUs; name no other device";
+                    return Err(Error::Setting { setting: "--device", problem: problem.into() }.into());
+                }
             };
-            return Ok(Devices::one(ranks::share_batches(Device::open_with_threads(name, self.own_threads()?)?)?));
+            let is_cpu = name.is_some_and(|name| name.eq_ignore_ascii_case("cpu"));
+            let threads = if is_cpu { self.own_threads()? } else { self.threads };
+            return Ok(Devices::one(ranks::share_batches(Device::open_with_threads(name, threads)?)?));
         }
         let is_one = |wanted: &str| matches!(&self.device[..], [name] if name.eq_ignore_ascii_case(wanted));
         let of_process = ranks::count() > 1 && (self.device.is_empty() || is_one(GPU));
@@ -89,7 +94,8 @@ impl DeviceArgs {
             names => names.iter().map(open).collect::<Result<_>>()?,
         };
         if ranks::count() > 1 && all.len() > 1 {
-            bail!("--device: of several processes each has one device; start as many as there are devices");
+            let problem = "each of several processes has one device; name one";
+            return Err(Error::Setting { setting: "--device", problem: problem.into() }.into());
         }
         Ok(Devices { all, shares: self.shares.clone() })
     }
@@ -106,7 +112,8 @@ impl DeviceArgs {
     pub fn or(&self, earlier: Self) -> Self {
         match self.device.is_empty() {
             true => Self { threads: self.threads, ..earlier },
-            false => self.clone(),
+            // Of the same devices, the shares stay; where they are others, a run is not resumed but by force.
+            false => Self { shares: self.shares.clone().or(earlier.shares), ..self.clone() },
         }
     }
 

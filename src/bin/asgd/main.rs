@@ -45,6 +45,8 @@ use crate::commands::predict::PredictArgs;
 use crate::commands::prune::PruneArgs;
 use crate::commands::train::TrainArgs;
 use crate::experiments::Experiment;
+use crate::ranks::last_line;
+use crate::run::interrupt;
 
 /// Trains many small networks side by side on any GPU, with SGD and with aSGD: SGD with an adaptive batch
 /// size for every parameter.
@@ -108,7 +110,7 @@ fn main() -> ExitCode {
     }
     let membership = match ranks::join() {
         Ok(membership) => membership,
-        Err(error) => return ExitCode::from(end(Err(error))),
+        Err((membership, error)) => return membership.leave(end(Err(error))),
     };
     membership.leave(execute())
 }
@@ -123,11 +125,13 @@ fn execute() -> u8 {
             return USAGE;
         }
         Err(error) if error.use_stderr() => {
-            ranks::let_first_speak();
-            console::complain(&usage::explain(&error, &Cli::command(), &words));
+            if last_line::is_mine() {
+                console::complain(&usage::explain(&error, &Cli::command(), &words));
+            }
             return USAGE;
         }
         // Help and version, in colours on a terminal.
+        Err(_) if !ranks::is_first() => return 0,
         Err(help) if std::io::stdout().is_terminal() => {
             let _ = help.print();
             return 0;
@@ -175,8 +179,11 @@ fn end(result: Result<()>) -> u8 {
         Err(error) if error.is::<console::NobodyReads>() => 0,
         Err(error) => {
             let usage = error.downcast_ref::<asgd::Error>().is_some_and(asgd::Error::is_usage);
-            ranks::let_first_speak();
-            console::complain(&format!("error: {}{}", ranks::name(), line(&error)));
+            if interrupt::requested() && last_line::is_mine_where_interrupted() {
+                console::complain(&format!("error: {}", line(&error)));
+            } else if !interrupt::requested() && last_line::is_mine() {
+                console::complain(&format!("error: {}{}", last_line::name(), line(&error)));
+            }
             if usage { USAGE } else { 1 }
         }
     }

@@ -12,7 +12,8 @@ use crate::console::{Reporter, announce};
 use crate::device_args::{DeviceArgs, Devices};
 use crate::figures::{BLUE, VERMILION};
 use crate::report::Report;
-use crate::run::folder::{Folder, Opening};
+use crate::run::folder::{self, Folder, Opening};
+use crate::run::interrupt;
 use crate::run::shard::Shard;
 use crate::usage;
 
@@ -75,7 +76,8 @@ impl Bench {
             "arguments": { "directory": std::env::current_dir().ok(), "command": usage::words() },
         });
         let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
-        let folder = Folder::open(path, &settings, Opening::Continue)?.of_shard(shard)?;
+        let folder = Folder::open(folder::of_first(path)?, &settings, Opening::Continue)?.of_shard(shard)?;
+        interrupt::set_last_words("the same command resumes it");
         let report = Reporter { quiet: common.quiet };
         for device in devices.describe() {
             report.line(&format!("device   {device}"));

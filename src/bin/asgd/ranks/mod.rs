@@ -3,6 +3,7 @@
 //!
 //! All ranks do the same in the same order: whoever waits for the others does so in each of them. A rank that fails ends all.
 
+pub mod last_line;
 #[cfg_attr(feature = "mpi", path = "mpi.rs")]
 #[cfg_attr(not(feature = "mpi"), path = "alone.rs")]
 mod world;
@@ -10,25 +11,29 @@ mod world;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use asgd::Device;
 
 use self::world::World;
 use crate::run::interrupt;
+use crate::usage;
 
 /// This process among the others.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     rank: usize,
     count: usize,
+    /// How many of those before it are on its machine.
+    before_on_machine: usize,
+    /// How many may run on the cores that it may run on.
+    sharing_cores: usize,
 }
 
 static PLACE: OnceLock<Place> = OnceLock::new();
 
 fn place() -> Place {
-    PLACE.get().copied().unwrap_or(Place { rank: 0, count: 1 })
+    PLACE.get().copied().unwrap_or(Place { rank: 0, count: 1, before_on_machine: 0, sharing_cores: 1 })
 }
 
 /// Being one of them, until it is left.
@@ -42,16 +47,39 @@ const COUNTS: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
 /// Joins the others, if a launcher has started any.
 ///
 /// # Errors
-/// If there are others, but this program cannot talk with them.
-pub fn join() -> Result<Membership> {
+/// If there are others, but this program cannot talk with them, or they are to do something else.
+pub fn join() -> Result<Membership, (Membership, Error)> {
     let started = COUNTS.into_iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
     if started.is_none_or(|count| count <= 1) {
         return Ok(Membership { world: None });
     }
-    let world = World::join()?;
+    let world = World::join().map_err(|error| (Membership { world: None }, error))?;
     let (rank, count) = world.place();
-    let _ = PLACE.set(Place { rank, count });
+    let machine = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let cores = status.lines().find(|line| line.starts_with("Cpus_allowed_list")).unwrap_or_default();
+    let alike = |words: &[&str]| {
+        let own = number(words);
+        let all = world::gather(&[own]).concat();
+        let count = |words: &[u64]| words.iter().filter(|&&other| other == own).count();
+        (count(&all[..rank]), count(&all))
+    };
+    let (before_on_machine, sharing_cores) = (alike(&[&machine]).0, alike(&[&machine, cores]).1);
+    let _ = PLACE.set(Place { rank, count, before_on_machine, sharing_cores });
+    // What all wait for would depend on it.
+    let command: Vec<String> = usage::words().into_iter().skip(1).collect();
+    if alike(&command.iter().map(String::as_str).collect::<Vec<_>>()).1 < count {
+        let membership = Membership { world: Some(world) };
+        let error = anyhow!("processes were started with different command lines; start all with the same one");
+        return Err((membership, error));
+    }
     Ok(Membership { world: Some(world) })
+}
+
+/// Tells words apart.
+fn number(words: &[&str]) -> u64 {
+    let digest = asgd::digest::sha256(words.iter().flat_map(|word| [word.as_bytes(), b"\0"]));
+    u64::from_str_radix(&digest[..16], 16).unwrap_or(0)
 }
 
 impl Membership {
@@ -136,30 +164,6 @@ pub fn first_before_others<T>(action: impl FnOnce() -> Result<T>) -> Result<T> {
     Ok(done)
 }
 
-/// Whether the first one has gone, and this one speaks in its place.
-static IS_HEIR: AtomicBool = AtomicBool::new(false);
-
-/// The first one has gone: this one speaks in its place.
-pub fn inherit() {
-    IS_HEIR.store(true, Ordering::Relaxed);
-}
-
-/// Before this one says what is wrong: if it is wrong everywhere, the first one says it, and ends all others.
-pub fn let_first_speak() {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    if !is_first() && !IS_HEIR.load(Ordering::Relaxed) {
-        std::thread::sleep(PATIENCE);
-    }
-}
-
-/// Whose error it is, before a message, unless that does not matter.
-pub fn name() -> String {
-    match is_first() || IS_HEIR.load(Ordering::Relaxed) {
-        true => String::new(),
-        false => format!("rank {}: ", rank()),
-    }
-}
-
 /// Waits until all are here.
 ///
 /// # Errors
@@ -183,26 +187,10 @@ pub fn gather(own: &[u64]) -> Vec<Vec<u64>> {
 
 /// How many of them may run on the cores that this one may run on.
 pub fn sharing_cores() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let cores = status.lines().find(|line| line.starts_with("Cpus_allowed_list"));
-    alike(&[&machine(), cores.unwrap_or_default()]).1
+    place().sharing_cores
 }
 
 /// How many of those before this one are on this machine.
 pub fn before_on_this_machine() -> usize {
-    alike(&[&machine()]).0
-}
-
-/// Of those that say the same as this one, how many are before it, and how many they are.
-fn alike(words: &[&str]) -> (usize, usize) {
-    let digest = asgd::digest::sha256(words);
-    let own = u64::from_str_radix(&digest[..16], 16).unwrap_or(0);
-    let all = gather(&[own]).concat();
-    let count = |words: &[u64]| words.iter().filter(|&&other| other == own).count();
-    (count(&all[..rank()]), count(&all))
-}
-
-/// What tells machines apart.
-fn machine() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+    place().before_on_machine
 }

@@ -166,12 +166,15 @@ impl Training<'_> {
         let mut whole = Done::default();
         done.into_iter().flatten().for_each(|done| whole.append(done));
         ranks::wait()?;
-        let all = ranks::gather(&to_numbers(&chunks.concat())).concat();
+        let all = to_ranges(&ranks::gather(&to_numbers(&chunks.concat())).concat());
+        if parts > 1 && !division::are_whole(&all, &part) {
+            bail!("{}: processes have trained other networks than they should", folder.path().display());
+        }
         if !is_whole || !(ranks::is_first() || self.is_for_all) {
             return Ok(None);
         }
         if parts > 1 {
-            whole = Done { pace: whole.pace, ..self.load(folder, &to_ranges(&all), report)? };
+            whole = Done { pace: whole.pace, ..self.load(folder, &all, report)? };
         }
         let Done { trajectories, model, counts, pace } = whole;
         let (mut model, counts) = (model.context("no replica")?, counts.context("no replica")?);
@@ -359,6 +362,7 @@ impl Training<'_> {
                 return Err(Ended.into());
             }
             if is_stopped {
+                interrupt::request();
                 progress.finish_and_clear();
                 bail!("interrupted at step {step} of {}; what is trained is saved", self.steps);
             }

@@ -44,7 +44,14 @@ pub fn pieces(chunk: &Range<usize>, shares: &[Range<usize>]) -> Vec<Range<usize>
     if pieces.len() > 1 { pieces } else { Vec::new() }
 }
 
+/// Whether chunks are all of some replicas, each once, in their order.
+pub fn are_whole(chunks: &[Range<usize>], replicas: &Range<usize>) -> bool {
+    let end = chunks.iter().try_fold(replicas.start, |end, chunk| (chunk.start == end).then_some(chunk.end));
+    end == Some(replicas.end)
+}
+
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "one chunk, not its replicas")]
 mod tests {
     use super::*;
 
@@ -71,6 +78,14 @@ mod tests {
         assert_eq!(chunks(&[2..9], 0..10, 4), [0..2, 2..9, 9..10]);
         // Never beyond the share, nor over one that was begun.
         assert_eq!(chunks(&[0..10], 0..4, 100), [0..4]);
+    }
+
+    #[test]
+    fn a_whole_has_no_gaps() {
+        assert!(are_whole(&[2..4, 4..9], &(2..9)) && are_whole(&[], &(3..3)));
+        for chunks in [vec![2..4, 5..9], vec![2..4, 3..9], vec![2..4], vec![3..9], vec![]] {
+            assert!(!are_whole(&chunks, &(2..9)), "{chunks:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::shard::Shard;
-use crate::ranks;
+use crate::ranks::{self, last_line};
 
 /// Held by one process at a time. Its settings stay as they are, so that what is trained in it belongs together; only its
 /// end may be put off: [`Folder::change_settings`].
@@ -63,6 +63,18 @@ pub fn free(name: &str) -> PathBuf {
     numbered.into_iter().find(|path| !path.exists()).unwrap_or_else(|| Path::new("runs").join(name))
 }
 
+/// The folder that the first process means: others may be elsewhere.
+///
+/// # Errors
+/// If the working directory is gone.
+pub fn of_first(path: PathBuf) -> Result<PathBuf> {
+    if ranks::count() == 1 {
+        return Ok(path);
+    }
+    let path = std::path::absolute(&path).with_context(|| format!("{}: no path", path.display()))?;
+    Ok(ranks::from_first(path.to_string_lossy().into()).into())
+}
+
 /// Refuses to write where something else is, before any work is done.
 ///
 /// # Errors
@@ -112,6 +124,7 @@ impl Folder {
             true => Self::open_first(path, now, opening)?,
             false => Self { path, is_new: false, fingerprint: fingerprint(now), shard: None, _lock: None },
         };
+        last_line::set_lock(folder.path.join(LOCK));
         ranks::wait()?;
         let first: Value = serde_json::from_str(&ranks::from_first(now.to_string()))?;
         if let Some(difference) = difference(&first, now, &["arguments", "machine"]) {
@@ -314,12 +327,6 @@ impl Folder {
         }
         Ok(asgd::files::write_atomically(&self.path.join(name), contents.as_bytes())?)
     }
-}
-
-/// Whether the first process, which held the folder, has gone.
-pub fn is_left(path: &Path) -> bool {
-    let lock = File::open(path.join(LOCK));
-    !ranks::is_first() && lock.is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 /// Which part of a run is trained under these settings, as the command line says; `None` for a whole run.

@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::console::complain;
-use crate::ranks;
+use crate::ranks::{self, last_line};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 /// Whether somebody asks for requests, so that what is trained can be saved.
 static IS_HEARD: AtomicBool = AtomicBool::new(false);
 
-/// What is said where a training cannot end by itself.
-static LAST_WORDS: OnceLock<Box<dyn Fn() -> Option<String> + Send + Sync>> = OnceLock::new();
+/// What is said where a signal ends the program, or a training of several processes does not end at once.
+static LAST_WORDS: OnceLock<String> = OnceLock::new();
 
-/// How long a training may take to end by itself, where processes wait for each other.
-const PATIENCE: Duration = Duration::from_millis(600);
+/// How long a training may take to end by itself before another thread says what is to be said. mpirun kills its processes a second after
+/// it has asked them to end, and one that waits for another, which has died, does not end by itself.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a shell gives for a command that Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
@@ -26,27 +27,28 @@ pub fn install() {
     let handler = || {
         let is_repeated = REQUESTED.swap(true, Ordering::Relaxed);
         if is_repeated || !IS_HEARD.load(Ordering::Relaxed) {
-            if ranks::is_first() {
-                complain("error: interrupted");
-            }
+            say_last_words();
             std::process::exit(INTERRUPTED);
         }
-        if ranks::shares_batches() {
-            // Together they end at the next step. But where one of them has died, the others wait for it for ever.
+        if ranks::count() > 1 {
             std::thread::sleep(PATIENCE);
-            if let Some(words) = LAST_WORDS.get().and_then(|words| words()) {
-                complain(&words);
-            }
-            std::process::exit(INTERRUPTED);
+            say_last_words();
         }
     };
     // Where no handler can be installed, a signal ends the process: what was saved last is kept.
     let _ = ctrlc::set_handler(handler);
 }
 
-/// Says what is to be said where a training cannot end by itself, by this process or another.
-pub fn set_last_words(words: impl Fn() -> Option<String> + Send + Sync + 'static) {
-    let _ = LAST_WORDS.set(Box::new(words));
+/// Unless another process, or this one, has said it.
+fn say_last_words() {
+    if last_line::is_mine_where_interrupted() {
+        complain(LAST_WORDS.get().map_or("error: interrupted", |words| words));
+    }
+}
+
+/// What is said from now on where a signal ends the program; `how` to go on.
+pub fn set_last_words(how: &str) {
+    let _ = LAST_WORDS.set(format!("error: interrupted; {how}"));
 }
 
 /// While it lives, somebody looks at [`requested`].
@@ -68,4 +70,9 @@ impl Drop for Hearing {
 /// Whether the user wants to stop.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
+}
+
+/// All that train together stop, because one of them was asked to.
+pub fn request() {
+    REQUESTED.store(true, Ordering::Relaxed);
 }

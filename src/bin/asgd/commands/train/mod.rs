@@ -23,7 +23,6 @@ use self::plan::{cells, lengths, rates, seeds};
 use crate::console::{Reporter, announce};
 use crate::data_source::{DataArgs, open_for_training, short_name};
 use crate::device_args::DeviceArgs;
-use crate::ranks;
 use crate::run::folder::{self, Folder, Opening};
 use crate::run::health::Health;
 use crate::run::identity::Identity;
@@ -263,6 +262,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         Some(path) => {
             let opening = Opening::Resume { any_device: args.force };
             let path = std::path::absolute(path)?;
+            interrupt::set_last_words(&resume_with(&path));
             let mut earlier = arguments(&path)?;
             let extents = earlier.extended.len();
             if let Some(extent) = args.extent() {
@@ -273,11 +273,15 @@ pub fn run(args: &TrainArgs) -> Result<()> {
             train(&TrainArgs { device, quiet: args.quiet, json: args.json, ..earlier }, path, opening, extents)
         }
         None => {
-            let free = || ranks::from_first(folder::free(&short_name(&args.dataset)).to_string_lossy().into()).into();
-            let path = args.out.clone().unwrap_or_else(free);
+            let path = args.out.clone().unwrap_or_else(|| folder::free(&short_name(&args.dataset)));
+            let path = folder::of_first(path)?;
             train(args, path, Opening::Replace, 0)
         }
     }
+}
+
+fn resume_with(path: &Path) -> String {
+    format!("resume with: asgd train --resume {}", path.display())
 }
 
 /// Trains the run in a folder once more from its beginning, silently, into another folder.
@@ -441,18 +445,11 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         rates: &rates,
         rules,
     };
-    let path = folder.path().to_path_buf();
-    interrupt::set_last_words(move || {
-        let words = format!("error: interrupted; resume with: asgd train --resume {}", path.display());
-        (ranks::is_first() || (ranks::rank() == 1 && folder::is_left(&path))).then_some(words)
-    });
+    interrupt::set_last_words(&resume_with(folder.path()));
     let trained = match job.train(&groups, &initials, &seeds) {
         Ok(trained) => trained,
         Err(error) if interrupt::requested() => {
-            if ranks::rank() == 1 && folder::is_left(folder.path()) {
-                ranks::inherit();
-            }
-            bail!("{error:#}; resume with: asgd train --resume {}", folder.path().display())
+            bail!("{error:#}; {}", resume_with(folder.path()))
         }
         Err(error) => {
             folder.discard_if_empty();
