@@ -111,7 +111,7 @@ fn shared_batches_give_the_bytes_of_one_process() {
 #[test]
 fn killed_ranks_lose_nothing() {
     kill_and_resume(
-        "train circles --replicas 6 --epochs 900 --eval-every 300 --checkpoint-every 5 --quiet --device cpu",
+        "train circles --replicas 6 --epochs 2700 --eval-every 900 --checkpoint-every 5 --quiet --device cpu",
         20,
     );
 }

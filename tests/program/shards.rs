@@ -70,7 +70,7 @@ fn parts_make_the_whole_byte_for_byte() {
 fn killed_parts_make_the_whole() {
     let folder = TempDir::new().unwrap();
     let path = folder.path();
-    let command = "train circles --replicas 3 --epochs 900 --eval-every 300 --checkpoint-every 5 --quiet --device cpu";
+    let command = "train circles --replicas 3 --epochs 2700 --eval-every 900 --checkpoint-every 5 --quiet --device cpu";
     run(path, &format!("{command} --out whole"));
     let kills = kill_often(path, &format!("{command} --shard 2/2"), "checkpoints/replicas-1-3.safetensors", 10);
     assert!(kills >= 5, "{kills}");

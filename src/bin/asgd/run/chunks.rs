@@ -144,27 +144,8 @@ impl Training<'_> {
             is_alone: shares.len() == 1,
             is_kept: is_whole && parts == 1,
         };
-        let train = |device: &Device, chunks: &[Range<usize>], observer: &mut dyn Observer| {
-            let done = self.train(device, chunks, &surroundings, observer);
-            has_failed.fetch_or(done.is_err(), Ordering::Relaxed);
-            done
-        };
-        let done: Vec<Result<Done>> = std::thread::scope(|scope| {
-            let others = devices.iter().zip(&chunks).skip(1);
-            let others: Vec<_> =
-                others.map(|(device, chunks)| scope.spawn(move || train(device, chunks, &mut Nobody))).collect();
-            let first = train(devices.first(), &chunks[0], observer);
-            let others = others.into_iter().map(|other| other.join().unwrap_or_else(|_| bail!("a thread panicked")));
-            [first].into_iter().chain(others).collect()
-        });
+        let mut whole = self.train_on_all(devices, &chunks, &surroundings, observer)?;
         progress.finish_and_clear();
-        // What is wrong with one device, and not that the others have ended for it.
-        let (failed, done): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_err);
-        if let Some(error) = failed.into_iter().filter_map(Result::err).min_by_key(|error| error.is::<Ended>()) {
-            return Err(error);
-        }
-        let mut whole = Done::default();
-        done.into_iter().flatten().for_each(|done| whole.append(done));
         ranks::wait()?;
         let all = to_ranges(&ranks::gather(&to_numbers(&chunks.concat())).concat());
         if parts > 1 && !division::are_whole(&all, &part) {
@@ -183,6 +164,37 @@ impl Training<'_> {
         let last = |points: &Vec<_>| points.len().saturating_sub(1);
         let kept = trajectories.iter().map(|points| self.rules.map_or(last(points), |rules| rules.kept(points)));
         Ok(Some(Trained { kept: kept.collect(), trajectories, model, counts, pace }))
+    }
+
+    /// Trains the chunks of each device, in a thread of its own. If one fails, the others end.
+    fn train_on_all(
+        &self,
+        devices: &Devices,
+        chunks: &[Vec<Range<usize>>],
+        surroundings: &Surroundings<'_>,
+        observer: &mut impl Observer,
+    ) -> Result<Done> {
+        let train = |device: &Device, chunks: &[Range<usize>], observer: &mut dyn Observer| {
+            let done = self.train(device, chunks, surroundings, observer);
+            surroundings.has_failed.fetch_or(done.is_err(), Ordering::Relaxed);
+            done
+        };
+        let done: Vec<Result<Done>> = std::thread::scope(|scope| {
+            let others = devices.iter().zip(chunks).skip(1);
+            let others: Vec<_> =
+                others.map(|(device, chunks)| scope.spawn(move || train(device, chunks, &mut Nobody))).collect();
+            let first = train(devices.first(), &chunks[0], observer);
+            let others = others.into_iter().map(|other| other.join().unwrap_or_else(|_| bail!("a thread panicked")));
+            [first].into_iter().chain(others).collect()
+        });
+        // What is wrong with one device, and not that the others have ended for it.
+        let (failed, done): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_err);
+        if let Some(error) = failed.into_iter().filter_map(Result::err).min_by_key(|error| error.is::<Ended>()) {
+            return Err(error);
+        }
+        let mut whole = Done::default();
+        done.into_iter().flatten().for_each(|done| whole.append(done));
+        Ok(whole)
     }
 
     /// How many replicas train at a time.
