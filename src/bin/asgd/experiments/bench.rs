@@ -13,8 +13,8 @@ use crate::device_args::{DeviceArgs, Devices};
 use crate::figures::{BLUE, VERMILION};
 use crate::report::Report;
 use crate::run::folder::{self, Folder, Opening};
-use crate::run::interrupt;
 use crate::run::shard::Shard;
+use crate::run::signals;
 use crate::usage;
 
 /// Options of every experiment.
@@ -77,7 +77,7 @@ impl Bench {
         });
         let path = common.out.clone().unwrap_or_else(|| PathBuf::from(format!("runs/experiment-{number}")));
         let folder = Folder::open(folder::of_first(path)?, &settings, Opening::Continue)?.of_shard(shard)?;
-        interrupt::set_last_words("the same command resumes it");
+        signals::set_last_words("the same command resumes it");
         let report = Reporter { quiet: common.quiet };
         for device in devices.describe() {
             report.line(&format!("device   {device}"));

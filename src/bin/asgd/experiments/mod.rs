@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::run::interrupt;
+use crate::run::signals;
 
 /// The experiments of Shi et al. 2022 by their numbers.
 #[derive(Debug, Subcommand)]
@@ -58,7 +58,7 @@ pub fn complete(words: &[String], out: PathBuf, is_quiet: bool) -> Result<()> {
 }
 
 pub fn run(experiment: &Experiment) -> Result<()> {
-    interrupt::install();
+    signals::install();
     match experiment {
         Experiment::Paths(args) => paths::run(args),
         Experiment::Dummies(args) => dummies::run(args),

@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use asgd::{AdaptiveBatchSizes, Dataset, Device, Model, PerParameter, TrainSettings};
+use asgd::{AdaptiveBatchSizes, Dataset, Device, Model, PerParameter, Split, TrainSettings, Trainer};
 use indicatif::ProgressBar;
 
 use super::checkpoint::{Place, State};
@@ -16,7 +16,7 @@ use super::division;
 use super::folder::Folder;
 use super::interrupt;
 use super::metrics::Trajectories;
-use super::pace::Pace;
+use super::pace::{Pace, seconds_per_step};
 use super::stopping::Rules;
 use crate::console::Reporter;
 use crate::device_args::Devices;
@@ -406,6 +406,28 @@ impl Training<'_> {
             })?;
             compiling = None;
         }
+    }
+
+    /// Seconds that a step of a replica takes when `replicas` train, or as many of them as fit. On the CPU that does not
+    /// depend on their number, and `pace`, measured while training, says it; else it is measured now.
+    pub fn seconds_per_replica_step(&self, device: &Device, pace: Pace, replicas: usize) -> Result<f64> {
+        if let (true, Some(seconds)) = (device.runs_on_cpu(), pace.seconds_per_replica_step()) {
+            return Ok(seconds);
+        }
+        let spec = self.initial.spec();
+        let fitting = device.max_replicas(self.dataset, spec, &self.settings);
+        let replicas =
+            if device.runs_on_cpu() { self.settings.replicas.len() } else { replicas }.clamp(1, fitting.max(1));
+        let settings = self.settings.replicas.iter().cycle().take(replicas).copied().collect();
+        let settings = TrainSettings { replicas: settings, ..self.settings.clone() };
+        let mut trainer = Trainer::new(device, self.dataset, &self.initial.repeat(replicas), settings)?;
+        let seconds_per_step = seconds_per_step(&mut trainer, 0.5)?;
+        trainer.evaluate(Split::Test)?;
+        let start = Instant::now();
+        trainer.evaluate(Split::Train)?;
+        trainer.evaluate(Split::Test)?;
+        let seconds_per_evaluation = start.elapsed().as_secs_f64();
+        Ok((seconds_per_step + seconds_per_evaluation / self.evaluate_every as f64) / replicas as f64)
     }
 }
 

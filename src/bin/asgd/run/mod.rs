@@ -20,4 +20,5 @@ pub mod pace;
 pub mod page;
 pub mod rates;
 pub mod shard;
+pub mod signals;
 pub mod stopping;

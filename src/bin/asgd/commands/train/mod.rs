@@ -32,7 +32,7 @@ use crate::run::pace::speed;
 use crate::run::rates::{RateSchedule, Warmup};
 use crate::run::shard::Shard;
 use crate::run::stopping::{Criterion, Keep, Rules};
-use crate::run::{interrupt, outcome, outputs};
+use crate::run::{interrupt, outcome, outputs, signals};
 use crate::sweep::cells::Cell;
 use crate::sweep::groups::{CellTrained, groups};
 use crate::sweep::results::Sweep;
@@ -257,12 +257,12 @@ impl TrainArgs {
 }
 
 pub fn run(args: &TrainArgs) -> Result<()> {
-    interrupt::install();
+    signals::install();
     match &args.resume {
         Some(path) => {
             let opening = Opening::Resume { any_device: args.force };
             let path = std::path::absolute(path)?;
-            interrupt::set_last_words(&resume_with(&path));
+            signals::set_last_words(&resume_with(&path));
             let mut earlier = arguments(&path)?;
             let extents = earlier.extended.len();
             if let Some(extent) = args.extent() {
@@ -289,7 +289,7 @@ fn resume_with(path: &Path) -> String {
 /// # Errors
 /// If there is none, or it cannot be trained here.
 pub fn again(run: &Path, device: &DeviceArgs, out: PathBuf) -> Result<()> {
-    interrupt::install();
+    signals::install();
     let earlier = arguments(run)?;
     let extents = earlier.extended.len();
     let device = device.or(earlier.device);
@@ -445,7 +445,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
         rates: &rates,
         rules,
     };
-    interrupt::set_last_words(&resume_with(folder.path()));
+    signals::set_last_words(&resume_with(folder.path()));
     let trained = match job.train(&groups, &initials, &seeds) {
         Ok(trained) => trained,
         Err(error) if interrupt::requested() => {
