@@ -16,6 +16,8 @@ fn mpirun(folder: &Path, ranks: usize, arguments: &str) -> Command {
     let mut command = Command::new("mpirun");
     command.args(["--allow-run-as-root", "--oversubscribe", "-n", &ranks.to_string(), env!("CARGO_BIN_EXE_asgd")]);
     command.current_dir(folder).args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // On this machine alone, which need not have ssh.
+    command.env("OMPI_MCA_plm", "isolated");
     command
 }
 
