@@ -170,6 +170,8 @@ fn several_devices_share_the_replicas() {
     run(path, &format!("{train} --device cpu --device cpu --device cpu --out three"));
     assert!(contents(&path.join("three")) == contents(&path.join("cpu")));
     run(path, &format!("{train} --out mixed {both}"));
+    // More devices than networks: one has nothing to train.
+    run(path, &format!("train circles --samples 100 --epochs 2 --quiet --out one {both}"));
     for out in ["cpu", "adapter", "mixed"] {
         run(path, &format!("train --resume {out} --epochs 6 --quiet"));
     }

@@ -28,6 +28,7 @@ fn the_peak_is_as_predicted() {
         "--replicas 100 --hidden 100,60 --optimizer sgd,adam,asgd",
         "--replicas 400 --hidden 100,60 --eval-every 1 --checkpoint-every 1 --validation 0.1 --patience 9",
         "--replicas 60 --hidden 500,300",
+        "--replicas 200 --hidden 100,60 --device cpu",
     ] {
         let (predicted, peak) = memory_of(&format!("circles --samples 100 --epochs 2 --device cpu {arguments}"));
         println!("{:.2}  {:6.1} MiB  {arguments}", predicted / peak, peak / f64::from(1 << 20));

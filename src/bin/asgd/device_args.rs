@@ -10,7 +10,7 @@ use crate::values::at_least_one;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct DeviceArgs {
-    /// `cpu`, `gpu` (the best one), or a part of a GPU's name. Trainings take several, given one by one, or `all` GPUs.
+    /// `cpu`, `gpu` (the best one), or a part of a GPU's name. Trainings take several, given one by one, or `all` for every GPU.
     /// [default: a discrete GPU, else an integrated one, else the CPU]
     #[arg(long, visible_alias = "adapter", value_name = "NAME")]
     pub device: Vec<String>,
@@ -25,6 +25,7 @@ pub struct DeviceArgs {
 /// Every GPU.
 const ALL: &str = "all";
 const GPU: &str = "gpu";
+const CPU: &str = "cpu";
 
 impl DeviceArgs {
     /// Opens the one.
@@ -50,49 +51,40 @@ impl DeviceArgs {
     pub fn open_all(&self, shares_batches: bool) -> Result<Devices> {
         if shares_batches {
             let name = match &self.device[..] {
-                [] => Some("cpu"),
-                [name] => Some(name.as_str()),
+                [] => CPU,
+                [name] => name,
                 _ => {
                     let problem = "processes share batches on their CPUs; name no other device";
                     return Err(Error::Setting { setting: "--device", problem: problem.into() }.into());
                 }
             };
-            let is_cpu = name.is_some_and(|name| name.eq_ignore_ascii_case("cpu"));
-            let threads = if is_cpu { self.own_threads()? } else { self.threads };
-            return Ok(Devices::one(ranks::share_batches(Device::open_with_threads(name, threads)?)?));
+            let threads = if name.eq_ignore_ascii_case(CPU) { self.own_threads()? } else { self.threads };
+            return Ok(Devices::one(ranks::share_batches(Device::open_with_threads(Some(name), threads)?)?));
         }
         let is_one = |wanted: &str| matches!(&self.device[..], [name] if name.eq_ignore_ascii_case(wanted));
-        let of_process = ranks::count() > 1 && (self.device.is_empty() || is_one(GPU));
-        if of_process || is_one(ALL) {
-            let mut gpus = Vec::new();
-            for (info, opened) in Device::open_all(Some(1)) {
-                // Software Vulkan is opened by name only.
-                match opened {
-                    Ok(device) if !device.runs_on_cpu() => gpus.push(device),
-                    Err(error) if info.kind != "CPU" => bail!("{}: cannot be opened: {error}", info.name),
-                    _ => {}
-                }
-            }
-            return match (gpus.len(), of_process) {
-                (0, _) if is_one(GPU) => self.open().map(Devices::one),
-                (0, _) => Ok(Devices::one(Device::open_with_threads(Some("cpu"), self.own_threads()?)?)),
-                (count, true) => Ok(Devices::one(gpus.swap_remove(ranks::before_on_this_machine() % count))),
-                (_, false) => Ok(Devices { all: gpus, shares: None }),
-            };
+        let cpu = || anyhow::Ok(Device::open_with_threads(Some(CPU), self.own_threads()?)?);
+        if ranks::count() > 1 && (self.device.is_empty() || is_one(GPU) || is_one(ALL)) {
+            let mut gpus = gpus()?;
+            return Ok(Devices::one(match gpus.len() {
+                0 if is_one(GPU) => self.open()?,
+                0 => cpu()?,
+                count => gpus.swap_remove(ranks::before_on_this_machine() % count),
+            }));
         }
-        let open = |name: &String| {
-            let threads = match name.eq_ignore_ascii_case("cpu") {
-                true => self.own_threads()?,
+        let mut all = Vec::new();
+        for name in &self.device {
+            match name {
+                name if name.eq_ignore_ascii_case(ALL) => all.extend(gpus()?),
+                name if name.eq_ignore_ascii_case(CPU) => all.push(cpu()?),
                 // Threads are for the CPU, whatever the others are.
-                false if self.device.len() > 1 => None,
-                false => self.threads,
-            };
-            anyhow::Ok(Device::open_with_threads(Some(name), threads)?)
-        };
-        let all: Vec<Device> = match &self.device[..] {
-            [] => vec![Device::open_with_threads(None, self.threads)?],
-            names => names.iter().map(open).collect::<Result<_>>()?,
-        };
+                name if self.device.len() > 1 => all.push(Device::open(Some(name))?),
+                name => all.push(Device::open_with_threads(Some(name), self.threads)?),
+            }
+        }
+        if all.is_empty() {
+            let is_any = self.device.is_empty();
+            all.push(if is_any { Device::open_with_threads(None, self.threads)? } else { cpu()? });
+        }
         if ranks::count() > 1 && all.len() > 1 {
             let problem = "each of several processes has one device; name one";
             return Err(Error::Setting { setting: "--device", problem: problem.into() }.into());
@@ -130,6 +122,19 @@ impl DeviceArgs {
         };
         Self { device: names, threads: None, shares }
     }
+}
+
+/// All that there are; software Vulkan is opened by name only.
+fn gpus() -> Result<Vec<Device>> {
+    let mut gpus = Vec::new();
+    for (info, opened) in Device::open_all(Some(1)) {
+        match opened {
+            Ok(device) if !device.runs_on_cpu() => gpus.push(device),
+            Err(error) if !info.kind.contains("CPU") => bail!("{}: cannot be opened: {error}", info.name),
+            _ => {}
+        }
+    }
+    Ok(gpus)
 }
 
 /// What trains the replicas of a run, each a share of them.

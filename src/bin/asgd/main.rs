@@ -130,8 +130,8 @@ fn execute() -> u8 {
             }
             return USAGE;
         }
-        // Help and version, in colours on a terminal.
         Err(_) if !ranks::is_first() => return 0,
+        // Help and version, in colours on a terminal.
         Err(help) if std::io::stdout().is_terminal() => {
             let _ = help.print();
             return 0;

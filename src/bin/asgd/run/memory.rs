@@ -1,18 +1,20 @@
 //! What a run takes of the machine's memory at its peak, foretold before anything is allocated for it.
 
 use anyhow::Result;
-use asgd::{Dataset, Device, NetworkSpec, ReplicaSettings, TrainSettings, memory};
+use asgd::{Dataset, Device, NetworkSpec, TrainSettings, memory};
 
+use super::division;
 use super::length::Length;
 use super::metrics::Point;
 use super::shard::Shard;
+use crate::device_args::Devices;
 use crate::ranks;
 use crate::sweep::cells::Cell;
 use crate::sweep::groups::Group;
 
 /// What a run trains.
 pub struct Demand<'a> {
-    pub device: &'a Device,
+    pub devices: &'a Devices,
     pub dataset: &'a Dataset,
     pub cells: &'a [Cell],
     pub groups: &'a [Group],
@@ -85,36 +87,29 @@ impl Demand<'_> {
 
     /// While it is trained, at the last checkpoint.
     fn group(&self, group: &Group) -> u128 {
-        let replica = |&cell: &usize| {
-            let Cell { optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold, .. } =
-                self.cells[cell];
-            ReplicaSettings { seed: 0, optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold }
-        };
         let settings = TrainSettings {
             batch_size: group.batch_size,
-            replicas: group.cells.iter().map(replica).collect(),
+            replicas: group.cells.iter().map(|&cell| self.cells[cell].replica(0)).collect(),
             ..Default::default()
         };
         let networks = self.trained(group);
-        let fitting = self.device.max_replicas(self.dataset, &group.spec, &settings) as u128;
-        let chunk = fitting.max(1).min(networks);
-        let engine = if self.device.runs_on_cpu() {
-            self.device.training_bytes(
-                self.dataset,
-                &group.spec,
-                &settings,
-                usize::try_from(chunk).unwrap_or(usize::MAX),
-            )
-        } else {
-            0
-        };
+        // Each device trains a chunk of its share, at once with the others.
+        let shares = division::shares(0..usize::try_from(networks).unwrap_or(usize::MAX), &self.devices.weights());
+        let (mut chunk, mut engines) = (0, 0);
+        for (device, share) in self.devices.iter().zip(shares) {
+            let own = device.max_replicas(self.dataset, &group.spec, &settings).max(1).min(share.len());
+            chunk += own as u128;
+            if device.runs_on_cpu() && own > 0 {
+                engines += device.training_bytes(self.dataset, &group.spec, &settings, own);
+            }
+        }
         let moments = settings.moments() as u128;
         // The group's initial networks; the networks and counts of the chunks before.
         let of_all = networks + 2 * (networks - chunk);
         // Networks, moments and counts, and all three as bytes, twice: as files, and as the file of them; where evaluations decide,
         // those that are kept with their counts, too.
         let state = 2 + moments + if self.has_rules { 2 } else { 0 };
-        of_all * network_bytes(&group.spec) + 3 * state * chunk * network_bytes(&group.spec) + engine
+        of_all * network_bytes(&group.spec) + 3 * state * chunk * network_bytes(&group.spec) + engines
     }
 
     /// Evaluations of some networks of a group, with what a checkpoint and metrics.csv make of them.
@@ -130,6 +125,6 @@ impl Demand<'_> {
     /// What a driver on this machine's CPU takes to compile the kernels.
     fn kernels(&self) -> u128 {
         const OF_SOFTWARE: u128 = 64 << 20;
-        if self.device.compiles_kernels() { OF_SOFTWARE } else { 0 }
+        if self.devices.iter().any(Device::compiles_kernels) { OF_SOFTWARE } else { 0 }
     }
 }

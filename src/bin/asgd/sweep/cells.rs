@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use asgd::{Activation, Error, Gradient, NetworkSpec, Optimizer};
+use asgd::{Activation, Error, Gradient, NetworkSpec, Optimizer, ReplicaSettings};
 use serde_json::{Value, json};
 
 use crate::values::{number, widths};
@@ -128,6 +128,12 @@ impl Lists {
 }
 
 impl Cell {
+    /// How a replica of it is trained.
+    pub fn replica(&self, seed: u64) -> ReplicaSettings {
+        let Self { optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold, .. } = *self;
+        ReplicaSettings { seed, optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold }
+    }
+
     /// Its settings, as [`COLUMNS`] has them; empty where one means nothing.
     pub fn settings(&self) -> [String; COLUMNS.len()] {
         COLUMNS.map(|column| (column.value)(self, column.name))

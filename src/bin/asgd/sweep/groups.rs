@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use asgd::{AdaptiveBatchSizes, Model, NetworkSpec, Order, ReplicaSettings, TrainSettings};
+use asgd::{AdaptiveBatchSizes, Model, NetworkSpec, Order, TrainSettings};
 
 use super::cells::Cell;
 use crate::run::chunks::Trained;
@@ -77,7 +77,11 @@ impl Group {
             batch_size: self.batch_size,
             order,
             schedule: rates[self.cells[0]].schedule,
-            replicas: self.cells.iter().flat_map(|&cell| replica_settings(&cells[cell], seeds)).collect(),
+            replicas: self
+                .cells
+                .iter()
+                .flat_map(|&cell| seeds.iter().map(move |&seed| cells[cell].replica(seed)))
+                .collect(),
         }
     }
 
@@ -126,18 +130,4 @@ impl Group {
         });
         parts.collect()
     }
-}
-
-fn replica_settings<'a>(cell: &'a Cell, seeds: &'a [u64]) -> impl Iterator<Item = ReplicaSettings> + 'a {
-    let Cell { optimizer, learning_rate, epsilon, dropout, input_dropout, count_threshold, .. } = *cell;
-    let replica = move |&seed| ReplicaSettings {
-        seed,
-        optimizer,
-        learning_rate,
-        epsilon,
-        dropout,
-        input_dropout,
-        count_threshold,
-    };
-    seeds.iter().map(replica)
 }

@@ -339,7 +339,7 @@ pub fn planned(args: &TrainArgs, device: &Device, dataset: &Dataset) -> Result<(
     rates(args, &cells, &lengths, rules)?;
     let (groups, replicas, has_rules) = (groups(&cells, false), args.replicas, rules.is_some());
     Demand {
-        device,
+        devices: &crate::device_args::Devices::one(device.clone()),
         dataset,
         cells: &cells,
         groups: &groups,
@@ -378,7 +378,7 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     let padded = args.padded.unwrap_or(device.prefers_padding());
     let groups = groups(&cells, padded);
     let demand = Demand {
-        device: &device,
+        devices: &devices,
         dataset: &dataset,
         cells: &cells,
         groups: &groups,
@@ -397,7 +397,9 @@ fn train(args: &TrainArgs, path: PathBuf, opening: Opening, extents: usize) -> R
     };
     let initials: Vec<Model> = cells.iter().map(initial).collect::<Result<_>>()?;
 
-    let first = groups[0].training_settings(&cells, args.order, &rates, &seeds);
+    let mut first = groups[0].training_settings(&cells, args.order, &rates, &seeds);
+    // All measure at once, and should together take no more memory than the training.
+    first.replicas.truncate(first.replicas.len().div_ceil(devices.count()));
     devices.measure(|device| speed(device, &dataset, &groups[0].initial(&initials), &first))?;
     if args.shard.is_some() && devices.are_of_several_kinds() {
         let problem = "devices of several kinds give other bits in a part than in the whole; name devices of one kind";
